@@ -1,0 +1,106 @@
+//! The system paths that every task gets with `unveil_defaults`.
+
+use super::access::Mode;
+
+/// What most programs need to load, resolve names and speak TLS. One that does not exist on the host is skipped.
+pub const DEFAULTS: &[(Mode, &str)] = &[
+    (Mode::RX, "/bin"),
+    (Mode::RX, "/usr/bin"),
+    (Mode::RX, "/usr/local/bin"),
+    (Mode::RX, "/lib"),
+    (Mode::RX, "/lib64"),
+    (Mode::RX, "/usr/lib"),
+    (Mode::RX, "/usr/lib64"),
+    (Mode::RX, "/usr/libexec"),
+    (Mode::RX, "/usr/local/lib"),
+    (Mode::RX, "/usr/local/lib64"),
+    (Mode::RW, "/dev/null"),
+    (Mode::RW, "/dev/full"),
+    (Mode::RW, "/dev/tty"),
+    (Mode::W, "/dev/log"),
+    (Mode::R, "/dev/zero"),
+    (Mode::R, "/dev/urandom"),
+    (Mode::R, "/dev/random"),
+    (Mode::R, "/etc/ld.so.conf"),
+    (Mode::R, "/etc/ld.so.conf.d"),
+    (Mode::R, "/etc/ld.so.cache"),
+    (Mode::R, "/usr/share/locale"),
+    (Mode::R, "/usr/share/zoneinfo"),
+    (Mode::R, "/etc/localtime"),
+    (Mode::R, "/usr/share/common-licenses"),
+    (Mode::R, "/etc/hosts"),
+    (Mode::R, "/etc/hostname"),
+    (Mode::R, "/etc/services"),
+    (Mode::R, "/etc/protocols"),
+    (Mode::R, "/etc/resolv.conf"),
+    (Mode::R, "/etc/nsswitch.conf"),
+    (Mode::R, "/etc/ssl/certs"),
+    (Mode::R, "/etc/ssl/cert.pem"),
+    (Mode::R, "/etc/ssl/ca-bundle.pem"),
+    (Mode::R, "/etc/ssl/openssl.cnf"),
+    (Mode::R, "/usr/share/ca-certificates"),
+    (Mode::R, "/usr/local/share/ca-certificates"),
+    (Mode::R, "/etc/pki/tls/certs"),
+    (Mode::R, "/etc/pki/tls/cacert.pem"),
+    (Mode::R, "/etc/pki/ca-trust/extracted"),
+    (Mode::R, "/sys/etc/security/cacerts"),
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::path::Path;
+
+    use super::super::unveil::Unveil;
+    use super::*;
+
+    #[test]
+    fn each_is_a_valid_unveil_and_named_once() {
+        let mut seen = HashSet::new();
+        for (mode, path) in DEFAULTS {
+            let unveil = Unveil::parse(&format!("{mode}:{path}")).unwrap();
+            assert_eq!(unveil, Unveil { mode: *mode, path: (*path).into(), optional: false });
+            assert!(seen.insert(path), "{path} is named twice");
+        }
+    }
+
+    #[test]
+    fn none_reaches_what_stays_hidden() {
+        let hidden = [
+            "/boot",
+            "/dev",
+            "/dev/mem",
+            "/dev/pts",
+            "/dev/sda",
+            "/etc",
+            "/etc/group",
+            "/etc/passwd",
+            "/etc/pki/tls/private",
+            "/etc/shadow",
+            "/etc/ssl/private",
+            "/home",
+            "/opt",
+            "/proc",
+            "/root",
+            "/run",
+            "/sys",
+            "/sys/fs/cgroup",
+            "/tmp",
+            "/usr",
+            "/var",
+        ];
+        for hidden in hidden {
+            for (_, path) in DEFAULTS {
+                assert!(!Path::new(hidden).starts_with(path), "{path} reaches {hidden}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_devices_and_the_log_socket_are_written() {
+        let written = DEFAULTS.iter().filter(|(mode, _)| mode.contains(Mode::W));
+        let paths: Vec<_> = written.map(|(_, path)| *path).collect();
+        assert_eq!(paths, ["/dev/null", "/dev/full", "/dev/tty", "/dev/log"]);
+        assert!(DEFAULTS.iter().all(|(mode, _)| !mode.contains(Mode::C)));
+    }
+}

@@ -1,0 +1,14 @@
+//! What a task may do, decided from plain values: no file is opened and no kernel asked here.
+#![forbid(unsafe_code)]
+
+pub mod abi;
+pub mod access;
+pub mod defaults;
+pub mod environment;
+pub mod exit;
+pub mod limits;
+pub mod request;
+pub mod signal;
+pub mod spec;
+pub mod unveil;
+pub mod user;

@@ -1,0 +1,83 @@
+//! What is asked for, in plain values: one task as Nomad's StartTask (or the command line) describes it, and the plugin's options.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Options of the plugin block that concern tasks.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PluginOptions {
+    pub unveil_defaults: bool,
+    pub unveil_by_task: bool,
+    /// Each `mode:path`, as written.
+    pub unveil_paths: Vec<String>,
+    /// Absolute.
+    pub state_dir: PathBuf,
+    /// Landlock ABI below which the node is undetected.
+    pub landlock_min_abi: u32,
+}
+
+impl Default for PluginOptions {
+    fn default() -> Self {
+        PluginOptions {
+            unveil_defaults: true,
+            unveil_by_task: false,
+            unveil_paths: Vec::new(),
+            state_dir: PathBuf::from("/run/nomad-driver-exec2"),
+            landlock_min_abi: 1,
+        }
+    }
+}
+
+/// Options of the task's `config` block; null is `None` or empty.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TaskOptions {
+    pub command: String,
+    pub args: Vec<String>,
+    /// Each `mode:path`, as written.
+    pub unveil: Vec<String>,
+    pub oom_score_adj: Option<i64>,
+    pub work_dir: Option<String>,
+}
+
+/// One task, as StartTask describes it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TaskRequest {
+    /// `<alloc>/<task>/<8 hex>`, fresh for each start.
+    pub id: String,
+    pub name: String,
+    pub alloc_id: String,
+    pub options: TaskOptions,
+    pub env: BTreeMap<String, String>,
+    /// A name, `nomad-<id>`, `uid` or `uid:gid`.
+    pub user: String,
+    /// The allocation's directory under the client's data directory (`A` in Nomad's layout).
+    pub alloc_dir: String,
+    pub stdout_path: String,
+    pub stderr_path: String,
+    pub resources: Resources,
+    /// The task's cgroup v2 directory, absolute.
+    pub cgroup: String,
+    /// Path of the allocation's network namespace; `None` for the host's.
+    pub network: Option<String>,
+}
+
+/// What the job reserves; 0 and the empty string mean that nothing was asked.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Resources {
+    /// MHz.
+    pub cpu_shares: i64,
+    /// MiB.
+    pub memory_mb: i64,
+    /// MiB; -1 for no limit, 0 where the job has none.
+    pub memory_max_mb: i64,
+    /// Reserved cores as the kernel's list format; empty without `cores`.
+    pub cpuset_cpus: String,
+}
+
+/// The node's compute, of which a task's `cpu` is a share.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Compute {
+    /// MHz of all cores together; 0 when Nomad has not told.
+    pub total_mhz: u64,
+    pub cores: u64,
+}

@@ -1,0 +1,363 @@
+//! A task as plain values, ready to be launched: everything is decided here, nothing has been opened yet.
+
+use super::abi::Abi;
+use super::access::Mode;
+use super::defaults::DEFAULTS;
+use super::environment::{EnvError, environment};
+use super::limits::{CgroupWrite, LimitError, cgroup_writes};
+use super::request::{Compute, PluginOptions, TaskRequest};
+use super::unveil::{Unveil, UnveilError};
+use super::user::{Identity, User, UserError};
+use std::path::{Component, Path, PathBuf};
+use thiserror::Error;
+
+/// Where a command is looked for when its environment has no PATH; as execvp's with the administrator's directories.
+pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// One task, decided.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TaskSpec {
+    pub id: String,
+    pub name: String,
+    /// Paths to try in this order.
+    pub command: Vec<String>,
+    pub argv: Vec<String>,
+    pub env: Vec<(String, String)>,
+    /// Absolute, in the task's view.
+    pub work_dir: String,
+    pub identity: Identity,
+    /// -1000..=1000, as the kernel takes it.
+    pub oom_score_adj: i32,
+    pub grants: Vec<Grant>,
+    pub cgroup: PathBuf,
+    pub cgroup_writes: Vec<CgroupWrite>,
+    /// Path of the network namespace to join.
+    pub network: Option<PathBuf>,
+    pub stdio: Stdio,
+    pub directories: Option<Directories>,
+    pub state_dir: PathBuf,
+    pub abi: Abi,
+}
+
+/// One path that the task may use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    pub mode: Mode,
+    pub path: PathBuf,
+    /// Whether a missing path is an error.
+    pub required: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stdio {
+    /// Input from /dev/null, output to two FIFOs (or /dev/null).
+    Logs { stdout: PathBuf, stderr: PathBuf },
+    /// The plugin's own standard descriptors.
+    Inherit,
+}
+
+/// The allocation's directories (contract 3.7), under both names that they have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Directories {
+    /// The allocation's directory under the client's data directory: `A`.
+    pub alloc_dir: PathBuf,
+    /// The task's directory under the client's alloc_mounts directory: `M`, which the task knows.
+    pub task_dir: PathBuf,
+}
+
+impl Directories {
+    /// What the task gets in its directories, relative to `M`. Rules of one path union, so `alloc/logs` is kept from being written
+    /// by a read-only mount.
+    pub const GRANTS: [(Mode, &str); 4] = [(Mode::RWXC, "local"), (Mode::RWXC, "alloc"), (Mode::RWXC, "tmp"), (Mode::RW, "secrets")];
+}
+
+/// What the machine says: the kernel's Landlock ABI, the user database, the plugin's own environment.
+pub struct Facts<'a> {
+    pub abi: Abi,
+    pub compute: Compute,
+    pub passwd: &'a str,
+    pub group: &'a str,
+    pub host_env: &'a dyn Fn(&str) -> Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Error)]
+pub enum SpecError {
+    #[error("command: must be set")]
+    NoCommand,
+    #[error("{option}: {reason}")]
+    Value { option: String, reason: String },
+    #[error("unveil: the plugin's unveil_by_task is false, so a task may not unveil paths of its own ({0:?})")]
+    UnveilByTask(String),
+    #[error("env {name}: {reason}")]
+    Directory { name: &'static str, reason: String },
+    #[error("unveil: {0}")]
+    Unveil(UnveilError),
+    #[error("unveil_paths: {0}")]
+    UnveilPaths(UnveilError),
+    #[error(transparent)]
+    User(#[from] UserError),
+    #[error(transparent)]
+    Limit(#[from] LimitError),
+    #[error(transparent)]
+    Env(#[from] EnvError),
+}
+
+/// Decides everything about a task.
+pub fn compile(request: &TaskRequest, options: &PluginOptions, facts: &Facts<'_>) -> Result<TaskSpec, SpecError> {
+    let directories = directories(request)?;
+    let task = &request.options;
+    let identity = User::parse(&request.user)?.resolve(facts.passwd, facts.group)?;
+    let tmp = text(&directories.task_dir.join("tmp"));
+    let work_dir = work_dir(task.work_dir.as_deref(), &directories.task_dir)?;
+    let exported = task.work_dir.is_some().then_some(work_dir.as_str());
+    let env = environment(&request.env, facts.host_env, &identity, Some(&tmp), exported)?;
+    let search = env.iter().find(|(name, _)| name == "PATH").map_or(DEFAULT_PATH, |(_, value)| value);
+    let mut grants = grants(options.unveil_defaults, &options.unveil_paths).map_err(SpecError::UnveilPaths)?;
+    if let (false, Some(first)) = (options.unveil_by_task, task.unveil.first()) {
+        return Err(SpecError::UnveilByTask(first.clone()));
+    }
+    written(&task.unveil, &mut grants).map_err(SpecError::Unveil)?;
+    Ok(TaskSpec {
+        id: request.id.clone(),
+        name: request.name.clone(),
+        command: candidates(&task.command, search, &directories.task_dir)?,
+        argv: argv(&task.command, &task.args)?,
+        work_dir,
+        oom_score_adj: oom_score_adj(task.oom_score_adj)?,
+        grants,
+        cgroup: absolute("cgroup", &request.cgroup)?,
+        cgroup_writes: cgroup_writes(&request.resources, facts.compute)?,
+        network: request.network.as_ref().map(|path| absolute("network namespace", path)).transpose()?,
+        stdio: Stdio::Logs {
+            stdout: absolute("stdout_path", &request.stdout_path)?,
+            stderr: absolute("stderr_path", &request.stderr_path)?,
+        },
+        directories: Some(directories),
+        state_dir: options.state_dir.clone(),
+        abi: facts.abi,
+        identity,
+        env,
+    })
+}
+
+/// The defaults, if wanted, and what the operator wrote.
+pub fn grants(defaults: bool, paths: &[String]) -> Result<Vec<Grant>, UnveilError> {
+    let mut grants = Vec::new();
+    if defaults {
+        grants.extend(DEFAULTS.iter().map(|(mode, path)| Grant { mode: *mode, path: PathBuf::from(path), required: false }));
+    }
+    written(paths, &mut grants)?;
+    Ok(grants)
+}
+
+fn written(paths: &[String], grants: &mut Vec<Grant>) -> Result<(), UnveilError> {
+    for path in paths {
+        let unveil = Unveil::parse(path)?;
+        grants.push(Grant { mode: unveil.mode, path: PathBuf::from(unveil.path), required: !unveil.optional });
+    }
+    Ok(())
+}
+
+/// The allocation's directories as the environment names them. A job can set these variables too: only the names that the
+/// client itself gives are taken, or a job could have any directory of the host granted.
+fn directories(request: &TaskRequest) -> Result<Directories, SpecError> {
+    let alloc_dir = absolute("alloc_dir", &request.alloc_dir)?;
+    let named = |name: &'static str| {
+        let value = request.env.get(name).ok_or(SpecError::Directory { name, reason: "is not set".into() })?;
+        absolute(name, value).map_err(|e| SpecError::Directory { name, reason: e.to_string() })
+    };
+    let local = named("NOMAD_TASK_DIR")?;
+    let want = format!("{}-{}", request.alloc_id, request.name);
+    let task_dir = match local.parent() {
+        Some(dir) if local.ends_with("local") && dir.file_name().is_some_and(|name| name == want.as_str()) => dir.to_path_buf(),
+        _ => {
+            let reason = format!("{} is not the client's directory for this task (.../{want}/local)", local.display());
+            return Err(SpecError::Directory { name: "NOMAD_TASK_DIR", reason });
+        }
+    };
+    for (name, below) in [("NOMAD_ALLOC_DIR", "alloc"), ("NOMAD_SECRETS_DIR", "secrets")] {
+        let value = named(name)?;
+        if value != task_dir.join(below) {
+            let reason = format!("{} is not {}", value.display(), task_dir.join(below).display());
+            return Err(SpecError::Directory { name, reason });
+        }
+    }
+    Ok(Directories { alloc_dir, task_dir })
+}
+
+/// A path that the client names: absolute, without `..` and NUL.
+fn absolute(option: &str, value: &str) -> Result<PathBuf, SpecError> {
+    let refuse = |reason: &str| Err(SpecError::Value { option: option.into(), reason: format!("{value:?} {reason}") });
+    let path = Path::new(value);
+    if !path.is_absolute() {
+        return refuse("is not an absolute path");
+    }
+    if value.contains('\0') || path.components().any(|part| part == Component::ParentDir) {
+        return refuse("holds a .. or a NUL");
+    }
+    Ok(path.components().collect())
+}
+
+fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+/// Absolute, or relative to the task's directory; `local` in it by default.
+fn work_dir(written: Option<&str>, task_dir: &Path) -> Result<String, SpecError> {
+    let refuse = |value: &str, reason: &str| Err(SpecError::Value { option: "work_dir".into(), reason: format!("{value:?} {reason}") });
+    match written {
+        None => Ok(text(&task_dir.join("local"))),
+        Some("") => refuse("", "is empty"),
+        Some(dir) if dir.contains('\0') => refuse(dir, "holds a NUL"),
+        Some(dir) => Ok(text(&task_dir.join(dir))),
+    }
+}
+
+/// Where `command` is: as it is when absolute; below `base` with a slash in it; otherwise in each directory of `search`.
+pub fn candidates(command: &str, search: &str, base: &Path) -> Result<Vec<String>, SpecError> {
+    if command.is_empty() {
+        return Err(SpecError::NoCommand);
+    }
+    no_nul("command", command)?;
+    if command.contains('/') {
+        return Ok(vec![text(&base.join(command))]);
+    }
+    // An empty entry means the working directory, as in every shell.
+    Ok(search.split(':').map(|dir| format!("{}/{command}", if dir.is_empty() { "." } else { dir })).collect())
+}
+
+/// The command's name as written, then its arguments.
+pub fn argv(command: &str, args: &[String]) -> Result<Vec<String>, SpecError> {
+    for (i, arg) in args.iter().enumerate() {
+        no_nul(&format!("args[{i}]"), arg)?;
+    }
+    Ok(std::iter::once(command.to_string()).chain(args.iter().cloned()).collect())
+}
+
+fn no_nul(option: &str, value: &str) -> Result<(), SpecError> {
+    match value.contains('\0') {
+        true => Err(SpecError::Value { option: option.into(), reason: format!("{value:?} holds a NUL") }),
+        false => Ok(()),
+    }
+}
+
+fn oom_score_adj(value: Option<i64>) -> Result<i32, SpecError> {
+    let value = value.unwrap_or(0);
+    i32::try_from(value)
+        .ok()
+        .filter(|v| (-1000..=1000).contains(v))
+        .ok_or_else(|| SpecError::Value { option: "oom_score_adj".into(), reason: format!("{value} is not in -1000..1000") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::request::TaskOptions;
+    use std::collections::BTreeMap;
+
+    const M: &str = "/opt/nomad/alloc_mounts/a1-web";
+
+    fn request() -> TaskRequest {
+        let env = [("NOMAD_TASK_DIR", "local"), ("NOMAD_ALLOC_DIR", "alloc"), ("NOMAD_SECRETS_DIR", "secrets")];
+        let mut env: BTreeMap<String, String> = env.map(|(k, v)| (k.to_string(), format!("{M}/{v}"))).into();
+        env.insert("PATH".into(), "/usr/bin:/bin".into());
+        TaskRequest {
+            id: "a1/web/00000001".into(),
+            name: "web".into(),
+            alloc_id: "a1".into(),
+            options: TaskOptions { command: "env".into(), ..TaskOptions::default() },
+            env,
+            user: "nomad-80001".into(),
+            alloc_dir: "/opt/nomad/data/alloc/a1".into(),
+            stdout_path: "/opt/nomad/data/alloc/a1/alloc/logs/.web.stdout.fifo".into(),
+            stderr_path: "/dev/null".into(),
+            cgroup: "/sys/fs/cgroup/nomad.slice/share.slice/a1.web.scope".into(),
+            ..TaskRequest::default()
+        }
+    }
+
+    fn compiled(request: &TaskRequest, options: &PluginOptions) -> Result<TaskSpec, String> {
+        let facts = Facts { abi: Abi(6), compute: Compute::default(), passwd: "", group: "", host_env: &|_| None };
+        compile(request, options, &facts).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn a_plain_request_gets_what_the_design_says() {
+        let spec = compiled(&request(), &PluginOptions::default()).unwrap();
+        assert_eq!(spec.command, ["/usr/bin/env", "/bin/env"]);
+        assert_eq!(spec.argv, ["env"]);
+        assert_eq!(spec.work_dir, format!("{M}/local"));
+        assert_eq!(spec.identity.uid, 80001);
+        assert_eq!(spec.oom_score_adj, 0);
+        assert_eq!(spec.grants.len(), DEFAULTS.len());
+        assert!(spec.env.contains(&("TMPDIR".into(), format!("{M}/tmp"))));
+        assert_eq!(spec.directories.unwrap().task_dir, Path::new(M));
+    }
+
+    #[test]
+    fn commands_and_working_directories() {
+        let base = Path::new(M);
+        assert_eq!(candidates("/bin/x", "/a", base).unwrap(), ["/bin/x"]);
+        assert_eq!(candidates("local/x", "/a", base).unwrap(), [format!("{M}/local/x")]);
+        assert_eq!(candidates("x", "/a::/b", base).unwrap(), ["/a/x", "./x", "/b/x"]);
+        assert_eq!(candidates("", "/a", base).unwrap_err(), SpecError::NoCommand);
+        assert_eq!(work_dir(Some("alloc/data"), base).unwrap(), format!("{M}/alloc/data"));
+        assert_eq!(work_dir(Some("/srv"), base).unwrap(), "/srv");
+        assert_eq!(work_dir(Some(""), base).unwrap_err().to_string(), "work_dir: \"\" is empty");
+    }
+
+    #[test]
+    fn a_job_can_not_name_the_directories_that_it_is_granted() {
+        for (name, value) in [
+            ("NOMAD_TASK_DIR", "/etc".to_string()),
+            ("NOMAD_TASK_DIR", format!("{M}/../../../etc/local")),
+            ("NOMAD_TASK_DIR", "/opt/nomad/alloc_mounts/a2-web/local".into()),
+            ("NOMAD_ALLOC_DIR", "/etc".into()),
+            ("NOMAD_SECRETS_DIR", format!("{M}/alloc")),
+            ("NOMAD_SECRETS_DIR", "relative".into()),
+        ] {
+            let mut request = request();
+            request.env.insert(name.into(), value.clone());
+            let error = compiled(&request, &PluginOptions::default()).unwrap_err();
+            assert!(error.starts_with(&format!("env {name}: ")), "{name}={value}: {error}");
+        }
+    }
+
+    #[test]
+    fn refusals_name_the_option_and_the_value() {
+        type Change = fn(&mut TaskRequest);
+        let cases: [(Change, &str); 7] = [
+            (|r| r.options.command.clear(), "command: must be set"),
+            (|r| r.options.args = vec!["a\0b".into()], "args[0]: \"a\\0b\" holds a NUL"),
+            (|r| r.options.oom_score_adj = Some(1001), "oom_score_adj: 1001 is not in -1000..1000"),
+            (|r| r.user.clear(), "user \"\": user must be set"),
+            (|r| r.cgroup = "nomad.slice".into(), "cgroup: \"nomad.slice\" is not an absolute path"),
+            (|r| r.stdout_path = "/a/../b".into(), "stdout_path: \"/a/../b\" holds a .. or a NUL"),
+            (|r| drop(r.env.remove("NOMAD_TASK_DIR")), "env NOMAD_TASK_DIR: is not set"),
+        ];
+        for (change, want) in cases {
+            let mut request = request();
+            change(&mut request);
+            assert_eq!(compiled(&request, &PluginOptions::default()).unwrap_err(), want);
+        }
+    }
+
+    #[test]
+    fn tasks_unveil_only_where_the_operator_lets_them() {
+        let mut request = request();
+        request.options.unveil = vec!["r:/srv/www".into(), "?rw:/srv/data".into()];
+        let error = compiled(&request, &PluginOptions::default()).unwrap_err();
+        assert!(error.contains("unveil_by_task") && error.contains("r:/srv/www"), "{error}");
+        let options = PluginOptions {
+            unveil_by_task: true,
+            unveil_defaults: false,
+            unveil_paths: vec!["rx:/opt".into()],
+            ..PluginOptions::default()
+        };
+        let grants = compiled(&request, &options).unwrap().grants;
+        let seen: Vec<_> = grants.iter().map(|g| (g.mode, g.path.to_str().unwrap(), g.required)).collect();
+        assert_eq!(seen, [(Mode::RX, "/opt", true), (Mode::R, "/srv/www", true), (Mode::RW, "/srv/data", false)]);
+        request.options.unveil = vec!["q:/srv".into()];
+        assert!(compiled(&request, &options).unwrap_err().starts_with("unveil: "));
+    }
+}

@@ -1,0 +1,263 @@
+//! Whom a task runs as.
+
+use thiserror::Error;
+
+/// The job's `user`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum User {
+    /// `nomad-<id>`, which the client picks for a job without a user.
+    Dynamic(u32),
+    Name(String),
+    /// `uid` or `uid:gid`.
+    Numeric {
+        uid: u32,
+        gid: Option<u32>,
+    },
+}
+
+/// The credentials of a task and what its environment says of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    pub uid: u32,
+    pub gid: u32,
+    /// Supplementary groups, without `gid`.
+    pub groups: Vec<u32>,
+    pub name: String,
+    /// Never empty.
+    pub home: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum UserError {
+    #[error("user \"\": user must be set")]
+    Empty,
+    #[error("user {0:?}: only a numeric uid:gid takes a colon")]
+    Colon(String),
+    #[error("user {user:?}: {id} is no id; the largest is {max}")]
+    OutOfRange { user: String, id: String, max: u32 },
+    #[error("user {0:?}: there is no such name in /etc/passwd")]
+    Unknown(String),
+}
+
+/// Home of users that have none, as the client's dynamic users.
+const NO_HOME: &str = "/nonexistent";
+
+/// The all-ones id means "leave it as it is" to setresuid(2), which would keep the plugin's root.
+const MAX_ID: u32 = u32::MAX - 1;
+
+/// Of dynamic ids, by the client's own limit (helper/users/dynamic).
+const MAX_DYNAMIC: u32 = i32::MAX as u32;
+
+impl User {
+    /// Reads a name, `nomad-<id>`, `uid` or `uid:gid`. Digits are always an id, never a name.
+    pub fn parse(text: &str) -> Result<User, UserError> {
+        let limited = |id: &str, max| {
+            let id = id.to_string();
+            number(&id, max).ok_or_else(|| UserError::OutOfRange { user: text.into(), id, max })
+        };
+        if text.is_empty() {
+            return Err(UserError::Empty);
+        }
+        if let Some((uid, gid)) = text.split_once(':') {
+            if !is_decimal(uid) || !is_decimal(gid) {
+                return Err(UserError::Colon(text.into()));
+            }
+            return Ok(User::Numeric { uid: limited(uid, MAX_ID)?, gid: Some(limited(gid, MAX_ID)?) });
+        }
+        if is_decimal(text) {
+            return Ok(User::Numeric { uid: limited(text, MAX_ID)?, gid: None });
+        }
+        match text.strip_prefix("nomad-") {
+            Some(id) if is_decimal(id) => Ok(User::Dynamic(limited(id, MAX_DYNAMIC)?)),
+            _ => Ok(User::Name(text.into())),
+        }
+    }
+
+    /// Looks the user up in the texts of /etc/passwd and /etc/group. Lines that glibc would not take are skipped.
+    ///
+    /// Only a name has to be found. A dynamic user is not looked up; a uid without an entry, or with a gid beside it, stands
+    /// for itself and has no supplementary groups.
+    pub fn resolve(&self, passwd: &str, group: &str) -> Result<Identity, UserError> {
+        let known = |is_it: &dyn Fn(&Passwd) -> bool| {
+            let entry = passwd.lines().filter_map(Passwd::parse).find(is_it)?;
+            Some(entry.identity(group))
+        };
+        match self {
+            User::Dynamic(id) => Ok(unlisted(*id, *id, format!("nomad-{id}"))),
+            User::Name(name) => known(&|entry| entry.name == name).ok_or_else(|| UserError::Unknown(name.clone())),
+            User::Numeric { uid, gid: Some(gid) } => Ok(unlisted(*uid, *gid, uid.to_string())),
+            User::Numeric { uid, gid: None } => {
+                Ok(known(&|entry| entry.uid == *uid).unwrap_or_else(|| unlisted(*uid, *uid, uid.to_string())))
+            }
+        }
+    }
+}
+
+fn unlisted(uid: u32, gid: u32, name: String) -> Identity {
+    Identity { uid, gid, groups: Vec::new(), name, home: NO_HOME.into() }
+}
+
+/// One line of /etc/passwd, passwd(5).
+struct Passwd<'a> {
+    name: &'a str,
+    uid: u32,
+    gid: u32,
+    home: &'a str,
+}
+
+impl<'a> Passwd<'a> {
+    /// `None` for a comment, a NIS entry (`+`, `-`), or a line without a name and two ids. What follows them may be missing.
+    fn parse(line: &'a str) -> Option<Passwd<'a>> {
+        let mut fields = line.trim_start().split(':');
+        let name = entry_name(fields.next()?)?;
+        let (_password, uid, gid) = (fields.next()?, fields.next()?, fields.next()?);
+        let (_gecos, home) = (fields.next(), fields.next().unwrap_or_default());
+        Some(Passwd { name, uid: number(uid, MAX_ID)?, gid: number(gid, MAX_ID)?, home })
+    }
+
+    fn identity(&self, group: &str) -> Identity {
+        let mut groups = Vec::new();
+        for (gid, members) in group.lines().filter_map(group_entry) {
+            let member = members.split(',').any(|member| member.trim_start() == self.name);
+            if member && gid != self.gid && !groups.contains(&gid) {
+                groups.push(gid);
+            }
+        }
+        let home = if self.home.is_empty() { NO_HOME } else { self.home };
+        let (name, home) = (self.name.into(), home.into());
+        Identity { uid: self.uid, gid: self.gid, groups, name, home }
+    }
+}
+
+/// The gid and the member list of a line of /etc/group, group(5).
+fn group_entry(line: &str) -> Option<(u32, &str)> {
+    let mut fields = line.trim_start().split(':');
+    entry_name(fields.next()?)?;
+    let (_password, gid) = (fields.next()?, fields.next()?);
+    Some((number(gid, MAX_ID)?, fields.next().unwrap_or_default()))
+}
+
+fn entry_name(name: &str) -> Option<&str> {
+    (!name.is_empty() && !name.starts_with(['#', '+', '-'])).then_some(name)
+}
+
+fn number(digits: &str, max: u32) -> Option<u32> {
+    let id = is_decimal(digits).then(|| digits.parse().ok())??;
+    (id <= max).then_some(id)
+}
+
+fn is_decimal(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PASSWD: &str = "\
+root:x:0:0:root:/root:/bin/bash
+# bob:x:1:1::/comment:/bin/sh
+
+broken
+bob:x:none:1::/broken:/bin/sh
+bob:x:-1:1::/broken:/bin/sh
+bob:x:4294967295:1::/keeps-root:/bin/sh
++bob:x:5:5::/nis:
+  bob:x:1000:100:Bob,,:/home/bob:/bin/sh
+bob:x:1001:101::/second:/bin/sh
+other:x:1000:7::/other:/bin/sh
+homeless:x:1002:1002
+::1003:1003::/nameless:
+";
+
+    const GROUP: &str = "\
+root:x:0:
+users:x:100:bob,alice
+docker:x:200:alice, bob
+broken:x:many:bob
+keeps-root:x:4294967295:bob
+audio:x:300:bobby,bob2
+# off:x:400:bob
+-nis:x:500:bob
+twin:x:200:bob
+video:x:600:,bob
+empty:x:700
+";
+
+    fn identity(uid: u32, gid: u32, groups: &[u32], name: &str, home: &str) -> Identity {
+        Identity { uid, gid, groups: groups.into(), name: name.into(), home: home.into() }
+    }
+
+    #[test]
+    fn written_forms() {
+        let name = |name: &str| User::Name(name.into());
+        let table = [
+            ("nomad-80123", User::Dynamic(80123)),
+            ("nomad-2147483647", User::Dynamic(2147483647)),
+            ("nomad-", name("nomad-")),
+            ("nomad-1x", name("nomad-1x")),
+            ("nomad--1", name("nomad--1")),
+            ("Nomad-1", name("Nomad-1")),
+            ("www-data", name("www-data")),
+            ("-1", name("-1")),
+            ("0", User::Numeric { uid: 0, gid: None }),
+            ("1000:100", User::Numeric { uid: 1000, gid: Some(100) }),
+            ("4294967294:0", User::Numeric { uid: 4294967294, gid: Some(0) }),
+        ];
+        for (text, user) in table {
+            assert_eq!(User::parse(text), Ok(user), "{text}");
+        }
+    }
+
+    #[test]
+    fn bad_forms_say_why() {
+        let table = [
+            ("", "user must be set"),
+            ("bob:users", "only a numeric uid:gid takes a colon"),
+            ("bob:100", "only a numeric"),
+            ("1000:users", "only a numeric"),
+            ("1000:", "only a numeric"),
+            (":100", "only a numeric"),
+            ("1:2:3", "only a numeric"),
+            ("nomad-1:2", "only a numeric"),
+            ("4294967295", "4294967295 is no id; the largest is 4294967294"),
+            ("0:4294967295", "4294967295 is no id"),
+            ("99999999999", "99999999999 is no id"),
+            ("nomad-2147483648", "2147483648 is no id; the largest is 2147483647"),
+        ];
+        for (text, reason) in table {
+            let message = User::parse(text).unwrap_err().to_string();
+            assert!(message.starts_with(&format!("user {text:?}: ")), "{message}");
+            assert!(message.contains(reason), "{message}");
+        }
+    }
+
+    #[test]
+    fn identities() {
+        let table = [
+            ("nomad-1000", identity(1000, 1000, &[], "nomad-1000", "/nonexistent")),
+            ("root", identity(0, 0, &[], "root", "/root")),
+            ("bob", identity(1000, 100, &[200, 600], "bob", "/home/bob")),
+            ("homeless", identity(1002, 1002, &[], "homeless", "/nonexistent")),
+            ("1000", identity(1000, 100, &[200, 600], "bob", "/home/bob")),
+            ("1000:1000", identity(1000, 1000, &[], "1000", "/nonexistent")),
+            ("4242", identity(4242, 4242, &[], "4242", "/nonexistent")),
+            ("4242:7", identity(4242, 7, &[], "4242", "/nonexistent")),
+            ("1003", identity(1003, 1003, &[], "1003", "/nonexistent")),
+        ];
+        for (text, expected) in table {
+            let user = User::parse(text).unwrap();
+            assert_eq!(user.resolve(PASSWD, GROUP), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn unknown_names() {
+        for name in ["nobody", "broken", "+bob", "# bob", "bob\n", "x"] {
+            let error = User::parse(name).unwrap().resolve(PASSWD, GROUP).unwrap_err();
+            assert_eq!(error, UserError::Unknown(name.into()));
+            assert!(error.to_string().contains("/etc/passwd"));
+            assert!(!error.to_string().contains('\n'));
+        }
+    }
+}
