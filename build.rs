@@ -1,1 +1,6 @@
-fn main() {}
+#[path = "build/init.rs"]
+mod init;
+
+fn main() {
+    init::build();
+}

@@ -1,5 +1,7 @@
-//! Nomad task driver `exec2`: confined processes through direct Linux syscalls.
 
 #![deny(unsafe_code)]
 
+pub mod init;
 pub mod policy;
+#[allow(unsafe_code)]
+pub mod sys;

@@ -1,0 +1,28 @@
+//! Builds src/init as a program of its own, without any library, into OUT_DIR/init.
+
+use std::env;
+use std::path::Path;
+use std::process::Command;
+
+/// Runs the compiler that cargo uses, for the target that cargo builds for. Panics with the reason, as build scripts do.
+pub fn build() {
+    for source in ["src/init/main.rs", "src/init/message.rs", "src/sys/syscall.rs"] {
+        println!("cargo::rerun-if-changed={source}");
+    }
+    let variable = |name| env::var(name).unwrap_or_else(|_| panic!("cargo sets {name}"));
+    let output = Path::new(&variable("OUT_DIR")).join("init");
+    let mut rustc = Command::new(variable("RUSTC"));
+    rustc
+        .args(["--edition", "2024", "--crate-type", "bin", "--crate-name", "init", "src/init/main.rs"])
+        .args(["--target", &variable("TARGET"), "-o"])
+        .arg(&output)
+        .args(["-C", "opt-level=s", "-C", "lto=fat", "-C", "codegen-units=1", "-C", "panic=abort", "-C", "strip=symbols"])
+        .args(["-C", "relocation-model=static", "-C", "target-feature=+crt-static", "-C", "force-unwind-tables=no"])
+        // Few pages: no start files, no libc, code and constants in one segment, nothing aligned to more than it needs.
+        .args(["-C", "link-args=-nostartfiles -nostdlib -static -no-pie -Wl,-z,noseparate-code,-z,norelro,--build-id=none,--gc-sections,-z,noexecstack"]);
+    if let Ok(linker) = env::var("RUSTC_LINKER") {
+        rustc.arg("-C").arg(format!("linker={linker}"));
+    }
+    let status = rustc.status().expect("the Rust compiler starts");
+    assert!(status.success(), "src/init does not build: {status}");
+}

@@ -1,0 +1,81 @@
+//! What the plugin and a task's init say to each other over their socket pair (`SOCK_SEQPACKET`): fixed-size messages.
+//! Only `core`, because init's program includes this file too.
+
+/// Descriptors that init finds open beside 0 (/dev/null), 1 and 2 (the log FIFOs, held open for reading and writing).
+pub const SOCKET: i32 = 3;
+/// The exit record, open for writing.
+pub const RECORD: i32 = 4;
+/// The plugin's end of the socket pair, kept for a plugin that comes back.
+pub const PLUGIN_END: i32 = 5;
+/// The first descriptor that init does not expect.
+pub const FIRST_FREE: i32 = 6;
+
+/// Start a command. Descriptors: the command block, then its standard input, output and error.
+pub const START: u32 = 1;
+/// Send signal `value` to the process `id` (a pid of the task's namespace) that init started, and its process group if `flags` has `GROUP`.
+pub const SIGNAL: u32 = 2;
+
+/// `START`: standard input is a terminal, and becomes the controlling one.
+pub const TERMINAL: u32 = 1;
+/// `SIGNAL`: the whole process group.
+pub const GROUP: u32 = 1;
+
+/// From the plugin. The first message is the `START` of the task's own command; when that ends, so does init.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Request {
+    pub kind: u32,
+    /// `START`: a token that the report repeats. `SIGNAL`: the process.
+    pub id: u32,
+    pub value: i32,
+    pub flags: u32,
+}
+
+/// The command runs: `value` is its pid in the task's namespace.
+pub const STARTED: u32 = 1;
+/// The command could not be started: `value` is errno, `detail` the `FAILED_*` step.
+pub const FAILED: u32 = 2;
+/// The process `id` ended with wait status `value`. Not sent for the task's own command, whose status goes to the record.
+pub const ENDED: u32 = 3;
+/// The signal was sent, or `value` is the errno that it met.
+pub const SIGNALLED: u32 = 4;
+
+pub const FAILED_RECEIVE: u32 = 1;
+pub const FAILED_CLONE: u32 = 2;
+pub const FAILED_SESSION: u32 = 3;
+pub const FAILED_STDIO: u32 = 4;
+pub const FAILED_WORK_DIR: u32 = 5;
+pub const FAILED_EXEC: u32 = 6;
+
+/// From init.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    pub kind: u32,
+    pub id: u32,
+    pub value: i32,
+    pub detail: u32,
+}
+
+/// Length of `Request` and of `Report`, in bytes.
+pub const LENGTH: usize = 16;
+
+/// Head of a command block: three arrays of offsets into the block (each ended by 0) and the strings behind them.
+/// Init maps the block and turns the offsets into addresses.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Block {
+    /// Length of the whole block in bytes.
+    pub length: u64,
+    /// Offset of the working directory.
+    pub work_dir: u64,
+    /// Offset of the array of paths to try in this order, as execvp does with PATH.
+    pub paths: u64,
+    pub argv: u64,
+    pub envp: u64,
+    /// Number of words from `paths` on, the terminating zeros included.
+    pub words: u64,
+}
+
+/// The exit record's content: `RECORD_MAGIC`, then the wait status, each 32 bits in native order. Zeros until then.
+pub const RECORD_MAGIC: u32 = 0x3263_6578;

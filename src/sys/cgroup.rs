@@ -1,0 +1,138 @@
+//! A task's cgroup (version 2): its directory is held, every file is opened relative to it.
+
+use super::error::{At, Error, Result};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{CWD, Mode, OFlags, fstatfs, openat};
+use rustix::io::Errno;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// `CGROUP2_SUPER_MAGIC` of linux/magic.h.
+const CGROUP2_MAGIC: u64 = 0x6367_7270;
+
+/// An existing cgroup. Dropping it changes nothing: whoever made the cgroup removes it.
+#[derive(Debug)]
+pub struct Cgroup {
+    dir: OwnedFd,
+    path: PathBuf,
+}
+
+impl Cgroup {
+    /// EINVAL when `path` is no cgroup v2 directory.
+    pub fn open(path: &Path) -> Result<Cgroup> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let dir = openat(CWD, path, flags, Mode::empty()).at_path("open cgroup", path)?;
+        let magic = fstatfs(&dir).at_path("statfs cgroup", path)?.f_type as u64;
+        if magic != CGROUP2_MAGIC {
+            return Err(Error { step: "not a cgroup v2 directory:", path: Some(path.to_path_buf()), errno: Errno::INVAL });
+        }
+        Ok(Cgroup { dir, path: path.to_path_buf() })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes one interface file. ENOENT: the controller is not enabled here.
+    pub fn write(&self, file: &str, value: &str) -> Result<()> {
+        let write = || {
+            let fd = openat(&self.dir, file, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+            rustix::io::write(&fd, value.as_bytes())
+        };
+        write().map(drop).at_path("write", self.path.join(file))
+    }
+
+    /// Reads one interface file.
+    pub fn read(&self, file: &str) -> Result<String> {
+        let read = || {
+            let fd = openat(&self.dir, file, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+            read_start(&fd)
+        };
+        read().at_path("read", self.path.join(file))
+    }
+
+    /// How many processes the OOM killer has taken here so far; 0 without the memory controller.
+    pub fn oom_kills(&self) -> u64 {
+        self.read("memory.events").ok().and_then(|text| field(&text, "oom_kill")).unwrap_or(0)
+    }
+
+    /// Sends SIGKILL to every process of the cgroup.
+    pub fn kill(&self) -> Result<()> {
+        self.write("cgroup.kill", "1")
+    }
+
+    /// Waits until no process is left, `limit` at most. False when some are.
+    pub fn wait_empty(&self, limit: Duration) -> Result<bool> {
+        let open = || openat(&self.dir, "cgroup.events", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+        let events = open().at_path("open", self.path.join("cgroup.events"))?;
+        let deadline = Instant::now() + limit;
+        loop {
+            let text = read_start(&events).at_path("read", self.path.join("cgroup.events"))?;
+            if field(&text, "populated") == Some(0) {
+                return Ok(true);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(false);
+            }
+            // The kernel signals a change of the file as an exceptional condition.
+            let timeout = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos() as i64 };
+            match poll(&mut [PollFd::new(&events, PollFlags::PRI)], Some(&timeout)) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(errno) => return Err(errno).at_path("poll", self.path.join("cgroup.events")),
+            }
+        }
+    }
+}
+
+impl AsFd for Cgroup {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.dir.as_fd()
+    }
+}
+
+fn read_start(fd: &OwnedFd) -> rustix::io::Result<String> {
+    let mut bytes = [0u8; 4096];
+    let length = rustix::io::pread(fd, &mut bytes, 0)?;
+    Ok(String::from_utf8_lossy(&bytes[..length]).into_owned())
+}
+
+/// The value of `key` in a flat keyed file.
+fn field(text: &str, key: &str) -> Option<u64> {
+    text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')?.parse().ok())
+}
+
+/// Where the cgroup v2 hierarchy is mounted, from /proc/self/mountinfo.
+pub fn mount_point() -> Option<PathBuf> {
+    mount_point_in(&std::fs::read_to_string("/proc/self/mountinfo").ok()?)
+}
+
+fn mount_point_in(mountinfo: &str) -> Option<PathBuf> {
+    mountinfo.lines().find_map(|line| {
+        let (fields, rest) = line.split_once(" - ")?;
+        let at = fields.split(' ').nth(4)?;
+        (rest.split(' ').next() == Some("cgroup2")).then(|| PathBuf::from(at))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_flat_keyed_files_and_mountinfo() {
+        assert_eq!(field("populated 1\nfrozen 0\n", "populated"), Some(1));
+        assert_eq!(field("oom 3\noom_kill 2\noom_group_kill 0\n", "oom_kill"), Some(2));
+        assert_eq!(field("oom_kill_not 2\n", "oom_kill"), None);
+        let hybrid = "30 20 0:27 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n31 20 0:28 / /sys/fs/cgroup/unified rw,relatime shared:9 - cgroup2 cgroup2 rw\n";
+        assert_eq!(mount_point_in(hybrid), Some(PathBuf::from("/sys/fs/cgroup/unified")));
+        assert_eq!(mount_point_in("30 20 0:27 / /x rw - tmpfs cgroup2 rw\n"), None);
+    }
+
+    #[test]
+    fn refuses_a_directory_of_another_file_system() {
+        let error = Cgroup::open(Path::new("/proc")).unwrap_err();
+        assert_eq!(error.to_string(), "not a cgroup v2 directory: /proc: Invalid argument (EINVAL)");
+    }
+}

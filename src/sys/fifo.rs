@@ -1,0 +1,42 @@
+//! The log FIFOs of a task, in a directory that tasks may write.
+
+use super::error::{At, Error, Result};
+use super::memfd::reopen;
+use super::path::{self, Untrusted};
+use rustix::fs::{FileType, Gid, OFlags, Uid};
+use rustix::io::Errno;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+/// One log stream, opened once.
+#[derive(Debug)]
+pub struct Log {
+    /// What the path names, as an O_PATH descriptor.
+    pub path: OwnedFd,
+    /// For the command.
+    pub writer: OwnedFd,
+    /// For init: reading and writing, so that neither a missing reader nor a missing writer is ever seen. Not for /dev/null.
+    pub keeper: Option<OwnedFd>,
+}
+
+/// Opens the FIFO at `path` without following a symlink that the task could have made, and gives it to the task's user, who may then
+/// open it for writing once more (/dev/stdout). /dev/null, which Nomad names when log collection is off, is left as it is.
+/// ELOOP: a symlink. EINVAL: neither a FIFO nor /dev/null. Never waits for a reader.
+pub fn open(path: &Path, gid: u32, untrusted: &Untrusted) -> Result<Log> {
+    let file = path::open(path, untrusted).at_path("open log", path)?;
+    let stat = rustix::fs::fstat(&file).at_path("stat log", path)?;
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::Fifo => {
+            // Reading and writing never blocks; from then on there is a reader, so that opening for writing does not either.
+            let keeper = reopen(&file, OFlags::RDWR).at_path("open log", path)?;
+            let writer = reopen(&file, OFlags::WRONLY).at_path("open log", path)?;
+            rustix::fs::fchown(&keeper, Some(Uid::from_raw(untrusted.uid)), Some(Gid::from_raw(gid))).at_path("chown log", path)?;
+            Ok(Log { path: file, writer, keeper: Some(keeper) })
+        }
+        FileType::CharacterDevice if stat.st_rdev == rustix::fs::makedev(1, 3) => {
+            let writer = reopen(&file, OFlags::WRONLY).at_path("open log", path)?;
+            Ok(Log { path: file, writer, keeper: None })
+        }
+        _ => Err(Error { step: "log is neither a FIFO nor /dev/null:", path: Some(path.to_path_buf()), errno: Errno::INVAL }),
+    }
+}

@@ -1,0 +1,75 @@
+//! Landlock: the ABI of the running kernel, and rulesets. Structures as in linux/landlock.h.
+
+use super::error::{At, Result};
+use super::syscall::common;
+use rustix::io::Errno;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+const CREATE_RULESET_VERSION: u32 = 1;
+/// `LANDLOCK_RULE_PATH_BENEATH`.
+pub const PATH_BENEATH: usize = 1;
+
+/// `struct landlock_ruleset_attr` of the newest ABI; older kernels are given its beginning.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RulesetAttr {
+    pub handled_access_fs: u64,
+    pub handled_access_net: u64,
+    pub scoped: u64,
+    pub quiet_access_fs: u64,
+    pub quiet_access_net: u64,
+    pub quiet_scoped: u64,
+}
+
+/// `struct landlock_path_beneath_attr`: packed, 12 bytes.
+#[repr(C, packed)]
+#[derive(Clone, Copy)]
+pub struct PathBeneathAttr {
+    pub allowed_access: u64,
+    pub parent_fd: i32,
+}
+
+/// The ABI of the running kernel. ENOSYS: the kernel was built without Landlock. EOPNOTSUPP: it is switched off at boot.
+pub fn abi() -> rustix::io::Result<u32> {
+    // SAFETY: with this flag the kernel reads no attribute.
+    let abi = unsafe { libc::syscall(common::LANDLOCK_CREATE_RULESET as i64, 0usize, 0usize, CREATE_RULESET_VERSION) };
+    u32::try_from(abi).map_err(|_| last())
+}
+
+/// A set of rules, not yet enforced on anybody.
+pub struct Ruleset(OwnedFd);
+
+impl Ruleset {
+    /// `size`: how much of `attr` this kernel's ABI knows, in bytes.
+    pub fn new(attr: &RulesetAttr, size: usize) -> Result<Ruleset> {
+        // SAFETY: the kernel copies `size` bytes of the attribute, which has as many, before it returns.
+        let fd = unsafe { libc::syscall(common::LANDLOCK_CREATE_RULESET as i64, attr, size.min(size_of::<RulesetAttr>()), 0) };
+        // SAFETY: a new descriptor that nobody else owns. The kernel makes it close-on-exec.
+        let fd = if fd < 0 { Err(last()) } else { Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) }) };
+        Ok(Ruleset(fd.at("landlock_create_ruleset")?))
+    }
+
+    /// Allows `access` (rights as in linux/landlock.h) on what `path` is open on, and beneath.
+    pub fn allow(&self, path: BorrowedFd<'_>, access: u64) -> rustix::io::Result<()> {
+        let rule = PathBeneathAttr { allowed_access: access, parent_fd: path.as_raw_fd() };
+        // SAFETY: landlock_add_rule copies the attribute before it returns, so a borrow is enough.
+        let done = unsafe { libc::syscall(common::LANDLOCK_ADD_RULE as i64, self.0.as_raw_fd(), PATH_BENEATH, &raw const rule, 0) };
+        if done == 0 { Ok(()) } else { Err(last()) }
+    }
+}
+
+impl AsFd for Ruleset {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl From<Ruleset> for OwnedFd {
+    fn from(ruleset: Ruleset) -> OwnedFd {
+        ruleset.0
+    }
+}
+
+fn last() -> Errno {
+    Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)
+}

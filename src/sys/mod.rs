@@ -1,0 +1,16 @@
+//! The kernel, one feature a file. Each function is one operation with owned descriptors, and an error that names it.
+
+pub mod cgroup;
+pub mod clone;
+pub mod error;
+pub mod fifo;
+pub mod landlock;
+pub mod memfd;
+pub mod mount;
+pub mod path;
+pub mod pidfd;
+pub mod signal;
+pub mod socket;
+pub mod syscall;
+
+pub use error::{Error, Result};

@@ -1,0 +1,100 @@
+//! Signal dispositions and masks of the plugin.
+//!
+//! Handlers are reset in a child (`CLONE_CLEAR_SIGHAND`), but an ignored signal stays ignored through clone and exec. So
+//! this process ignores none: what it or its parent ignored gets a handler that does nothing.
+
+use std::sync::Once;
+
+/// Before the first child: no signal is ignored, SIGCHLD has its default action, the dumpable flag is noted.
+pub fn prepare() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        super::clone::note_dumpable();
+        for signal in 1..=64 {
+            match disposition(signal) {
+                Some(libc::SIG_IGN) if signal == libc::SIGCHLD => set(signal, libc::SIG_DFL),
+                Some(libc::SIG_IGN) => set(signal, nothing as *const () as usize),
+                _ => {}
+            }
+        }
+    });
+}
+
+/// Swallows SIGINT: a terminal's Ctrl-C reaches the agent's whole process group, and tasks must outlive it.
+pub fn swallow_interrupt() {
+    set(libc::SIGINT, nothing as *const () as usize);
+}
+
+extern "C" fn nothing(_: libc::c_int) {}
+
+/// `None` for the two that libc keeps for itself and the two that can't have a handler.
+fn disposition(signal: i32) -> Option<usize> {
+    // SAFETY: sigaction fills a local; with no new action it changes nothing.
+    unsafe {
+        let mut old: libc::sigaction = std::mem::zeroed();
+        (libc::sigaction(signal, std::ptr::null(), &raw mut old) == 0).then_some(old.sa_sigaction)
+    }
+}
+
+fn set(signal: i32, action: usize) {
+    // SAFETY: the action is SIG_DFL or a function that is safe in any context, because it does nothing.
+    unsafe {
+        let mut new: libc::sigaction = std::mem::zeroed();
+        new.sa_sigaction = action;
+        new.sa_flags = libc::SA_RESTART;
+        libc::sigaction(signal, &raw const new, std::ptr::null_mut());
+    }
+}
+
+/// The mask to go back to.
+pub struct Mask(u64);
+
+/// Blocks every signal of this thread, also the two that libc's functions leave alone (32 and 33).
+pub fn block_all() -> Mask {
+    Mask(exchange(u64::MAX))
+}
+
+impl Mask {
+    pub fn restore(self) {
+        exchange(self.0);
+    }
+}
+
+fn exchange(mask: u64) -> u64 {
+    let mut old = 0u64;
+    // SAFETY: the kernel's signal set has 8 bytes; both are locals.
+    unsafe { libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const mask, &raw mut old, 8usize) };
+    old
+}
+
+/// The signals that a command line passes on to its command.
+const FORWARDED: [i32; 7] = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM, libc::SIGUSR1, libc::SIGUSR2, libc::SIGWINCH];
+
+/// Signals that this thread and those it starts from now on leave to [`Forwarded::each`].
+pub struct Forwarded(libc::sigset_t);
+
+impl Forwarded {
+    pub fn block() -> Forwarded {
+        // SAFETY: the set is a local that sigemptyset initialises; pthread_sigmask reads it.
+        unsafe {
+            let mut set: libc::sigset_t = std::mem::zeroed();
+            libc::sigemptyset(&raw mut set);
+            for signal in FORWARDED {
+                libc::sigaddset(&raw mut set, signal);
+            }
+            libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut());
+            Forwarded(set)
+        }
+    }
+
+    /// Waits for them for ever, and hands over each.
+    pub fn each(&self, mut take: impl FnMut(i32)) -> ! {
+        loop {
+            let mut signal = 0;
+            // SAFETY: the set was initialised by `block`; sigwait stores one number.
+            if unsafe { libc::sigwait(&raw const self.0, &raw mut signal) } == 0 {
+                take(signal);
+            }
+        }
+    }
+}
