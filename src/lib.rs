@@ -1,7 +1,10 @@
+//! Nomad task driver `exec2`: confined processes through direct Linux syscalls.
 
 #![deny(unsafe_code)]
 
 pub mod init;
+#[allow(unsafe_code)]
+pub mod launch;
 pub mod policy;
 #[allow(unsafe_code)]
 pub mod sys;

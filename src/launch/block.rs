@@ -1,0 +1,68 @@
+//! The command block: what init needs to execute a command, laid out in one piece (see `init::message::Block`).
+
+use crate::init::message::Block;
+
+/// Lays out the paths to try, the arguments, the environment and the working directory. No string holds a NUL: `policy` refused those.
+pub fn lay_out(paths: &[String], argv: &[String], env: &[(String, String)], work_dir: &str) -> Vec<u8> {
+    let word = size_of::<u64>();
+    let arrays = size_of::<Block>();
+    let words = paths.len() + 1 + argv.len() + 1 + env.len() + 1;
+    let mut offsets = Vec::with_capacity(words);
+    let mut strings = Vec::with_capacity(4096);
+    let first = arrays + words * word;
+    let mut push = |parts: &[&str]| {
+        let at = (first + strings.len()) as u64;
+        parts.iter().for_each(|part| strings.extend_from_slice(part.as_bytes()));
+        strings.push(0);
+        at
+    };
+    let directory = push(&[work_dir]);
+    offsets.extend(paths.iter().map(|path| push(&[path])).chain([0]));
+    offsets.extend(argv.iter().map(|arg| push(&[arg])).chain([0]));
+    offsets.extend(env.iter().map(|(name, value)| push(&[name, "=", value])).chain([0]));
+
+    let argv_at = arrays + (paths.len() + 1) * word;
+    let envp_at = argv_at + (argv.len() + 1) * word;
+    let length = first + strings.len();
+    let head = [length as u64, directory, arrays as u64, argv_at as u64, envp_at as u64, words as u64];
+    let mut block = Vec::with_capacity(length);
+    head.iter().chain(&offsets).for_each(|value| block.extend_from_slice(&value.to_ne_bytes()));
+    block.extend_from_slice(&strings);
+    block
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn word(block: &[u8], at: usize) -> usize {
+        u64::from_ne_bytes(block[at..at + 8].try_into().unwrap()) as usize
+    }
+
+    fn string(block: &[u8], at: usize) -> &str {
+        std::str::from_utf8(block[at..].split(|byte| *byte == 0).next().unwrap()).unwrap()
+    }
+
+    fn strings(block: &[u8], mut at: usize) -> Vec<&str> {
+        let mut found = Vec::new();
+        while word(block, at) != 0 {
+            found.push(string(block, word(block, at)));
+            at += 8;
+        }
+        found
+    }
+
+    #[test]
+    fn offsets_lead_to_the_strings() {
+        let own = |list: &[&str]| list.iter().map(|s| s.to_string()).collect::<Vec<_>>();
+        let env = vec![("A".to_string(), "1".to_string()), ("EMPTY".to_string(), String::new())];
+        let block = lay_out(&own(&["/bin/x", "/usr/bin/x"]), &own(&["x", "-v", ""]), &env, "/work");
+        assert_eq!(word(&block, 0), block.len());
+        assert_eq!(string(&block, word(&block, 8)), "/work");
+        assert_eq!(strings(&block, word(&block, 16)), ["/bin/x", "/usr/bin/x"]);
+        assert_eq!(strings(&block, word(&block, 24)), ["x", "-v", ""]);
+        assert_eq!(strings(&block, word(&block, 32)), ["A=1", "EMPTY="]);
+        assert_eq!(word(&block, 40), 3 + 4 + 3);
+        assert_eq!(strings(&lay_out(&own(&["/x"]), &own(&["x"]), &[], "/"), 64 + 16), Vec::<&str>::new());
+    }
+}

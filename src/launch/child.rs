@@ -1,0 +1,216 @@
+//! The straight line from clone to the exec of init.
+//!
+//! It runs in the plugin's memory while the plugin's thread stands still: raw syscalls on what the plan has prepared, nothing
+//! else. No libc, no allocation, no lock, no panic, no thread-local data. Every failure leaves its step and errno in the plan.
+
+use crate::init::message::{PLUGIN_END, RECORD, SOCKET};
+use crate::sys::landlock::{PATH_BENEATH, PathBeneathAttr};
+use crate::sys::syscall::{common, nr, syscall as call};
+
+/// What the child was doing when it failed.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    None,
+    JoinNetwork,
+    Session,
+    SlavePropagation,
+    MountProc,
+    Attach,
+    Descriptors,
+    ProcRule,
+    OomScoreAdj,
+    Groups,
+    Gid,
+    BoundingSet,
+    Uid,
+    Capabilities,
+    NoNewPrivs,
+    Confine,
+    CloseOnExec,
+    ExecInit,
+}
+
+impl Step {
+    /// As an operator reads it before the path and the errno.
+    pub fn name(self) -> &'static str {
+        match self {
+            Step::None => "nothing",
+            Step::JoinNetwork => "setns to the network namespace",
+            Step::Session => "setsid",
+            Step::SlavePropagation => "mount slave /",
+            Step::MountProc => "mount /proc",
+            Step::Attach => "move_mount",
+            Step::Descriptors => "dup3",
+            Step::ProcRule => "landlock_add_rule /proc",
+            Step::OomScoreAdj => "write oom_score_adj",
+            Step::Groups => "setgroups",
+            Step::Gid => "setresgid",
+            Step::BoundingSet => "drop capability from the bounding set",
+            Step::Uid => "setresuid",
+            Step::Capabilities => "capset",
+            Step::NoNewPrivs => "no_new_privs",
+            Step::Confine => "landlock_restrict_self",
+            Step::CloseOnExec => "close_range",
+            Step::ExecInit => "exec of init",
+        }
+    }
+}
+
+/// A detached mount and where it goes.
+#[repr(C)]
+pub struct Attachment {
+    pub mount: i32,
+    /// C string.
+    pub target: *const u8,
+}
+
+/// What the child reads. Every pointer is the plan's and outlives the child; every descriptor is above `FIRST_FREE`.
+#[repr(C)]
+pub struct Orders {
+    /// -1: stay in the plugin's.
+    pub network: i32,
+    pub attachments: *const Attachment,
+    pub attachments_length: usize,
+    /// What becomes 0, 1, 2, `SOCKET`, `RECORD` and `PLUGIN_END`.
+    pub descriptors: [i32; 6],
+    pub ruleset: i32,
+    /// Rights on the task's own /proc, which exists only now.
+    pub proc_access: u64,
+    pub oom_score_adj: *const u8,
+    pub oom_score_adj_length: usize,
+    pub groups: *const u32,
+    pub groups_length: usize,
+    pub gid: u32,
+    pub uid: u32,
+    /// Bit n: capability n is to leave the bounding set.
+    pub bounding_drop: u64,
+    pub init: i32,
+    /// What the child leaves when it fails.
+    pub failed: Failure,
+}
+
+/// Written by the child, read by the plugin once the child is gone.
+#[repr(C)]
+pub struct Failure {
+    pub step: Step,
+    pub errno: i32,
+    /// Which attachment, descriptor or capability.
+    pub index: u32,
+}
+
+const AT_FDCWD: usize = -100isize as usize;
+const AT_EMPTY_PATH: usize = 0x1000;
+const CLONE_NEWNET: usize = 0x4000_0000;
+const CLOSE_RANGE_CLOEXEC: usize = 4;
+const MOVE_MOUNT_F_EMPTY_PATH: usize = 4;
+const MS_NOSUID: usize = 2;
+const MS_NODEV: usize = 4;
+const MS_NOEXEC: usize = 8;
+const MS_REC: usize = 1 << 14;
+const MS_SLAVE: usize = 1 << 19;
+const O_WRONLY: usize = 1;
+const O_PATH: usize = 0o10000000;
+const O_CLOEXEC: usize = 0o2000000;
+const PR_CAPBSET_DROP: usize = 24;
+const PR_SET_NO_NEW_PRIVS: usize = 38;
+const CAPABILITY_VERSION_3: u32 = 0x2008_0522;
+
+/// `extern "C"` entry of the clone.
+///
+/// # Safety
+/// `orders` must point to complete [`Orders`] that stay valid and unread by others until this process has executed or ended.
+pub unsafe extern "C" fn child(orders: *mut u8) -> ! {
+    let orders = orders.cast::<Orders>();
+    // SAFETY: the caller vouches for the orders; `failed` is a field that only the child writes meanwhile.
+    unsafe {
+        let failure = confine(&*orders);
+        (&raw mut (*orders).failed).write_volatile(failure);
+        loop {
+            call(nr::EXIT_GROUP, [127, 0, 0, 0, 0, 0]);
+        }
+    }
+}
+
+/// Makes a syscall, and leaves with step, errno and index if it fails.
+macro_rules! step {
+    ($step:ident, $index:expr, $nr:expr, $($argument:expr),*) => {{
+        let result = call($nr, padded([$($argument as usize),*]));
+        if result < 0 {
+            return Failure { step: Step::$step, errno: -result as i32, index: $index as u32 };
+        }
+        result
+    }};
+}
+
+#[inline(always)]
+fn padded<const N: usize>(arguments: [usize; N]) -> [usize; 6] {
+    let mut all = [0; 6];
+    all.iter_mut().zip(arguments).for_each(|(slot, argument)| *slot = argument);
+    all
+}
+
+/// Returns only when a step has failed.
+///
+/// # Safety
+/// As for [`child`].
+unsafe fn confine(orders: &Orders) -> Failure {
+    // SAFETY: every pointer is a C string, an array or a structure that the plan holds, or a local; the kernel only reads them.
+    unsafe {
+        // Signals need nothing: handlers were reset by the clone, none is ignored, and init wants all of them blocked.
+        if orders.network >= 0 {
+            step!(JoinNetwork, 0, nr::SETNS, orders.network, CLONE_NEWNET);
+        }
+        step!(Session, 0, nr::SETSID,);
+
+        // Mounts made here must not reach the host; the host's unmounts must reach here.
+        step!(SlavePropagation, 0, nr::MOUNT, 0, c"/".as_ptr(), 0, MS_REC | MS_SLAVE, 0);
+        // The host's /proc shows the host's processes; this one the new pid namespace, of which this process is the first.
+        let proc = c"/proc".as_ptr();
+        step!(MountProc, 0, nr::MOUNT, c"proc".as_ptr(), proc, c"proc".as_ptr(), MS_NOSUID | MS_NODEV | MS_NOEXEC, 0);
+        let mut i = 0;
+        while i < orders.attachments_length {
+            let attachment = &*orders.attachments.add(i);
+            step!(Attach, i, common::MOVE_MOUNT, attachment.mount, c"".as_ptr(), AT_FDCWD, attachment.target, MOVE_MOUNT_F_EMPTY_PATH);
+            i += 1;
+        }
+
+        for (from, to) in orders.descriptors.iter().zip([0, 1, 2, SOCKET, RECORD, PLUGIN_END]) {
+            step!(Descriptors, to, nr::DUP3, *from, to, 0);
+        }
+
+        // A rule opened in the plugin would name the host's /proc.
+        let path = step!(ProcRule, 0, nr::OPENAT, AT_FDCWD, proc, O_PATH | O_CLOEXEC, 0);
+        let rule = PathBeneathAttr { allowed_access: orders.proc_access, parent_fd: path as i32 };
+        step!(ProcRule, 1, common::LANDLOCK_ADD_RULE, orders.ruleset, PATH_BENEATH, &raw const rule, 0);
+
+        // Inherited from the agent it could be -1000, which no OOM killer takes.
+        let file = step!(OomScoreAdj, 0, nr::OPENAT, AT_FDCWD, c"/proc/self/oom_score_adj".as_ptr(), O_WRONLY | O_CLOEXEC, 0);
+        step!(OomScoreAdj, 1, nr::WRITE, file, orders.oom_score_adj, orders.oom_score_adj_length);
+
+        // The bounding set while this process may still change it, the ids, then what capabilities the ids left.
+        step!(Groups, 0, nr::SETGROUPS, orders.groups_length, orders.groups);
+        step!(Gid, 0, nr::SETRESGID, orders.gid, orders.gid, orders.gid);
+        let mut capability = 0;
+        while capability < 64 {
+            if orders.bounding_drop >> capability & 1 != 0 {
+                step!(BoundingSet, capability, nr::PRCTL, PR_CAPBSET_DROP, capability, 0, 0, 0);
+            }
+            capability += 1;
+        }
+        step!(Uid, 0, nr::SETRESUID, orders.uid, orders.uid, orders.uid);
+        // Permitted, effective and inheritable; the ambient set can't hold what these don't.
+        let header = [CAPABILITY_VERSION_3, 0];
+        let none = [0u32; 6];
+        step!(Capabilities, 0, nr::CAPSET, header.as_ptr(), none.as_ptr());
+
+        step!(NoNewPrivs, 0, nr::PRCTL, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+        step!(Confine, 0, common::LANDLOCK_RESTRICT_SELF, orders.ruleset, 0);
+        // Marked, not closed: init's own image is among them.
+        step!(CloseOnExec, 0, common::CLOSE_RANGE, PLUGIN_END + 1, u32::MAX, CLOSE_RANGE_CLOEXEC);
+        let argv = [c"exec2-init".as_ptr(), core::ptr::null()];
+        let envp = [core::ptr::null::<u8>()];
+        step!(ExecInit, 0, nr::EXECVEAT, orders.init, c"".as_ptr(), argv.as_ptr(), envp.as_ptr(), AT_EMPTY_PATH);
+        Failure { step: Step::ExecInit, errno: 0, index: 0 }
+    }
+}

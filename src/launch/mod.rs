@@ -1,0 +1,64 @@
+//! From a decided task to a running one: `plan` gathers everything before the clone, `child` is the straight line after it.
+
+mod block;
+mod child;
+mod plan;
+
+pub use child::Step;
+pub use plan::{Launched, Plan};
+
+use crate::init::message::{self, Report};
+use crate::sys::error::Words;
+use rustix::io::Errno;
+use std::path::PathBuf;
+
+/// Why a task was not started. Nothing is left of it.
+#[derive(Debug, thiserror::Error)]
+pub enum LaunchError {
+    #[error("{0}")]
+    Sys(#[from] crate::sys::Error),
+    #[error("unveil {mode}:{}: {}", .path.display(), Words(*.errno))]
+    Unveil { mode: String, path: PathBuf, errno: Errno },
+    #[error("{option}: {reason}")]
+    Refused { option: String, reason: String },
+    #[error("clone3: {}{}", Words(*.errno), .hint)]
+    Clone { errno: Errno, hint: &'static str },
+    #[error("{}{}: {}", .step.name(), .path, Words(*.errno))]
+    Child { step: Step, path: String, errno: Errno },
+    #[error("{what}: {}{hint}", Words(*.errno))]
+    Command { what: String, errno: Errno, hint: &'static str },
+    #[error("the task's init ended before it could start the command (wait status {0:#x})")]
+    InitEnded(i32),
+}
+
+impl LaunchError {
+    /// Whether another try may succeed without a change of the job or the node.
+    pub fn is_transient(&self) -> bool {
+        let errno = match self {
+            LaunchError::Sys(e) => e.errno,
+            LaunchError::Clone { errno, .. } | LaunchError::Child { errno, .. } | LaunchError::Command { errno, .. } => *errno,
+            LaunchError::Unveil { .. } | LaunchError::Refused { .. } => return false,
+            LaunchError::InitEnded(_) => return true,
+        };
+        matches!(errno, Errno::AGAIN | Errno::NOMEM | Errno::NFILE | Errno::MFILE | Errno::BUSY)
+    }
+}
+
+/// What init's report of a failed start means to the one who wrote the command.
+pub fn command_failed(report: &Report, command: &[String], work_dir: &str) -> LaunchError {
+    let errno = Errno::from_raw_os_error(report.value);
+    let (what, hint) = match report.detail {
+        message::FAILED_WORK_DIR => (format!("work_dir {work_dir}"), ""),
+        message::FAILED_EXEC => match (command, errno) {
+            ([only], Errno::ACCESS) => (format!("command {only}"), ": not executable for the task's user, or not unveiled with rx"),
+            ([only], _) => (format!("command {only}"), ""),
+            (_, Errno::ACCESS) => (format!("command, tried as {}", command.join(", ")), ": not executable, or not unveiled with rx"),
+            _ => (format!("command, looked for as {}", command.join(", ")), ""),
+        },
+        message::FAILED_CLONE => ("clone3 of the command".to_string(), ""),
+        message::FAILED_SESSION => ("session of the command".to_string(), ""),
+        message::FAILED_STDIO => ("standard descriptors of the command".to_string(), ""),
+        _ => ("command block".to_string(), ""),
+    };
+    LaunchError::Command { what, errno, hint }
+}
