@@ -8,3 +8,4 @@ pub mod launch;
 pub mod policy;
 #[allow(unsafe_code)]
 pub mod sys;
+pub mod task;

@@ -1,0 +1,208 @@
+//! One task's life, on a thread of its own, and the register of all tasks.
+
+mod life;
+mod node;
+mod record;
+
+pub use node::{Facts, landlock, prerequisites};
+
+use crate::launch::LaunchError;
+use crate::policy::exit::ExitResult;
+use crate::policy::request::{Compute, PluginOptions, TaskRequest};
+use crate::policy::signal::Signal;
+use crate::policy::spec::{SpecError, TaskSpec};
+use rustix::event::EventfdFlags;
+use std::collections::{HashMap, VecDeque};
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+/// The tasks of this process, by id. Every call returns at once; replies come from the task's own thread.
+#[derive(Clone, Default)]
+pub struct Tasks(Arc<Mutex<HashMap<String, Arc<Task>>>>);
+
+/// What to start.
+pub enum Start {
+    /// As Nomad asks for it: decided on the task's thread, which may read the user database.
+    Request { request: Box<TaskRequest>, options: PluginOptions, compute: Compute },
+    /// Decided already.
+    Spec(Box<TaskSpec>),
+}
+
+impl Start {
+    fn id(&self) -> &str {
+        match self {
+            Start::Request { request, .. } => &request.id,
+            Start::Spec(spec) => &spec.id,
+        }
+    }
+}
+
+/// A task whose command runs.
+#[derive(Clone, Debug)]
+pub struct Started {
+    /// Of the task's init, in the plugin's pid namespace.
+    pub pid: u32,
+    pub started_at: SystemTime,
+    pub landlock_abi: u32,
+    /// Directory of the task's record.
+    pub record: PathBuf,
+}
+
+/// A task that has ended, its cgroup empty.
+#[derive(Clone, Copy, Debug)]
+pub struct Ended {
+    pub result: ExitResult,
+    pub ended_at: SystemTime,
+}
+
+/// What there is to say of a task at the moment.
+#[derive(Clone, Debug)]
+pub struct Status {
+    pub name: String,
+    pub started: Started,
+    pub ended: Option<Ended>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum TaskError {
+    #[error("task {0} exists already")]
+    Duplicate(String),
+    #[error("{0}")]
+    Spec(#[from] SpecError),
+    #[error("{0}")]
+    Launch(#[from] LaunchError),
+    #[error("{0}")]
+    Sys(#[from] crate::sys::Error),
+    #[error("start the task's thread: {0}")]
+    Thread(std::io::Error),
+    #[error("{0}")]
+    Node(String),
+    #[error("task {0} is still running; stop it first, or destroy it with force")]
+    Running(String),
+    #[error("signal {signal}: {words}")]
+    Signal { signal: Signal, words: String },
+    #[error("task {0} was stopped before its command ran")]
+    Stopped(String),
+}
+
+impl TaskError {
+    /// Whether another try may succeed without a change of the job or the node.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            TaskError::Launch(e) => e.is_transient(),
+            TaskError::Sys(e) => LaunchError::Sys(e.clone()).is_transient(),
+            TaskError::Thread(_) => true,
+            _ => false,
+        }
+    }
+}
+
+/// There is no task of that id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("task not found for given id")]
+pub struct NotFound;
+
+type Reply<T> = Box<dyn FnOnce(Result<T, TaskError>) + Send>;
+
+/// What a task's thread is asked to do.
+enum Order {
+    Wait(Box<dyn FnOnce(Ended) + Send>),
+    Stop { signal: Signal, timeout: Duration, reply: Reply<()> },
+    Signal { signal: Signal, reply: Reply<()> },
+    Destroy { force: bool, reply: Reply<()> },
+}
+
+/// What others hold of a task.
+struct Task {
+    /// `None` once the thread takes no more orders.
+    orders: Mutex<Option<VecDeque<Order>>>,
+    wake: OwnedFd,
+    /// Set when the command runs.
+    status: Mutex<Option<Status>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Of a task's thread. A page each for what it touches.
+const THREAD_STACK: usize = 128 << 10;
+
+impl Tasks {
+    /// Starts a task. `reply` is called once: when its command runs, or with the reason when nothing is left of it.
+    pub fn start(&self, start: Start, reply: impl FnOnce(Result<Started, TaskError>) + Send + 'static) {
+        let id = start.id().to_string();
+        let wake = match rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK) {
+            Ok(wake) => wake,
+            Err(errno) => return reply(Err(crate::sys::Error { step: "eventfd", path: None, errno }.into())),
+        };
+        let task = Arc::new(Task { orders: Mutex::new(Some(VecDeque::new())), wake, status: Mutex::new(None) });
+        {
+            let mut tasks = lock(&self.0);
+            if tasks.contains_key(&id) {
+                drop(tasks);
+                return reply(Err(TaskError::Duplicate(id)));
+            }
+            tasks.insert(id.clone(), task.clone());
+        }
+        // The reply goes with the thread, or comes back if there is none.
+        let shared = Arc::new(Mutex::new(Some(reply)));
+        let (tasks, taken) = (self.clone(), shared.clone());
+        let name = id.clone();
+        let thread = std::thread::Builder::new().name("task".into()).stack_size(THREAD_STACK).spawn(move || {
+            let reply = lock(&taken).take();
+            if let Some(reply) = reply {
+                life::run(&tasks, &name, &task, start, Box::new(reply));
+            }
+        });
+        if let Err(e) = thread {
+            lock(&self.0).remove(&id);
+            if let Some(reply) = lock(&shared).take() {
+                reply(Err(TaskError::Thread(e)));
+            }
+        }
+    }
+
+    /// `waiter` is called once, when the task has ended and its cgroup is empty; at once if it has.
+    pub fn wait(&self, id: &str, waiter: impl FnOnce(Ended) + Send + 'static) -> Result<(), NotFound> {
+        self.order(id, Order::Wait(Box::new(waiter)))
+    }
+
+    /// Sends `signal` to the command's process group, and SIGKILL to all of the task after `timeout`. Replies when the task has ended.
+    pub fn stop(
+        &self,
+        id: &str,
+        signal: Signal,
+        timeout: Duration,
+        reply: impl FnOnce(Result<(), TaskError>) + Send + 'static,
+    ) -> Result<(), NotFound> {
+        self.order(id, Order::Stop { signal, timeout, reply: Box::new(reply) })
+    }
+
+    /// Sends `signal` to the command's process group. Replies when it is sent.
+    pub fn signal(&self, id: &str, signal: Signal, reply: impl FnOnce(Result<(), TaskError>) + Send + 'static) -> Result<(), NotFound> {
+        self.order(id, Order::Signal { signal, reply: Box::new(reply) })
+    }
+
+    /// Forgets a task that has ended; with `force` ends it first. Replies when nothing is left of it.
+    pub fn destroy(&self, id: &str, force: bool, reply: impl FnOnce(Result<(), TaskError>) + Send + 'static) -> Result<(), NotFound> {
+        self.order(id, Order::Destroy { force, reply: Box::new(reply) })
+    }
+
+    /// What there is to say of a task whose command has run.
+    pub fn inspect(&self, id: &str) -> Result<Status, NotFound> {
+        let task = lock(&self.0).get(id).cloned().ok_or(NotFound)?;
+        let status = lock(&task.status).clone();
+        status.ok_or(NotFound)
+    }
+
+    fn order(&self, id: &str, order: Order) -> Result<(), NotFound> {
+        let task = lock(&self.0).get(id).cloned().ok_or(NotFound)?;
+        lock(&task.orders).as_mut().ok_or(NotFound)?.push_back(order);
+        // Fails only when the counter is full, and then the thread is awake anyway.
+        let _ = rustix::io::write(&task.wake, &1u64.to_ne_bytes());
+        Ok(())
+    }
+}
