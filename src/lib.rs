@@ -2,6 +2,7 @@
 
 #![deny(unsafe_code)]
 
+pub mod cli;
 pub mod init;
 #[allow(unsafe_code)]
 pub mod launch;

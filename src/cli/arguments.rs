@@ -1,0 +1,197 @@
+//! What was typed.
+
+use crate::policy::limits::{parse_bytes, parse_percent};
+use lexopt::{Arg, Parser};
+use std::ffi::OsString;
+use std::time::Duration;
+
+pub const USAGE: &str = "\
+nomad-driver-exec2: a Nomad task driver that runs confined processes
+
+As a plugin it is started by the Nomad agent. At a shell:
+
+  nomad-driver-exec2 run [OPTION...] -- COMMAND [ARG...]
+
+runs one command confined by Landlock, namespaces and a cgroup, as an
+unprivileged user, and exits with its exit code (128+n for signal n).
+
+  --unveil MODE:PATH   let it use PATH; MODE of r, w, x, c (create); may repeat;
+                       a leading ? makes a missing PATH no error
+  --no-defaults        without the usual system paths
+  --user USER          name, uid or uid:gid (default: 65534)
+  --memory SIZE        memory.max, such as 64MiB
+  --cpu-max PERCENT    cpu.max, such as 50%; 100% is one CPU
+  --pids N             pids.max
+  --env NAME=VALUE     set in its environment; may repeat
+  --work-dir DIR       its working directory (default: /)
+  --timeout TIME       stop it after TIME, such as 10s or 500ms (exit code 124)
+  -v, --verbose        say what is enforced
+  -h, --help           this text
+  -V, --version        the version
+
+Exit code 125: it could not be started. 126: COMMAND can't be executed.
+127: COMMAND was not found.
+";
+
+#[derive(Debug, PartialEq)]
+pub enum Command {
+    None,
+    Help,
+    Version,
+    Run(Box<Run>),
+}
+
+/// Options of `run`.
+#[derive(Debug, Default, PartialEq)]
+pub struct Run {
+    pub unveil: Vec<String>,
+    pub no_defaults: bool,
+    pub user: Option<String>,
+    /// Bytes.
+    pub memory: Option<u64>,
+    /// 100 is one CPU.
+    pub cpu_max: Option<f64>,
+    pub pids: Option<u64>,
+    pub env: Vec<(String, String)>,
+    pub work_dir: Option<String>,
+    pub timeout: Option<Duration>,
+    pub verbose: bool,
+    pub command: String,
+    pub args: Vec<String>,
+}
+
+/// Reads the arguments behind the program's name. An error is one line that names the option, the value and the reason.
+pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command, String> {
+    let mut parser = Parser::from_args(arguments);
+    match parser.next().map_err(|e| e.to_string())? {
+        None => Ok(Command::None),
+        Some(Arg::Short('h') | Arg::Long("help")) => Ok(Command::Help),
+        Some(Arg::Short('V') | Arg::Long("version")) => Ok(Command::Version),
+        Some(Arg::Value(word)) if word == "run" => run(&mut parser),
+        Some(Arg::Value(word)) => Err(format!("unknown command {:?}; see --help", word.to_string_lossy())),
+        Some(other) => Err(format!("{}; see --help", other.unexpected())),
+    }
+}
+
+fn run(parser: &mut Parser) -> Result<Command, String> {
+    let mut run = Run::default();
+    let mut words = Vec::new();
+    while let Some(arg) = parser.next().map_err(|e| format!("run: {e}"))? {
+        match arg {
+            Arg::Long("unveil") => run.unveil.push(value(parser, "--unveil")?),
+            Arg::Long("no-defaults") => run.no_defaults = true,
+            Arg::Long("user") => run.user = Some(value(parser, "--user")?),
+            Arg::Long("memory") => run.memory = Some(limit(parser, "--memory", |text| parse_bytes(text).map_err(|e| e.to_string()))?),
+            Arg::Long("cpu-max") => run.cpu_max = Some(limit(parser, "--cpu-max", |text| parse_percent(text).map_err(|e| e.to_string()))?),
+            Arg::Long("pids") => run.pids = Some(limit(parser, "--pids", pids)?),
+            Arg::Long("env") => run.env.push(variable(&value(parser, "--env")?)?),
+            Arg::Long("work-dir") => run.work_dir = Some(value(parser, "--work-dir")?),
+            Arg::Long("timeout") => run.timeout = Some(limit(parser, "--timeout", duration)?),
+            Arg::Short('v') | Arg::Long("verbose") => run.verbose = true,
+            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
+            // The first word is the command; everything behind it is the command's.
+            Arg::Value(word) => {
+                words.push(word);
+                words.extend(parser.raw_args().map_err(|e| e.to_string())?);
+                break;
+            }
+            other => return Err(format!("run: {}; see --help", other.unexpected())),
+        }
+    }
+    let mut words = words.into_iter().map(|word| word.into_string().map_err(|word| format!("run: {word:?} is not valid UTF-8")));
+    run.command = words.next().ok_or("run: no COMMAND given; see --help")??;
+    run.args = words.collect::<Result<_, _>>()?;
+    Ok(Command::Run(Box::new(run)))
+}
+
+fn value(parser: &mut Parser, option: &str) -> Result<String, String> {
+    let value = parser.value().map_err(|e| format!("run: {e}"))?;
+    value.into_string().map_err(|value| format!("run: {option} {value:?}: not valid UTF-8"))
+}
+
+fn limit<T>(parser: &mut Parser, option: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<T, String> {
+    let text = value(parser, option)?;
+    parse(&text).map_err(|reason| format!("run: {option} {reason}"))
+}
+
+fn pids(text: &str) -> Result<u64, String> {
+    text.parse().ok().filter(|n| *n > 0).ok_or_else(|| format!("{text:?}: not a number above 0"))
+}
+
+fn variable(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.into(), value.into())),
+        // Not the whole text: it could be a secret whose name was forgotten.
+        _ => Err("run: --env: not NAME=VALUE".to_string()),
+    }
+}
+
+/// A number with ms, s, m or h; seconds without.
+fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let milliseconds = match unit {
+        "ms" => 1,
+        "" | "s" => 1000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => 0,
+    };
+    let known = number.parse::<u64>().ok().and_then(|number| number.checked_mul(milliseconds)).filter(|ms| *ms > 0);
+    known.map(Duration::from_millis).ok_or_else(|| format!("{text:?}: not a time above 0 such as 500ms, 10s, 5m or 1h"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn typed(line: &str) -> Result<Command, String> {
+        parse(line.split(' ').filter(|word| !word.is_empty()).map(OsString::from))
+    }
+
+    #[test]
+    fn reads_every_option() {
+        let line = "run --unveil r:/a --unveil=?rw:/b --no-defaults --user 7:8 --memory 64MiB --cpu-max 50% --pids 9 --env A=b=c \
+                    --work-dir /w --timeout 500ms -v -- prog -x --user y";
+        let Command::Run(run) = typed(line).unwrap() else { panic!("not run") };
+        let want = Run {
+            unveil: vec!["r:/a".into(), "?rw:/b".into()],
+            no_defaults: true,
+            user: Some("7:8".into()),
+            memory: Some(64 << 20),
+            cpu_max: Some(50.0),
+            pids: Some(9),
+            env: vec![("A".into(), "b=c".into())],
+            work_dir: Some("/w".into()),
+            timeout: Some(Duration::from_millis(500)),
+            verbose: true,
+            command: "prog".into(),
+            args: vec!["-x".into(), "--user".into(), "y".into()],
+        };
+        assert_eq!(*run, want);
+        let Command::Run(run) = typed("run prog -v").unwrap() else { panic!("not run") };
+        assert_eq!((run.command.as_str(), run.args, run.verbose), ("prog", vec!["-v".to_string()], false));
+    }
+
+    #[test]
+    fn says_what_is_wrong() {
+        for (line, want) in [
+            ("run", "run: no COMMAND given"),
+            ("run --pids 0 -- x", "run: --pids \"0\": not a number above 0"),
+            ("run --memory lots -- x", "run: --memory \"lots\": "),
+            ("run --cpu-max 50 -- x", "run: --cpu-max \"50\": "),
+            ("run --timeout 5y -- x", "run: --timeout \"5y\": not a time"),
+            ("run --timeout 0s -- x", "run: --timeout \"0s\": not a time"),
+            ("run --env A -- x", "run: --env: not NAME=VALUE"),
+            ("run --unveil", "run: missing argument for option '--unveil'"),
+            ("run --nope -- x", "run: invalid option '--nope'"),
+            ("walk", "unknown command \"walk\""),
+        ] {
+            let error = typed(line).unwrap_err();
+            assert!(error.starts_with(want), "{line}: {error}");
+        }
+        assert_eq!(typed("").unwrap(), Command::None);
+        assert_eq!(typed("run --help").unwrap(), Command::Help);
+        assert_eq!(typed("-V").unwrap(), Command::Version);
+    }
+}

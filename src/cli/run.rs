@@ -1,0 +1,172 @@
+//! `run`: one task with the launch code of the plugin, its standard streams attached.
+
+use super::arguments::Run;
+use super::scope::Scope;
+use super::{NOT_EXECUTABLE, NOT_FOUND, SETUP_FAILED, TIMED_OUT};
+use crate::launch::LaunchError;
+use crate::policy::environment::environment;
+use crate::policy::limits::{CgroupWrite, cli_writes};
+use crate::policy::request::PluginOptions;
+use crate::policy::signal::Signal;
+use crate::policy::spec::{DEFAULT_PATH, Stdio, TaskSpec, argv, candidates, grants};
+use crate::policy::user::User;
+use crate::sys;
+use crate::task::{Ended, Start, TaskError, Tasks};
+use rustix::io::Errno;
+use std::collections::BTreeMap;
+use std::fmt::{self, Display};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
+
+/// `nobody` on every distribution, whether it has the name or not.
+const DEFAULT_USER: &str = "65534";
+/// From the stop signal of `--timeout` to SIGKILL.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Why the command was not run, and the exit code that says so.
+pub struct Failure {
+    pub code: u8,
+    reason: String,
+}
+
+impl Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)
+    }
+}
+
+fn setup(reason: impl Display) -> Failure {
+    Failure { code: SETUP_FAILED, reason: reason.to_string() }
+}
+
+/// Runs one command to its end. The exit code to pass on.
+pub fn run(options: Run) -> Result<u8, Failure> {
+    if !rustix::process::geteuid().is_root() {
+        return Err(setup("run: must be started by root: the cgroup, the namespaces and the change of user need it"));
+    }
+    sys::signal::prepare();
+    let writes = cli_writes(options.memory, options.cpu_max, options.pids);
+    let mut spec = spec(&options)?;
+    let scope = Scope::create(&writes).map_err(setup)?;
+    spec.cgroup = scope.path().to_path_buf();
+    if options.verbose {
+        explain(&spec, &writes);
+    }
+    spec.cgroup_writes = writes;
+
+    let id = spec.id.clone();
+    let tasks = Tasks::default();
+    let forwarded = sys::signal::Forwarded::block();
+    let (started, start) = channel();
+    tasks.start(Start::Spec(Box::new(spec)), move |result| drop(started.send(result)));
+    start.recv().map_err(setup)?.map_err(not_started)?;
+
+    let (ended, end) = channel();
+    tasks.wait(&id, move |result| ended.send(result).unwrap_or_default()).map_err(setup)?;
+    {
+        let (tasks, id) = (tasks.clone(), id.clone());
+        std::thread::spawn(move || {
+            forwarded.each(|number| {
+                if let Ok(signal) = Signal::parse(&number.to_string()) {
+                    // What ended in the meantime needs no signal.
+                    let _ = tasks.signal(&id, signal, |_| {});
+                }
+            });
+        });
+    }
+    let (result, timed_out) = match options.timeout {
+        None => (end.recv().map_err(setup)?, false),
+        Some(timeout) => match end.recv_timeout(timeout) {
+            Ok(result) => (result, false),
+            Err(RecvTimeoutError::Timeout) => {
+                tasks.stop(&id, Signal::TERM, GRACE, |_| {}).map_err(setup)?;
+                (end.recv().map_err(setup)?, true)
+            }
+            Err(e) => return Err(setup(e)),
+        },
+    };
+    let (destroyed, destroy) = channel();
+    tasks.destroy(&id, true, move |result| drop(destroyed.send(result))).map_err(setup)?;
+    destroy.recv().map_err(setup)?.map_err(setup)?;
+    Ok(exit_code(&options, result, timed_out))
+}
+
+fn exit_code(options: &Run, ended: Ended, timed_out: bool) -> u8 {
+    let result = ended.result;
+    if options.verbose {
+        if timed_out {
+            eprintln!("nomad-driver-exec2: stopped after --timeout");
+        }
+        if result.oom_killed {
+            eprintln!("nomad-driver-exec2: the OOM killer took a process of it (memory.max)");
+        }
+    }
+    if timed_out { TIMED_OUT } else { result.exit_code as u8 }
+}
+
+fn not_started(error: TaskError) -> Failure {
+    let code = match &error {
+        TaskError::Launch(LaunchError::Command { what, errno, .. }) if what.starts_with("command") => match *errno {
+            Errno::NOENT | Errno::NOTDIR => NOT_FOUND,
+            _ => NOT_EXECUTABLE,
+        },
+        _ => SETUP_FAILED,
+    };
+    Failure { code, reason: error.to_string() }
+}
+
+fn spec(options: &Run) -> Result<TaskSpec, Failure> {
+    let abi = crate::task::landlock().map_err(setup)?;
+    let read = |path| std::fs::read_to_string(path).unwrap_or_default();
+    let user = User::parse(options.user.as_deref().unwrap_or(DEFAULT_USER)).map_err(|e| setup(format!("--user: {e}")))?;
+    let identity = user.resolve(&read("/etc/passwd"), &read("/etc/group")).map_err(|e| setup(format!("--user: {e}")))?;
+    let mut env: BTreeMap<String, String> =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect();
+    env.extend(options.env.iter().cloned());
+    let inherited = |name: &str| options.env.iter().all(|(set, _)| set != name).then(|| std::env::var(name).ok()).flatten();
+    let env = environment(&env, &inherited, &identity, None, None).map_err(|e| setup(format!("--env: {e}")))?;
+    let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
+    let search = env.iter().find(|(name, _)| name == "PATH").map_or(DEFAULT_PATH, |(_, path)| path);
+    let work_dir = here.join(options.work_dir.as_deref().unwrap_or("/"));
+    Ok(TaskSpec {
+        id: format!("run-{}", std::process::id()),
+        name: options.command.clone(),
+        command: candidates(&options.command, search, &here).map_err(setup)?,
+        argv: argv(&options.command, &options.args).map_err(setup)?,
+        work_dir: work_dir.to_string_lossy().into_owned(),
+        identity,
+        oom_score_adj: 0,
+        grants: grants(!options.no_defaults, &options.unveil).map_err(|e| setup(format!("--unveil: {e}")))?,
+        cgroup: PathBuf::new(),
+        cgroup_writes: Vec::new(),
+        network: None,
+        stdio: Stdio::Inherit,
+        directories: None,
+        state_dir: PluginOptions::default().state_dir,
+        abi,
+        env,
+    })
+}
+
+fn explain(spec: &TaskSpec, writes: &[CgroupWrite]) {
+    let lacks = spec.abi.lacks();
+    let lacks = if lacks.is_empty() { String::new() } else { format!(" (not mediated: {})", lacks.join(", ")) };
+    eprintln!("landlock: ABI {}{lacks}", spec.abi.0);
+    for grant in &spec.grants {
+        let note = if grant.required || exists(&grant.path) { "" } else { " (not there)" };
+        eprintln!("unveil: {}:{}{note}", grant.mode, grant.path.display());
+    }
+    eprintln!("cgroup: {}", spec.cgroup.display());
+    for write in writes {
+        eprintln!("limit: {} = {}", write.file, write.value.trim());
+    }
+    let groups: Vec<String> = spec.identity.groups.iter().map(u32::to_string).collect();
+    let user = &spec.identity;
+    eprintln!("user: {} (uid {}, gid {}, groups [{}]), no capabilities, no_new_privs", user.name, user.uid, user.gid, groups.join(" "));
+    eprintln!("namespaces: pid, ipc, mount; fresh /proc");
+}
+
+fn exists(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok()
+}
