@@ -49,7 +49,9 @@ impl Scope {
 
 impl Drop for Scope {
     fn drop(&mut self) {
-        if let Err(e) = fs::remove_dir(&self.path) {
+        if let Err(e) = fs::remove_dir(&self.path)
+            && e.kind() != ErrorKind::NotFound
+        {
             eprintln!("nomad-driver-exec2: {}", failed("rmdir", &self.path, &e));
         }
         // Fails while other runs have a scope there; the last one removes it.

@@ -132,22 +132,24 @@ pub unsafe extern "C" fn child(orders: *mut u8) -> ! {
     }
 }
 
+/// A syscall's six registers from the arguments that it has.
+macro_rules! six {
+    () => { [0; 6] };
+    ($a:expr, $b:expr) => { [$a as usize, $b as usize, 0, 0, 0, 0] };
+    ($a:expr, $b:expr, $c:expr) => { [$a as usize, $b as usize, $c as usize, 0, 0, 0] };
+    ($a:expr, $b:expr, $c:expr, $d:expr) => { [$a as usize, $b as usize, $c as usize, $d as usize, 0, 0] };
+    ($a:expr, $b:expr, $c:expr, $d:expr, $e:expr) => { [$a as usize, $b as usize, $c as usize, $d as usize, $e as usize, 0] };
+}
+
 /// Makes a syscall, and leaves with step, errno and index if it fails.
 macro_rules! step {
     ($step:ident, $index:expr, $nr:expr, $($argument:expr),*) => {{
-        let result = call($nr, padded([$($argument as usize),*]));
+        let result = call($nr, six!($($argument),*));
         if result < 0 {
             return Failure { step: Step::$step, errno: -result as i32, index: $index as u32 };
         }
         result
     }};
-}
-
-#[inline(always)]
-fn padded<const N: usize>(arguments: [usize; N]) -> [usize; 6] {
-    let mut all = [0; 6];
-    all.iter_mut().zip(arguments).for_each(|(slot, argument)| *slot = argument);
-    all
 }
 
 /// Returns only when a step has failed.

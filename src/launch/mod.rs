@@ -49,16 +49,26 @@ pub fn command_failed(report: &Report, command: &[String], work_dir: &str) -> La
     let errno = Errno::from_raw_os_error(report.value);
     let (what, hint) = match report.detail {
         message::FAILED_WORK_DIR => (format!("work_dir {work_dir}"), ""),
-        message::FAILED_EXEC => match (command, errno) {
-            ([only], Errno::ACCESS) => (format!("command {only}"), ": not executable for the task's user, or not unveiled with rx"),
-            ([only], _) => (format!("command {only}"), ""),
-            (_, Errno::ACCESS) => (format!("command, tried as {}", command.join(", ")), ": not executable, or not unveiled with rx"),
-            _ => (format!("command, looked for as {}", command.join(", ")), ""),
-        },
+        message::FAILED_EXEC => return not_executed(errno, command),
         message::FAILED_CLONE => ("clone3 of the command".to_string(), ""),
         message::FAILED_SESSION => ("session of the command".to_string(), ""),
         message::FAILED_STDIO => ("standard descriptors of the command".to_string(), ""),
         _ => ("command block".to_string(), ""),
     };
     LaunchError::Command { what, errno, hint }
+}
+
+/// Init tried each path as the task. A directory that the task may not enter gave EACCES whether the file is there or not: that
+/// is told apart here, where the file can be seen.
+fn not_executed(errno: Errno, command: &[String]) -> LaunchError {
+    let there = command.iter().find(|path| std::fs::metadata(path).is_ok());
+    let hint = ": not executable for the task's user, or not unveiled with rx";
+    match (there, command) {
+        (Some(path), _) if errno == Errno::ACCESS => LaunchError::Command { what: format!("command {path}"), errno, hint },
+        (Some(path), [_, _, ..]) => LaunchError::Command { what: format!("command {path}"), errno, hint: "" },
+        (None, [_, _, ..]) => {
+            LaunchError::Command { what: format!("command, looked for as {}", command.join(", ")), errno: Errno::NOENT, hint: "" }
+        }
+        (_, command) => LaunchError::Command { what: format!("command {}", command.concat()), errno, hint: "" },
+    }
 }

@@ -1,0 +1,206 @@
+//! What StartTask and SetConfig carry, as plain values. What this version can't honour is refused here, in words.
+
+use crate::policy::request::{Compute, Resources, TaskRequest};
+
+use super::options;
+use super::wire::base::{ClientTopology, ClientTopologyCore, NomadConfig};
+use super::wire::task::network_isolation_spec::NetworkIsolationMode;
+use super::wire::task::{DNSConfig, NetworkIsolationSpec, Resources as WireResources, TaskConfig};
+
+/// The request that a task's configuration stands for.
+pub fn request(config: &TaskConfig) -> Result<TaskRequest, String> {
+    if config.id.is_empty() {
+        return Err("the task has no id".to_owned());
+    }
+    refuse_unsupported(config)?;
+    let resources = config.resources.as_ref();
+    Ok(TaskRequest {
+        id: config.id.clone(),
+        name: config.name.clone(),
+        alloc_id: config.alloc_id.clone(),
+        options: options::task(&config.msgpack_driver_config).map_err(|error| error.to_string())?,
+        env: config.env.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
+        user: config.user.clone(),
+        alloc_dir: config.alloc_dir.clone(),
+        stdout_path: config.stdout_path.clone(),
+        stderr_path: config.stderr_path.clone(),
+        resources: resources.map(reserved).unwrap_or_default(),
+        cgroup: resources.map(|resources| resources.linux_resources.cpuset_cgroup.clone()).unwrap_or_default(),
+        network: config.network_isolation_spec.as_ref().map_or(Ok(None), network)?,
+    })
+}
+
+fn refuse_unsupported(config: &TaskConfig) -> Result<(), String> {
+    const SO_FAR: &str = "not supported by this version of the exec2 driver";
+    if let Some(mount) = config.mounts.first() {
+        return Err(format!("mounts: volume {} at {}: {SO_FAR}", mount.host_path, mount.task_path));
+    }
+    if let Some(device) = config.devices.first() {
+        return Err(format!("devices: {} at {}: {SO_FAR}", device.host_path, device.task_path));
+    }
+    let asked = |dns: &DNSConfig| [&dns.servers, &dns.searches, &dns.options].iter().any(|list| !list.is_empty());
+    if let Some(dns) = config.dns.as_ref().filter(|dns| asked(dns)) {
+        return Err(format!("dns: servers {:?}, searches {:?}, options {:?}: {SO_FAR}", dns.servers, dns.searches, dns.options));
+    }
+    Ok(())
+}
+
+/// Unset messages read as zeros here, which stand for "not asked".
+fn reserved(resources: &WireResources) -> Resources {
+    let allocated = &resources.allocated_resources;
+    Resources {
+        cpu_shares: allocated.cpu.cpu_shares,
+        memory_mb: allocated.memory.memory_mb,
+        memory_max_mb: allocated.memory.memory_max_mb,
+        cpuset_cpus: resources.linux_resources.cpuset_cpus.clone(),
+    }
+}
+
+/// Path of the network namespace to join, if it is not the host's.
+fn network(spec: &NetworkIsolationSpec) -> Result<Option<String>, String> {
+    match spec.mode.enum_value() {
+        Ok(NetworkIsolationMode::HOST) => Ok(None),
+        Ok(NetworkIsolationMode::GROUP) if spec.path.starts_with('/') => Ok(Some(spec.path.clone())),
+        Ok(NetworkIsolationMode::GROUP) => {
+            Err(format!("network_isolation_spec: mode GROUP with the path {:?}, not an absolute one", spec.path))
+        }
+        Ok(mode) => Err(format!("network_isolation_spec: mode {mode:?} is not supported; Nomad passes bridge, cni and none as GROUP")),
+        Err(number) => Err(format!("network_isolation_spec: mode {number} is unknown")),
+    }
+}
+
+/// The node's compute, if `config` tells: only the last of the three launches at agent start is told.
+pub fn compute(config: &NomadConfig) -> Option<Compute> {
+    config.driver.as_ref()?.topology.as_ref().map(total)
+}
+
+fn total(topology: &ClientTopology) -> Compute {
+    // All cores count, also those that Nomad doesn't schedule on: that is how the client arrives at the node's total.
+    let speed =
+        |core: &ClientTopologyCore| [core.base_speed, core.max_speed, core.guess_speed].into_iter().find(|mhz| *mhz > 0).unwrap_or(0);
+    let total_mhz = match topology.override_total_compute {
+        0 => topology.cores.iter().map(speed).fold(0, u64::saturating_add),
+        mhz => mhz,
+    };
+    Compute { total_mhz, cores: topology.cores.len() as u64 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::wire::base::NomadDriverConfig;
+    use super::super::wire::task::{
+        AllocatedCpuResources, AllocatedMemoryResources, AllocatedTaskResources, Device, LinuxResources, Mount,
+    };
+    use super::*;
+
+    fn config() -> TaskConfig {
+        TaskConfig {
+            id: "a/t/1".to_owned(),
+            name: "t".to_owned(),
+            msgpack_driver_config: b"\x81\xa7command\xa4/bin".to_vec(),
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn a_task_is_read() {
+        let mut config = config();
+        config.env.insert("B".to_owned(), "2".to_owned());
+        config.env.insert("A".to_owned(), String::new());
+        config.user = "nomad-80000".to_owned();
+        config.resources = Some(WireResources {
+            allocated_resources: Some(AllocatedTaskResources {
+                cpu: Some(AllocatedCpuResources { cpu_shares: 100, ..Default::default() }).into(),
+                memory: Some(AllocatedMemoryResources { memory_mb: 64, memory_max_mb: -1, ..Default::default() }).into(),
+                ..Default::default()
+            })
+            .into(),
+            linux_resources: Some(LinuxResources {
+                cpuset_cpus: "1,3".to_owned(),
+                cpuset_cgroup: "/sys/fs/cgroup/x.scope".to_owned(),
+                ..Default::default()
+            })
+            .into(),
+            ..Default::default()
+        })
+        .into();
+        let request = request(&config).unwrap();
+        assert_eq!(request.options.command, "/bin");
+        assert_eq!(request.user, "nomad-80000");
+        assert_eq!(request.env.into_iter().map(|(name, value)| name + &value).collect::<Vec<_>>(), ["A", "B2"]);
+        assert_eq!(request.resources, Resources { cpu_shares: 100, memory_mb: 64, memory_max_mb: -1, cpuset_cpus: "1,3".to_owned() });
+        assert_eq!(request.cgroup, "/sys/fs/cgroup/x.scope");
+        assert_eq!(request.network, None);
+    }
+
+    #[test]
+    fn what_is_missing_reads_as_nothing_asked() {
+        let request = request(&config()).unwrap();
+        assert_eq!(request.resources, Resources::default());
+        assert_eq!((request.cgroup.as_str(), request.network), ("", None));
+    }
+
+    fn refusal(change: impl FnOnce(&mut TaskConfig)) -> String {
+        let mut config = config();
+        change(&mut config);
+        request(&config).unwrap_err()
+    }
+
+    #[test]
+    fn what_is_not_there_yet_is_refused_in_words() {
+        let mount = Mount { host_path: "/srv/db".to_owned(), task_path: "/db".to_owned(), ..Default::default() };
+        let device = Device { host_path: "/dev/kvm".to_owned(), task_path: "/dev/kvm".to_owned(), ..Default::default() };
+        let dns = DNSConfig { servers: vec!["1.1.1.1".to_owned()], ..Default::default() };
+        assert_eq!(
+            refusal(|config| config.mounts.push(mount)),
+            "mounts: volume /srv/db at /db: not supported by this version of the exec2 driver"
+        );
+        assert!(refusal(|config| config.devices.push(device)).starts_with("devices: /dev/kvm at /dev/kvm: "));
+        assert!(refusal(|config| config.dns = Some(dns).into()).starts_with("dns: servers [\"1.1.1.1\"]"));
+        assert_eq!(refusal(|config| config.id.clear()), "the task has no id");
+        assert_eq!(refusal(|config| config.msgpack_driver_config.clear()), "command: it is missing or empty");
+    }
+
+    #[test]
+    fn empty_dns_settings_ask_for_nothing() {
+        let mut config = config();
+        config.dns = Some(DNSConfig::default()).into();
+        assert!(request(&config).is_ok());
+    }
+
+    #[test]
+    fn networks() {
+        let spec = |mode: NetworkIsolationMode, path: &str| NetworkIsolationSpec {
+            mode: mode.into(),
+            path: path.to_owned(),
+            ..Default::default()
+        };
+        assert_eq!(network(&spec(NetworkIsolationMode::GROUP, "/run/netns/a")), Ok(Some("/run/netns/a".to_owned())));
+        assert_eq!(network(&spec(NetworkIsolationMode::HOST, "")), Ok(None));
+        assert!(network(&spec(NetworkIsolationMode::GROUP, "")).is_err());
+        assert!(network(&spec(NetworkIsolationMode::TASK, "/x")).unwrap_err().contains("mode TASK"));
+        assert!(network(&spec(NetworkIsolationMode::NONE, "")).is_err());
+        let unknown = NetworkIsolationSpec { mode: protobuf::EnumOrUnknown::from_i32(9), ..Default::default() };
+        assert_eq!(network(&unknown), Err("network_isolation_spec: mode 9 is unknown".to_owned()));
+    }
+
+    #[test]
+    fn compute_is_the_override_or_the_sum_of_the_cores() {
+        let core = |base_speed, max_speed, guess_speed| ClientTopologyCore { base_speed, max_speed, guess_speed, ..Default::default() };
+        let mut topology = ClientTopology {
+            cores: vec![core(2000, 3000, 1), core(0, 3000, 1), ClientTopologyCore { disable: true, ..core(0, 0, 500) }, core(0, 0, 0)],
+            ..Default::default()
+        };
+        assert_eq!(total(&topology), Compute { total_mhz: 5500, cores: 4 });
+        topology.override_total_compute = 9000;
+        assert_eq!(total(&topology), Compute { total_mhz: 9000, cores: 4 });
+
+        let config = |topology: Option<ClientTopology>| NomadConfig {
+            driver: Some(NomadDriverConfig { topology: topology.into(), ..Default::default() }).into(),
+            ..Default::default()
+        };
+        assert_eq!(compute(&config(Some(topology))), Some(Compute { total_mhz: 9000, cores: 4 }));
+        assert_eq!(compute(&config(None)), None);
+        assert_eq!(compute(&NomadConfig::default()), None);
+    }
+}

@@ -1,0 +1,49 @@
+//! The Driver service, but for the calls about one task: what the driver can do.
+
+use super::methods::*;
+use super::reply::Answer;
+use super::server::Event;
+use super::service::{Plugin, Services};
+use super::wire::driver::driver_capabilities::{FSIsolation, MountConfigs};
+use super::wire::driver::*;
+use super::wire::task::network_isolation_spec::NetworkIsolationMode;
+use super::{lifecycle, schema};
+
+pub fn register(services: Services) -> Services {
+    let services = services
+        .answer(&INIT, |_, _| Ok(InitResponse::default()))
+        // The plugin is about to be stopped. Tasks keep running, so there is nothing to do.
+        .answer(&SHUTDOWN, |_, _| Ok(ShutdownResponse::default()))
+        .answer(&TASK_CONFIG_SCHEMA, task_config_schema)
+        .answer(&CAPABILITIES, capabilities)
+        .hold(&FINGERPRINT, Event::Fingerprint)
+        .hold(&TASK_EVENTS, Event::TaskEvents);
+    lifecycle::register(services)
+        .refuse(&RECOVER_TASK)
+        .refuse_stream(&TASK_STATS)
+        .refuse(&EXEC_TASK)
+        .refuse_duplex(&EXEC_TASK_STREAMING)
+        .refuse(&CREATE_NETWORK)
+        .refuse(&DESTROY_NETWORK)
+}
+
+fn task_config_schema(_: &Plugin, _: TaskConfigSchemaRequest) -> Answer<TaskConfigSchemaResponse> {
+    Ok(TaskConfigSchemaResponse { spec: Some(schema::object(schema::TASK)).into(), ..Default::default() })
+}
+
+fn capabilities(_: &Plugin, _: CapabilitiesRequest) -> Answer<CapabilitiesResponse> {
+    let modes = [NetworkIsolationMode::HOST, NetworkIsolationMode::GROUP, NetworkIsolationMode::NONE];
+    let capabilities = DriverCapabilities {
+        send_signals: true,
+        exec: false,
+        fs_isolation: FSIsolation::UNVEIL.into(),
+        network_isolation_modes: modes.map(Into::into).to_vec(),
+        must_create_network: false,
+        // With NO_MOUNTS the client would fail such a job before we can say what is missing.
+        mount_configs: MountConfigs::ANY_MOUNTS.into(),
+        disable_log_collection: false,
+        dynamic_workload_users: true,
+        ..Default::default()
+    };
+    Ok(CapabilitiesResponse { capabilities: Some(capabilities).into(), ..Default::default() })
+}

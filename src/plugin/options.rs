@@ -1,0 +1,267 @@
+//! The configuration blocks as they arrive, read into plain values.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::policy::request::{PluginOptions, TaskOptions};
+use crate::policy::unveil::Unveil;
+
+use super::msgpack::Value;
+
+/// Why a block can't be honoured.
+#[derive(Debug, PartialEq, thiserror::Error)]
+pub enum OptionError {
+    #[error("malformed msgpack: {0}")]
+    Malformed(String),
+    #[error("the configuration is no block of options: {0}")]
+    NoBlock(String),
+    #[error("{option}: {reason}")]
+    Option { option: String, reason: String },
+}
+
+fn refuse(option: impl Into<String>, reason: impl Into<String>) -> OptionError {
+    OptionError::Option { option: option.into(), reason: reason.into() }
+}
+
+/// The plugin block. What is left out has its default.
+pub fn plugin(msgpack: &[u8]) -> Result<PluginOptions, OptionError> {
+    let mut block = Block::parse(msgpack)?;
+    let unset = PluginOptions::default();
+    Ok(PluginOptions {
+        unveil_defaults: block.boolean("unveil_defaults")?.unwrap_or(unset.unveil_defaults),
+        unveil_by_task: block.boolean("unveil_by_task")?.unwrap_or(unset.unveil_by_task),
+        unveil_paths: block.unveil("unveil_paths")?,
+        landlock_min_abi: block.abi("landlock_min_abi")?.unwrap_or(unset.landlock_min_abi),
+        state_dir: block.directory("state_dir")?.unwrap_or(unset.state_dir),
+    })
+}
+
+/// The task's `config` block.
+pub fn task(msgpack: &[u8]) -> Result<TaskOptions, OptionError> {
+    let mut block = Block::parse(msgpack)?;
+    let command = block.text("command")?.unwrap_or_default();
+    if command.is_empty() {
+        return Err(refuse("command", "it is missing or empty"));
+    }
+    Ok(TaskOptions {
+        command,
+        args: block.texts("args")?,
+        unveil: block.unveil("unveil")?,
+        oom_score_adj: block.number("oom_score_adj")?,
+        work_dir: block.text("work_dir")?,
+    })
+}
+
+/// A block's values by option. Keys that no option claims are passed over, as the Go driver does.
+struct Block(BTreeMap<String, Value>);
+
+impl Block {
+    fn parse(msgpack: &[u8]) -> Result<Block, OptionError> {
+        match Value::parse(msgpack).map_err(OptionError::Malformed)? {
+            Value::Nil => Ok(Block(BTreeMap::new())),
+            Value::Map(values) => Ok(Block(values)),
+            other => Err(OptionError::NoBlock(other.to_string())),
+        }
+    }
+
+    fn take(&mut self, option: &str) -> Value {
+        self.0.remove(option).unwrap_or(Value::Nil)
+    }
+
+    fn boolean(&mut self, option: &str) -> Result<Option<bool>, OptionError> {
+        self.take(option).boolean().map_err(|reason| refuse(option, reason))
+    }
+
+    fn number(&mut self, option: &str) -> Result<Option<i64>, OptionError> {
+        self.take(option).number().map_err(|reason| refuse(option, reason))
+    }
+
+    fn text(&mut self, option: &str) -> Result<Option<String>, OptionError> {
+        self.take(option).text().map_err(|reason| refuse(option, reason))
+    }
+
+    fn texts(&mut self, option: &str) -> Result<Vec<String>, OptionError> {
+        self.take(option).texts().map_err(|(index, reason)| match index {
+            Some(index) => refuse(format!("{option}[{index}]"), reason),
+            None => refuse(option, reason),
+        })
+    }
+
+    /// A list of `mode:path`, each of which must be well-formed.
+    fn unveil(&mut self, option: &str) -> Result<Vec<String>, OptionError> {
+        let entries = self.texts(option)?;
+        for (index, entry) in entries.iter().enumerate() {
+            Unveil::parse(entry).map_err(|error| refuse(format!("{option}[{index}]"), error.to_string()))?;
+        }
+        Ok(entries)
+    }
+
+    fn abi(&mut self, option: &str) -> Result<Option<u32>, OptionError> {
+        let Some(number) = self.number(option)? else { return Ok(None) };
+        match u32::try_from(number) {
+            Ok(abi) if abi > 0 => Ok(Some(abi)),
+            _ => Err(refuse(option, format!("{number} is no Landlock ABI: they count from 1"))),
+        }
+    }
+
+    fn directory(&mut self, option: &str) -> Result<Option<PathBuf>, OptionError> {
+        let Some(path) = self.text(option)? else { return Ok(None) };
+        if !Path::new(&path).is_absolute() || path.contains('\0') {
+            return Err(refuse(option, format!("{path:?} is not an absolute path")));
+        }
+        Ok(Some(path.into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::schema::{self, Choice, Kind, Unset};
+    use super::*;
+
+    /// msgpack of a block, from hand-made bytes of the values.
+    fn block(pairs: &[(&str, &[u8])]) -> Vec<u8> {
+        let mut bytes = vec![0x80 | pairs.len() as u8];
+        for (name, value) in pairs {
+            bytes.push(0xa0 | name.len() as u8);
+            bytes.extend(name.as_bytes());
+            bytes.extend(*value);
+        }
+        bytes
+    }
+
+    fn refusal<T: std::fmt::Debug>(result: Result<T, OptionError>) -> String {
+        result.unwrap_err().to_string()
+    }
+
+    #[test]
+    fn an_empty_plugin_block_is_all_defaults() {
+        let nothing: [&[u8]; 3] = [&[], &[0xc0], &[0x80]];
+        for bytes in nothing {
+            assert_eq!(plugin(bytes), Ok(PluginOptions::default()));
+        }
+        // As cty sends a block in which nothing is set: every key, with nil.
+        let names: Vec<(&str, &[u8])> = schema::PLUGIN.iter().map(|choice| (choice.name, &[0xc0][..])).collect();
+        assert_eq!(plugin(&block(&names)), Ok(PluginOptions::default()));
+    }
+
+    #[test]
+    fn a_full_plugin_block() {
+        let bytes = block(&[
+            ("landlock_min_abi", &[0x04]),
+            ("not_ours", b"\x91\xc0"),
+            ("state_dir", b"\xa5/srv/"),
+            ("unveil_by_task", &[0xc3]),
+            ("unveil_defaults", &[0xc2]),
+            ("unveil_paths", b"\x92\xa6r:/etc\xa7?rx:/op"),
+        ]);
+        let options = PluginOptions {
+            unveil_defaults: false,
+            unveil_by_task: true,
+            unveil_paths: vec!["r:/etc".to_owned(), "?rx:/op".to_owned()],
+            state_dir: "/srv/".into(),
+            landlock_min_abi: 4,
+        };
+        assert_eq!(plugin(&bytes), Ok(options));
+    }
+
+    #[test]
+    fn a_full_task_block() {
+        let bytes = block(&[
+            ("args", b"\x92\xa2-c\xa0"),
+            ("command", b"\xa7/bin/sh"),
+            ("oom_score_adj", &[0xcb, 0x40, 0x59, 0, 0, 0, 0, 0, 0]),
+            ("unveil", b"\x91\xa6r:/srv"),
+            ("work_dir", b"\xa1w"),
+        ]);
+        let options = TaskOptions {
+            command: "/bin/sh".to_owned(),
+            args: vec!["-c".to_owned(), String::new()],
+            unveil: vec!["r:/srv".to_owned()],
+            oom_score_adj: Some(100),
+            work_dir: Some("w".to_owned()),
+        };
+        assert_eq!(task(&bytes), Ok(options));
+    }
+
+    #[test]
+    fn a_refusal_names_option_value_and_reason() {
+        let table: [(&str, &[u8], &str); 8] = [
+            ("unveil_defaults", b"\xa3yes", "unveil_defaults: \"yes\" is not a boolean"),
+            ("unveil_paths", b"\xa6r:/etc", "unveil_paths: \"r:/etc\" is not a list of strings"),
+            ("unveil_paths", b"\x92\xa4r:/a\xc0", "unveil_paths[1]: null is not a string"),
+            ("unveil_paths", b"\x92\xa4r:/a\xa3r:b", "unveil_paths[1]: unveil \"r:b\": the path is not absolute"),
+            ("landlock_min_abi", &[0x00], "landlock_min_abi: 0 is no Landlock ABI: they count from 1"),
+            ("landlock_min_abi", &[0xff], "landlock_min_abi: -1 is no Landlock ABI: they count from 1"),
+            ("landlock_min_abi", b"\xa41e30", "landlock_min_abi: \"1e30\" is not a whole number"),
+            ("state_dir", b"\xa3run", "state_dir: \"run\" is not an absolute path"),
+        ];
+        for (name, value, reason) in table {
+            assert_eq!(refusal(plugin(&block(&[(name, value)]))), reason);
+        }
+        assert_eq!(refusal(task(&[])), "command: it is missing or empty");
+        assert_eq!(refusal(task(&block(&[("command", b"\xa0")]))), "command: it is missing or empty");
+        assert_eq!(refusal(plugin(&[0x93, 1, 2, 3])), "the configuration is no block of options: a list of 3");
+        assert!(refusal(plugin(&[0x81])).starts_with("malformed msgpack: "));
+    }
+
+    fn of_kind(kind: Kind) -> &'static [u8] {
+        match kind {
+            Kind::Bool => &[0xc3],
+            Kind::Number => &[0x01],
+            Kind::Text => b"\xa4/tmp",
+            Kind::Texts => b"\x91\xa4r:/a",
+        }
+    }
+
+    /// Every option of the schema is read, as the kind that it is announced as.
+    fn agree<T: PartialEq + std::fmt::Debug>(
+        choices: &[Choice],
+        read: impl Fn(&[u8]) -> Result<T, OptionError>,
+        required: &[(&str, &[u8])],
+    ) {
+        let unset = read(&block(required)).unwrap();
+        for Choice { name, kind, .. } in choices {
+            let with = |value| {
+                let others = required.iter().filter(|(other, _)| other != name);
+                read(&block(&others.copied().chain([(*name, value)]).collect::<Vec<_>>()))
+            };
+            for other in [Kind::Bool, Kind::Number, Kind::Text, Kind::Texts] {
+                let result = with(of_kind(other));
+                assert_eq!(result.is_ok(), other == *kind, "{name} given {other:?}: {result:?}");
+                if let Err(error) = result {
+                    assert!(error.to_string().starts_with(&format!("{name}: ")), "{error}");
+                }
+            }
+            let changed: &[u8] = match kind {
+                Kind::Bool if *name == "unveil_defaults" => &[0xc2],
+                Kind::Number => &[0x07],
+                kind => of_kind(*kind),
+            };
+            assert_ne!(with(changed).unwrap(), unset, "{name} is not read");
+        }
+    }
+
+    #[test]
+    fn the_schemas_and_the_readers_agree() {
+        agree(schema::PLUGIN, plugin, &[]);
+        agree(schema::TASK, task, &[("command", b"\xa1x")]);
+    }
+
+    #[test]
+    fn the_schema_announces_the_defaults_that_the_reader_has() {
+        let defaults = PluginOptions::default();
+        for choice in schema::PLUGIN {
+            let unset = match choice.name {
+                "unveil_defaults" => Unset::Bool(defaults.unveil_defaults),
+                "unveil_by_task" => Unset::Bool(defaults.unveil_by_task),
+                "landlock_min_abi" => Unset::Number(defaults.landlock_min_abi.into()),
+                "state_dir" => {
+                    assert!(matches!(choice.unset, Unset::Text(text) if defaults.state_dir == Path::new(text)));
+                    continue;
+                }
+                _ => Unset::Null,
+            };
+            assert_eq!(choice.unset, unset, "{}", choice.name);
+        }
+    }
+}

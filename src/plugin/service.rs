@@ -1,0 +1,158 @@
+//! How handlers are put behind gRPC methods. They run on the completion queue's one thread, so none of them may block.
+
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex};
+
+use grpcio::{Method, RpcContext, ServerStreamingSink, Service, ServiceBuilder, UnarySink};
+
+use crate::policy::request::{Compute, PluginOptions};
+use crate::task::Tasks;
+
+use super::reply::{Answer, Reply, complete, lock};
+use super::server::Event;
+use super::status;
+
+/// What all handlers share.
+pub struct Plugin {
+    pub tasks: Tasks,
+    settings: Mutex<Arc<Settings>>,
+    events: Mutex<Sender<Event>>,
+}
+
+/// What SetConfig said last.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    pub options: PluginOptions,
+    pub compute: Compute,
+}
+
+impl Plugin {
+    /// `events` go to the plugin's main thread.
+    pub fn new(tasks: Tasks, events: Sender<Event>) -> Plugin {
+        Plugin { tasks, settings: Mutex::default(), events: Mutex::new(events) }
+    }
+
+    pub fn settings(&self) -> Arc<Settings> {
+        lock(&self.settings).clone()
+    }
+
+    pub fn configure(&self, settings: Settings) {
+        *lock(&self.settings) = Arc::new(settings);
+        self.tell(Event::Configured);
+    }
+
+    pub fn tell(&self, event: Event) {
+        // The main thread stops listening only to end the process.
+        let _ = lock(&self.events).send(event);
+    }
+}
+
+/// The services under construction.
+pub struct Services {
+    plugin: Arc<Plugin>,
+    builder: ServiceBuilder,
+}
+
+impl Services {
+    pub fn new(plugin: Arc<Plugin>) -> Services {
+        Services { plugin, builder: ServiceBuilder::new() }
+    }
+
+    pub fn build(self) -> Service {
+        self.builder.build()
+    }
+
+    /// A call that is answered at once.
+    pub fn answer<Q: 'static, R: Send + 'static>(mut self, method: &Method<Q, R>, handler: fn(&Plugin, Q) -> Answer<R>) -> Services {
+        let plugin = self.plugin.clone();
+        self.builder = self.builder.add_unary_handler(method, move |ctx, request, sink| answer(&ctx, sink, handler(&plugin, request)));
+        self
+    }
+
+    /// A call that is answered at once; `event` happens when the answer has left.
+    pub fn answer_then<Q: 'static, R: Send + 'static>(
+        mut self,
+        method: &Method<Q, R>,
+        handler: fn(&Plugin, Q) -> Answer<R>,
+        event: fn() -> Event,
+    ) -> Services {
+        let plugin = self.plugin.clone();
+        self.builder = self.builder.add_unary_handler(method, move |ctx, request, sink| {
+            let sent = complete(sink, handler(&plugin, request));
+            let plugin = plugin.clone();
+            ctx.spawn(async move {
+                let _ = sent.await;
+                plugin.tell(event());
+            });
+        });
+        self
+    }
+
+    /// A call whose answer comes later, from a task's thread.
+    pub fn reply<Q: 'static, R: Send + 'static>(mut self, method: &Method<Q, R>, handler: fn(&Plugin, Q, Reply<R>)) -> Services {
+        let plugin = self.plugin.clone();
+        self.builder = self.builder.add_unary_handler(method, move |ctx, request, sink| handler(&plugin, request, Reply::new(&ctx, sink)));
+        self
+    }
+
+    /// A stream that the main thread holds open.
+    pub fn hold<Q: 'static, R: 'static>(mut self, method: &Method<Q, R>, event: fn(ServerStreamingSink<R>) -> Event) -> Services {
+        let plugin = self.plugin.clone();
+        self.builder = self.builder.add_server_streaming_handler(method, move |_, _, sink| plugin.tell(event(sink)));
+        self
+    }
+
+    /// A call that this version does not have.
+    pub fn refuse<Q: 'static, R: Send + 'static>(mut self, method: &'static Method<Q, R>) -> Services {
+        self.builder =
+            self.builder.add_unary_handler(method, move |ctx, _, sink| answer(&ctx, sink, Err(status::unimplemented(short(method)))));
+        self
+    }
+
+    /// A stream of answers that this version does not have.
+    pub fn refuse_stream<Q: 'static, R: Send + 'static>(mut self, method: &'static Method<Q, R>) -> Services {
+        self.builder = self.builder.add_server_streaming_handler(method, move |ctx, _, sink| {
+            let refused = sink.fail(status::unimplemented(short(method)));
+            ctx.spawn(async move {
+                let _ = refused.await;
+            });
+        });
+        self
+    }
+
+    /// A stream in both directions that this version does not have.
+    pub fn refuse_duplex<Q: Send + 'static, R: Send + 'static>(mut self, method: &'static Method<Q, R>) -> Services {
+        self.builder = self.builder.add_duplex_streaming_handler(method, move |ctx, requests, sink| {
+            let refused = sink.fail(status::unimplemented(short(method)));
+            ctx.spawn(async move {
+                let _ = refused.await;
+                // Dropped any earlier, the unread requests would turn the refusal into CANCELLED.
+                drop(requests);
+            });
+        });
+        self
+    }
+
+    /// A stream in both directions that the main thread holds open.
+    pub fn hold_duplex<Q: 'static, R: 'static>(
+        mut self,
+        method: &Method<Q, R>,
+        event: fn(grpcio::RequestStream<Q>, grpcio::DuplexSink<R>) -> Event,
+    ) -> Services {
+        let plugin = self.plugin.clone();
+        self.builder = self.builder.add_duplex_streaming_handler(method, move |_, requests, sink| plugin.tell(event(requests, sink)));
+        self
+    }
+}
+
+fn answer<R>(ctx: &RpcContext<'_>, sink: UnarySink<R>, answer: Answer<R>) {
+    let sent = complete(sink, answer);
+    ctx.spawn(async move {
+        // It fails when the client has gone away: nobody is left to be told.
+        let _ = sent.await;
+    });
+}
+
+fn short<Q, R>(method: &Method<Q, R>) -> &'static str {
+    method.name.rsplit('/').next().unwrap_or(method.name)
+}

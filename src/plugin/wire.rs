@@ -1,0 +1,5 @@
+//! Messages generated from proto/ by build/proto.rs.
+
+#![allow(warnings, clippy::all, clippy::pedantic)]
+
+include!(concat!(env!("OUT_DIR"), "/wire/mod.rs"));
