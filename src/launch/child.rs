@@ -11,7 +11,11 @@ use crate::sys::syscall::{common, nr, syscall as call};
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
+    /// Before the child's first instruction.
+    Unborn,
+    /// None has failed.
     None,
+    JoinCgroup,
     JoinNetwork,
     Session,
     SlavePropagation,
@@ -35,7 +39,9 @@ impl Step {
     /// As an operator reads it before the path and the errno.
     pub fn name(self) -> &'static str {
         match self {
+            Step::Unborn => "first instruction",
             Step::None => "nothing",
+            Step::JoinCgroup => "join the cgroup",
             Step::JoinNetwork => "setns to the network namespace",
             Step::Session => "setsid",
             Step::SlavePropagation => "mount slave /",
@@ -68,6 +74,8 @@ pub struct Attachment {
 /// What the child reads. Every pointer is the plan's and outlives the child; every descriptor is above `FIRST_FREE`.
 #[repr(C)]
 pub struct Orders {
+    /// The cgroup's `cgroup.procs`; -1: the clone went there already.
+    pub join: i32,
     /// -1: stay in the plugin's.
     pub network: i32,
     pub attachments: *const Attachment,
@@ -124,6 +132,7 @@ pub unsafe extern "C" fn child(orders: *mut u8) -> ! {
     let orders = orders.cast::<Orders>();
     // SAFETY: the caller vouches for the orders; `failed` is a field that only the child writes meanwhile.
     unsafe {
+        (&raw mut (*orders).failed.step).write_volatile(Step::None);
         let failure = confine(&*orders);
         (&raw mut (*orders).failed).write_volatile(failure);
         loop {
@@ -160,6 +169,9 @@ unsafe fn confine(orders: &Orders) -> Failure {
     // SAFETY: every pointer is a C string, an array or a structure that the plan holds, or a local; the kernel only reads them.
     unsafe {
         // Signals need nothing: handlers were reset by the clone, none is ignored, and init wants all of them blocked.
+        if orders.join >= 0 {
+            step!(JoinCgroup, 0, nr::WRITE, orders.join, c"0".as_ptr(), 1);
+        }
         if orders.network >= 0 {
             step!(JoinNetwork, 0, nr::SETNS, orders.network, CLONE_NEWNET);
         }

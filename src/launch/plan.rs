@@ -137,6 +137,7 @@ impl Plan {
         let null = self.shared.null.as_raw_fd();
         let [out, err] = self.keepers.as_ref().map_or([null, null], |[out, err]| [out.as_raw_fd(), err.as_raw_fd()]);
         let mut orders = Orders {
+            join: -1,
             network: self.network.as_ref().map_or(-1, |fd| fd.as_raw_fd()),
             attachments: attachments.as_ptr(),
             attachments_length: attachments.len(),
@@ -151,14 +152,18 @@ impl Plan {
             uid: self.identity.uid,
             bounding_drop: self.shared.bounding,
             init: self.shared.init.as_raw_fd(),
-            failed: Failure { step: Step::None, errno: 0, index: 0 },
+            failed: Failure { step: Step::Unborn, errno: 0, index: 0 },
         };
-        // SAFETY: `child` keeps to raw syscalls. The orders and all that they point to live in this frame, which stands still
-        // until the child is gone.
-        let cloned = unsafe { clone::spawn(self.cgroup.as_fd(), child, (&raw mut orders).cast()) };
-        let started = cloned.map_err(|errno| LaunchError::Clone { errno, hint: clone_hint(errno) })?;
-        // SAFETY: a field of a local; volatile, because the child wrote it behind the compiler's back.
-        let failed = unsafe { (&raw const orders.failed).read_volatile() };
+        let mut started = self.clone(&mut orders, true)?;
+        let procs;
+        if orders.failed.step == Step::Unborn {
+            // Killed by the clone itself: a kernel fault (see `Cgroup::kill`). The slow way is open: the child moves itself there.
+            pidfd::reap(started.pidfd.as_fd())?;
+            procs = lifted(self.cgroup.open_file("cgroup.procs", OFlags::WRONLY)?)?;
+            orders.join = procs.as_raw_fd();
+            started = self.clone(&mut orders, false)?;
+        }
+        let failed = &orders.failed;
         if failed.step != Step::None {
             pidfd::reap(started.pidfd.as_fd())?;
             let path = match failed.step {
@@ -178,6 +183,17 @@ impl Plan {
             command: self.command,
             work_dir: self.work_dir,
         })
+    }
+}
+
+impl Plan {
+    /// The clone, into the cgroup or not; `orders.failed` is then what the child left.
+    fn clone(&self, orders: &mut Orders, into_cgroup: bool) -> Result<clone::Child, LaunchError> {
+        let orders: *mut Orders = orders;
+        // SAFETY: `child` keeps to raw syscalls. The orders and all that they point to live in the caller's frame, which stands
+        // still until the child is gone; behind the raw pointer the compiler expects the child's writes.
+        let cloned = unsafe { clone::spawn(into_cgroup.then(|| self.cgroup.as_fd()), child, orders.cast()) };
+        cloned.map_err(|errno| LaunchError::Clone { errno, hint: clone_hint(errno) })
     }
 }
 

@@ -260,15 +260,12 @@ impl Life {
         }
     }
 
-    /// SIGKILL for everything in the cgroup.
+    /// SIGKILL for init: the kernel then kills all that is in its pid namespace, and lets nothing be forked there any more.
     fn kill(&mut self, id: &str) {
         self.kill_at = None;
         self.killed = true;
-        if let Err(e) = self.launched.cgroup.kill() {
-            // Before 5.14 there is no cgroup.kill; the end of init is the end of its namespace.
-            if let Err(errno) = rustix::process::pidfd_send_signal(&self.launched.pidfd, rustix::process::Signal::KILL) {
-                log::error!("task {id}: {e}; SIGKILL: {}", Words(errno));
-            }
+        if let Err(errno) = rustix::process::pidfd_send_signal(&self.launched.pidfd, rustix::process::Signal::KILL) {
+            log::error!("task {id}: SIGKILL: {}", Words(errno));
         }
     }
 
