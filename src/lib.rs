@@ -6,6 +6,7 @@ pub mod cli;
 pub mod init;
 #[allow(unsafe_code)]
 pub mod launch;
+pub mod plugin;
 pub mod policy;
 #[allow(unsafe_code)]
 pub mod sys;

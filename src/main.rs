@@ -1,7 +1,20 @@
 //! Which of the two lives this process leads: a plugin that Nomad started, or a command line.
 
+use nomad_driver_exec2::plugin::handshake::{Invitation, invited};
+use nomad_driver_exec2::{cli, plugin, sys, task::Tasks};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    ExitCode::from(nomad_driver_exec2::cli::main(std::env::args_os().skip(1)))
+    if invited(|name| std::env::var_os(name)) != Invitation::Accepted {
+        return ExitCode::from(cli::main(std::env::args_os().skip(1)));
+    }
+    sys::signal::prepare();
+    match plugin::serve(Tasks::default()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // go-plugin takes the level from this prefix.
+            eprintln!("[ERROR] nomad-driver-exec2: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }

@@ -1,0 +1,375 @@
+//! The plugin process as Nomad's agent meets it: the real binary, its handshake, and every call that needs no task.
+
+use std::io::{BufRead, BufReader, Read, pipe};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use futures_executor::block_on;
+use futures_util::{SinkExt, StreamExt};
+use grpcio::{CallOption, ChannelBuilder, Client, EnvBuilder, Environment, Error, Method, RpcStatus, RpcStatusCode, WriteFlags};
+use nomad_driver_exec2::plugin::methods::*;
+use nomad_driver_exec2::plugin::wire::base::*;
+use nomad_driver_exec2::plugin::wire::driver::fingerprint_response::HealthState;
+use nomad_driver_exec2::plugin::wire::driver::*;
+use nomad_driver_exec2::plugin::wire::health::HealthCheckRequest;
+use nomad_driver_exec2::plugin::wire::task::{Mount, TaskConfig};
+
+const COOKIE: (&str, &str) = ("NOMAD_PLUGIN_MAGIC_COOKIE", "e4327c2e01eabfd75a8a67adb114fb34a757d57eee7728d857a8cec6e91a7255");
+
+/// Elsewhere than where it was built, EXEC2_BIN says where the binary is.
+fn binary() -> PathBuf {
+    std::env::var_os("EXEC2_BIN").map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_nomad-driver-exec2")), PathBuf::from)
+}
+
+/// The plugin's command with nothing in its environment but `variables`.
+fn command(variables: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(binary());
+    command.env_clear().envs(variables.iter().copied()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn refused(variables: &[(&str, &str)]) -> Output {
+    command(variables).output().unwrap()
+}
+
+/// A directory for one test's socket.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new() -> Directory {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("exec2-plugin-{}-{count}", std::process::id()));
+        std::fs::create_dir(&path).unwrap();
+        Directory(path)
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A running plugin and a connection to it.
+struct Plugin {
+    child: Child,
+    line: String,
+    socket: PathBuf,
+    client: Client,
+    _environment: Arc<Environment>,
+    _directory: Directory,
+}
+
+impl Plugin {
+    fn start() -> Plugin {
+        Plugin::start_with(&[], |_| ())
+    }
+
+    fn start_with(variables: &[(&str, &str)], change: impl FnOnce(&mut Command)) -> Plugin {
+        let directory = Directory::new();
+        let path = directory.0.to_str().unwrap();
+        let mut command = command(&[&[COOKIE, ("PLUGIN_PROTOCOL_VERSIONS", "2"), ("TMPDIR", path)], variables].concat());
+        command.stderr(Stdio::null());
+        change(&mut command);
+        let mut child = command.spawn().unwrap();
+        drop(command);
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let socket = PathBuf::from(line.split('|').nth(3).unwrap_or_else(|| panic!("handshake {line:?}")));
+        let environment = Arc::new(EnvBuilder::new().cq_count(1).build());
+        let client = connect(&environment, &socket);
+        Plugin { child, line, socket, client, _environment: environment, _directory: directory }
+    }
+
+    fn call<Q: Default, R: Unpin>(&self, method: &Method<Q, R>, request: Q) -> Result<R, RpcStatus> {
+        let option = CallOption::default().timeout(Duration::from_secs(10));
+        match self.client.unary_call(method, &request, option) {
+            Ok(answer) => Ok(answer),
+            Err(Error::RpcFailure(status)) => Err(status),
+            Err(error) => panic!("{}: {error}", method.name),
+        }
+    }
+
+    fn ask<Q: Default, R: Unpin>(&self, method: &Method<Q, R>) -> R {
+        self.call(method, Q::default()).unwrap()
+    }
+
+    fn set_config(&self, msgpack: &[u8]) -> Result<SetConfigResponse, RpcStatus> {
+        self.call(&SET_CONFIG, SetConfigRequest { msgpack_config: msgpack.to_vec(), ..Default::default() })
+    }
+
+    /// Asks the plugin to end, and waits until it has.
+    fn shut_down(&mut self) -> (ExitStatus, Duration) {
+        let asked = Instant::now();
+        self.ask(&CONTROLLER_SHUTDOWN);
+        let status = self.child.wait().unwrap();
+        (status, asked.elapsed())
+    }
+}
+
+impl Drop for Plugin {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn connect(environment: &Arc<Environment>, socket: &Path) -> Client {
+    Client::new(ChannelBuilder::new(environment.clone()).connect(&format!("unix:{}", socket.display())))
+}
+
+#[test]
+fn strangers_are_turned_away() {
+    for variables in [&[] as &[(&str, &str)], &[(COOKIE.0, "wrong")]] {
+        let output = refused(variables);
+        assert_eq!(output.status.code(), Some(1), "{variables:?}");
+        assert!(output.stdout.is_empty() && !output.stderr.is_empty());
+    }
+}
+
+#[test]
+fn terms_that_cannot_be_met_are_refused_in_words() {
+    let table = [
+        (("PLUGIN_CLIENT_CERT", "-----BEGIN"), "PLUGIN_CLIENT_CERT is set"),
+        (("PLUGIN_PROTOCOL_VERSIONS", "1,3"), "PLUGIN_PROTOCOL_VERSIONS is \"1,3\""),
+        (("PLUGIN_UNIX_SOCKET_DIR", "/nonexistent"), "/nonexistent is not a directory"),
+        (("PLUGIN_UNIX_SOCKET_GROUP", "no such group"), "no such group in /etc/group"),
+    ];
+    for (variable, reason) in table {
+        let output = refused(&[COOKIE, variable]);
+        assert_eq!(output.status.code(), Some(1), "{variable:?}");
+        assert!(output.stdout.is_empty());
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(text.contains(reason), "{text}");
+    }
+}
+
+#[test]
+fn the_handshake_names_a_socket_of_the_owner_alone() {
+    let mut plugin = Plugin::start();
+    assert_eq!(plugin.line, format!("1|2|unix|{}|grpc|\n", plugin.socket.display()));
+    let metadata = std::fs::metadata(&plugin.socket).unwrap();
+    assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
+    let (status, took) = plugin.shut_down();
+    assert!(status.success(), "{status}");
+    assert!(took < Duration::from_millis(500), "{took:?}");
+    assert!(!plugin.socket.exists());
+}
+
+#[test]
+fn the_socket_goes_where_it_is_asked_for_and_to_the_group() {
+    let directory = Directory::new();
+    let path = directory.0.to_str().unwrap();
+    let plugin = Plugin::start_with(
+        &[("PLUGIN_UNIX_SOCKET_DIR", path), ("PLUGIN_UNIX_SOCKET_GROUP", "0"), ("PLUGIN_MULTIPLEX_GRPC", "true")],
+        |_| (),
+    );
+    assert!(plugin.socket.starts_with(path));
+    let metadata = std::fs::metadata(&plugin.socket).unwrap();
+    assert_eq!((metadata.permissions().mode() & 0o777, metadata.gid()), (0o660, 0));
+    assert!(plugin.line.ends_with("|grpc||false\n"));
+}
+
+#[test]
+fn the_launches_of_an_agent_start() {
+    let plugin = Plugin::start();
+    let info = plugin.ask(&PLUGIN_INFO);
+    assert_eq!((info.type_, info.name.as_str()), (PluginType::DRIVER.into(), "exec2"));
+    assert_eq!(
+        (info.plugin_version.as_str(), info.plugin_api_versions),
+        (concat!("v", env!("CARGO_PKG_VERSION")), vec!["v0.1.0".to_owned()])
+    );
+    assert_eq!(plugin.ask(&CONFIG_SCHEMA).spec.object().attributes.len(), 5);
+    let again = [plugin.set_config(b"\x81\xaeunveil_by_task\xc3"), plugin.set_config(b"\x81\xaeunveil_by_task\xc3")];
+    assert!(again.iter().all(Result::is_ok));
+    assert!(plugin.ask(&TASK_CONFIG_SCHEMA).spec.object().attributes["command"].attr().required);
+    let capabilities = plugin.ask(&CAPABILITIES).capabilities;
+    assert!(capabilities.send_signals && capabilities.dynamic_workload_users && !capabilities.exec);
+    plugin.ask(&INIT);
+    plugin.ask(&SHUTDOWN);
+    let health = HealthCheckRequest { service: "plugin".to_owned(), ..Default::default() };
+    assert_eq!(plugin.call(&HEALTH_CHECK, health).unwrap().status.value(), 1);
+}
+
+#[test]
+fn fingerprints_come_at_once_and_on_a_change() {
+    let plugin = Plugin::start();
+    let mut stream = plugin.client.server_streaming(&FINGERPRINT, &FingerprintRequest::default(), CallOption::default()).unwrap();
+    let mut next = || block_on(stream.next()).unwrap().unwrap();
+    let first = next();
+    if first.health != HealthState::HEALTHY.into() {
+        eprintln!("skipped: {}", first.health_description);
+        assert!(!first.health_description.is_empty() && first.attributes.is_empty());
+        return;
+    }
+    let by_task = |answer: &FingerprintResponse| answer.attributes["driver.exec2.unveil.tasks"].bool_val();
+    assert!(!by_task(&first));
+    plugin.set_config(b"\x81\xaeunveil_by_task\xc3").unwrap();
+    assert!(by_task(&next()));
+}
+
+#[test]
+fn a_bad_configuration_is_refused_by_name() {
+    let plugin = Plugin::start();
+    let table: [(&[u8], &str); 3] = [
+        (b"\x81\xacunveil_paths\x91\xa3r:x", "SetConfig failed: unveil_paths[0]: unveil \"r:x\": the path is not absolute"),
+        (b"\x81\xa9state_dir\xa1x", "SetConfig failed: state_dir: \"x\" is not an absolute path"),
+        (b"\x81\xa9state", "SetConfig failed: malformed msgpack: "),
+    ];
+    for (msgpack, reason) in table {
+        let status = plugin.set_config(msgpack).unwrap_err();
+        assert_eq!(status.code(), RpcStatusCode::UNKNOWN);
+        assert!(status.message().starts_with(reason), "{}", status.message());
+    }
+    plugin.ask(&PLUGIN_INFO);
+}
+
+#[test]
+fn a_message_may_exceed_the_default_limit() {
+    let plugin = Plugin::start();
+    let megabytes = 6 << 20;
+    let mut msgpack = b"\x81\xa7unknown\xdb".to_vec();
+    msgpack.extend((megabytes as u32).to_be_bytes());
+    msgpack.resize(msgpack.len() + megabytes, b'x');
+    plugin.set_config(&msgpack).unwrap();
+}
+
+fn id(status: Result<impl Sized, RpcStatus>) -> (RpcStatusCode, String) {
+    let status = status.err().unwrap();
+    (status.code(), status.message().to_owned())
+}
+
+#[test]
+fn an_unknown_task_is_answered_as_the_client_expects() {
+    let plugin = Plugin::start();
+    plugin.call(&STOP_TASK, StopTaskRequest { task_id: "x".to_owned(), ..Default::default() }).unwrap();
+    plugin.call(&DESTROY_TASK, DestroyTaskRequest { task_id: "x".to_owned(), ..Default::default() }).unwrap();
+    plugin.call(&SIGNAL_TASK, SignalTaskRequest { task_id: "x".to_owned(), signal: "SIGHUP".to_owned(), ..Default::default() }).unwrap();
+    let wait = plugin.call(&WAIT_TASK, WaitTaskRequest { task_id: "x".to_owned(), ..Default::default() });
+    assert_eq!(id(wait), (RpcStatusCode::UNKNOWN, "task does not exist: x".to_owned()));
+    let inspect = plugin.call(&INSPECT_TASK, InspectTaskRequest { task_id: "x".to_owned(), ..Default::default() });
+    assert_eq!(id(inspect), (RpcStatusCode::UNKNOWN, "task not found for given id".to_owned()));
+    let signal = plugin.call(&SIGNAL_TASK, SignalTaskRequest { signal: "SIGNONE".to_owned(), ..Default::default() });
+    assert_eq!(id(signal).0, RpcStatusCode::UNKNOWN);
+}
+
+#[test]
+fn a_task_that_asks_for_more_than_there_is_is_refused_in_words() {
+    let plugin = Plugin::start();
+    let mut task = TaskConfig { id: "a/t/1".to_owned(), msgpack_driver_config: b"\x81\xa7command\xa4/bin".to_vec(), ..Default::default() };
+    task.mounts.push(Mount { host_path: "/srv/db".to_owned(), task_path: "/db".to_owned(), ..Default::default() });
+    let start = plugin.call(&START_TASK, StartTaskRequest { task: Some(task).into(), ..Default::default() });
+    let (code, message) = id(start);
+    assert_eq!(code, RpcStatusCode::UNKNOWN);
+    assert!(message.starts_with("mounts: volume /srv/db at /db: "), "{message}");
+    assert_eq!(id(plugin.call(&START_TASK, StartTaskRequest::default())).0, RpcStatusCode::UNKNOWN);
+}
+
+#[test]
+fn what_is_not_there_yet_says_so() {
+    let plugin = Plugin::start();
+    let calls = [
+        id(plugin.call(&RECOVER_TASK, RecoverTaskRequest::default())),
+        id(plugin.call(&EXEC_TASK, ExecTaskRequest::default())),
+        id(plugin.call(&CREATE_NETWORK, CreateNetworkRequest::default())),
+        id(plugin.call(&DESTROY_NETWORK, DestroyNetworkRequest::default())),
+    ];
+    let mut stats = plugin.client.server_streaming(&TASK_STATS, &TaskStatsRequest::default(), CallOption::default()).unwrap();
+    let (mut sender, mut answers) = plugin.client.duplex_streaming(&EXEC_TASK_STREAMING, CallOption::default()).unwrap();
+    let setup = ExecTaskStreamingRequest::default();
+    // The refusal may come before the request is out.
+    let _ = block_on(sender.send((setup, WriteFlags::default())));
+    let streams = [block_on(stats.next()).unwrap().err(), block_on(answers.next()).unwrap().err()].map(|error| match error {
+        Some(Error::RpcFailure(status)) => (status.code(), status.message().to_owned()),
+        other => panic!("{other:?}"),
+    });
+    for (code, message) in calls.into_iter().chain(streams) {
+        assert_eq!(code, RpcStatusCode::UNIMPLEMENTED, "{message}");
+        assert!(message.contains("not supported by this version"), "{message}");
+    }
+}
+
+#[test]
+fn streams_stay_open_and_do_not_hinder_the_end() {
+    let mut plugin = Plugin::start();
+    let open = || CallOption::default().timeout(Duration::from_millis(300));
+    let mut events = plugin.client.server_streaming(&TASK_EVENTS, &TaskEventsRequest::default(), open()).unwrap();
+    let mut stdio = plugin.client.server_streaming(&STDIO_STREAM, &Default::default(), open()).unwrap();
+    let (_sender, mut broker) = plugin.client.duplex_streaming(&BROKER_START_STREAM, open()).unwrap();
+    let ends = [block_on(events.next()).unwrap().err(), block_on(stdio.next()).unwrap().err(), block_on(broker.next()).unwrap().err()];
+    for end in ends {
+        // The client's own deadline, and nothing before it.
+        assert!(matches!(&end, Some(Error::RpcFailure(status)) if status.code() == RpcStatusCode::DEADLINE_EXCEEDED), "{end:?}");
+    }
+    let _events = plugin.client.server_streaming(&TASK_EVENTS, &TaskEventsRequest::default(), CallOption::default()).unwrap();
+    let _fingerprints = plugin.client.server_streaming(&FINGERPRINT, &FingerprintRequest::default(), CallOption::default()).unwrap();
+    let _broker = plugin.client.duplex_streaming(&BROKER_START_STREAM, CallOption::default()).unwrap();
+    assert!(plugin.shut_down().0.success());
+}
+
+#[test]
+fn an_agent_may_come_back() {
+    let plugin = Plugin::start();
+    plugin.ask(&PLUGIN_INFO);
+    let environment = Arc::new(EnvBuilder::new().cq_count(1).build());
+    let second = connect(&environment, &plugin.socket);
+    assert_eq!(second.unary_call(&PLUGIN_INFO, &PluginInfoRequest::default(), CallOption::default()).unwrap().name, "exec2");
+    drop(second);
+    plugin.ask(&PLUGIN_INFO);
+}
+
+#[test]
+fn an_interrupt_is_swallowed_and_termination_is_not() {
+    let mut plugin = Plugin::start();
+    let pid = rustix::process::Pid::from_child(&plugin.child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    plugin.ask(&PLUGIN_INFO);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert_eq!(plugin.child.wait().unwrap().signal(), Some(15));
+}
+
+#[test]
+fn nobody_needs_to_read_the_log() {
+    // Full: nobody reads it. Gone: its reader has vanished, as after a crash of the agent.
+    let (full, full_writer) = pipe().unwrap();
+    let (gone, gone_writer) = pipe().unwrap();
+    drop(gone);
+    for writer in [full_writer, gone_writer] {
+        let mut plugin = Plugin::start_with(&[("RUST_LOG", "trace")], |command| {
+            command.stderr(writer);
+        });
+        for _ in 0..1000 {
+            plugin.set_config(&[0x80]).unwrap();
+        }
+        assert!(plugin.shut_down().0.success());
+    }
+    drop(full);
+}
+
+#[test]
+fn log_lines_are_what_the_agent_parses() {
+    let (mut log, writer) = pipe().unwrap();
+    let mut plugin = Plugin::start_with(&[], |command| {
+        command.stderr(writer);
+    });
+    plugin.set_config(&[0x80]).unwrap();
+    assert!(plugin.shut_down().0.success());
+    let mut text = String::new();
+    log.read_to_string(&mut text).unwrap();
+    assert!(!text.is_empty());
+    for line in text.lines() {
+        let fields: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+        assert!(fields.values().all(serde_json::Value::is_string), "{line}");
+        assert!(["trace", "debug", "info", "warn", "error"].contains(&fields["@level"].as_str().unwrap()));
+        let (date, fraction) = fields["@timestamp"].as_str().unwrap().split_once('.').unwrap();
+        assert!(date.len() == 19 && fraction.len() == 7 && fraction.ends_with('Z'), "{line}");
+        assert!(fields.contains_key("@message") && fields.contains_key("@module"));
+    }
+}
