@@ -1,0 +1,108 @@
+package nomad
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/hashicorp/nomad/client/lib/cgroupslib"
+)
+
+// knob reads one file of the task's cgroup.
+func (a *alloc) knob(file string) string {
+	a.t.Helper()
+	value, err := cgroupslib.OpenPath(a.cgroup).Read(file)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return value
+}
+
+func (a *alloc) knobs(want map[string]string) {
+	a.t.Helper()
+	for file, value := range want {
+		if got := a.knob(file); got != value {
+			a.t.Errorf("%s is %q, want %q", file, got, value)
+		}
+	}
+}
+
+// limited is a job that waits, with resources.
+func limited(cpu, memory, memoryMax int64) job {
+	j := shell(trapping)
+	j.cpu, j.memory, j.memoryMax = cpu, memory, memoryMax
+	return j
+}
+
+func TestLimits(t *testing.T) {
+	needLimits(t)
+	d := start(t)
+	for name, c := range map[string]struct {
+		job  job
+		want map[string]string
+	}{
+		"memory":              {limited(500, 64, 0), map[string]string{"memory.max": "67108864", "memory.low": "0", "cpu.max": "50000 100000"}},
+		"memory and more":     {limited(1500, 64, 128), map[string]string{"memory.max": "134217728", "memory.low": "67108864", "cpu.max": "150000 100000"}},
+		"memory without end":  {limited(4000, 64, -1), map[string]string{"memory.max": "max", "memory.low": "67108864", "cpu.max": "400000 100000"}},
+		"the least processor": {limited(1, 64, 0), map[string]string{"cpu.max": "1000 100000"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := d.alloc(t)
+			a.start(c.job)
+			a.knobs(c.want)
+		})
+	}
+}
+
+// TestWeight has 1024 shares stand for the kernel's default weight of 100, as in Nomad 2.
+func TestWeight(t *testing.T) {
+	needLimits(t)
+	d := start(t)
+	for shares, weight := range map[int64]string{1: "1", 500: "58", 1024: "100"} {
+		a := d.alloc(t)
+		a.start(limited(shares, 64, 0))
+		a.knobs(map[string]string{"cpu.weight": weight})
+	}
+}
+
+// TestStaleLimits restarts a task in a cgroup that still holds another job's values: Nomad never resets them.
+func TestStaleLimits(t *testing.T) {
+	needLimits(t)
+	a := start(t).alloc(t)
+	k := a.start(limited(2000, 64, 128))
+	k.destroy()
+	for file, value := range map[string]string{"memory.low": "33554432", "memory.max": "50331648", "cpu.max": "20000 100000", "cpu.weight": "7777", "memory.oom.group": "1"} {
+		if err := os.WriteFile(filepath.Join(a.cgroup, file), []byte(value), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a.start(limited(500, 96, 0))
+	a.knobs(map[string]string{"memory.low": "0", "memory.max": "100663296", "cpu.max": "50000 100000", "memory.oom.group": "0", "cpu.weight": "58"})
+}
+
+func TestMemoryIsEnforced(t *testing.T) {
+	needLimits(t)
+	d := start(t)
+	grow := func(doublings int) job {
+		j := shell(fmt.Sprintf(`x=0123456789abcdef; i=0; while [ $i -lt %d ]; do x="$x$x"; i=$((i+1)); done; exit 7`, doublings))
+		j.memory = 48
+		return j
+	}
+	d.alloc(t).start(grow(16)).ends(7) // 1 MiB
+	k := d.alloc(t).start(grow(26))    // 1 GiB
+	if r := k.wait(); !r.OOMKilled || r.ExitCode != 137 || r.Signal != 9 {
+		t.Errorf("of a task over its memory: %+v, want OOMKilled, 137, 9", *r)
+	}
+}
+
+// TestLimitsThatCannotBe wants a refusal, and not a task without its limits, where the kernel has no controllers.
+func TestLimitsThatCannotBe(t *testing.T) {
+	if host.hasLimits {
+		t.Skip("this host can enforce limits; a host with hybrid cgroups runs this test")
+	}
+	d := start(t)
+	d.alloc(t).refused(limited(0, 64, 0), "memory")
+	d.alloc(t).refused(limited(500, 0, 0), "cpu")
+	d.alloc(t).start(shell("exit 7")).ends(7)
+}

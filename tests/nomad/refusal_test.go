@@ -1,0 +1,120 @@
+package nomad
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/nomad/plugins/drivers"
+	"github.com/hashicorp/nomad/plugins/drivers/proto"
+	"google.golang.org/grpc/status"
+)
+
+// TestNotSupported wants words, and never a task without what it asked for.
+func TestNotSupported(t *testing.T) {
+	d := start(t)
+	for word, change := range map[string]func(*drivers.TaskConfig){
+		"mount": func(c *drivers.TaskConfig) { c.Mounts = []*drivers.MountConfig{{TaskPath: "/mnt", HostPath: host.dir}} },
+		"device": func(c *drivers.TaskConfig) {
+			c.Devices = []*drivers.DeviceConfig{{TaskPath: "/dev/zero", HostPath: "/dev/zero", Permissions: "r"}}
+		},
+		"dns": func(c *drivers.TaskConfig) { c.DNS = &drivers.DNSConfig{Servers: []string{"192.0.2.1"}} },
+	} {
+		t.Run(word, func(t *testing.T) {
+			j := shell("exit 7")
+			a := d.alloc(t)
+			a.start(j).ends(7)
+			j.change = change
+			a.refused(j, word)
+		})
+	}
+}
+
+func TestUnknownUser(t *testing.T) {
+	j := shell("exit 7")
+	j.change = func(c *drivers.TaskConfig) { c.User = "no-such-user" }
+	start(t).alloc(t).refused(j, "no-such-user")
+	j.change = func(c *drivers.TaskConfig) { c.User = "" }
+	start(t).alloc(t).refused(j, "user")
+}
+
+// TestMalformedRequests sends what Nomad's client never would.
+func TestMalformedRequests(t *testing.T) {
+	d := start(t)
+	a := d.alloc(t)
+	if err := os.Mkdir(a.cgroup, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	model := a.taskConfig(shell("exit 7"))
+	good := func() *proto.StartTaskRequest {
+		return &proto.StartTaskRequest{Task: &proto.TaskConfig{
+			Id: model.ID, Name: model.Name, AllocId: a.id, User: a.user, AllocDir: model.AllocDir, Env: model.Env,
+			StdoutPath: os.DevNull, StderrPath: os.DevNull, MsgpackDriverConfig: []byte("\x81\xa7command\xa9/bin/true"),
+			Resources: &proto.Resources{LinuxResources: &proto.LinuxResources{CpusetCgroup: a.cgroup}},
+		}}
+	}
+	for name, change := range map[string]func(*proto.StartTaskRequest){
+		"no task":             func(r *proto.StartTaskRequest) { r.Task = nil },
+		"no resources":        func(r *proto.StartTaskRequest) { r.Task.Resources = nil },
+		"no id":               func(r *proto.StartTaskRequest) { r.Task.Id = "" },
+		"no driver config":    func(r *proto.StartTaskRequest) { r.Task.MsgpackDriverConfig = nil },
+		"no msgpack":          func(r *proto.StartTaskRequest) { r.Task.MsgpackDriverConfig = []byte{0xc1, 0xc1} },
+		"msgpack cut short":   func(r *proto.StartTaskRequest) { r.Task.MsgpackDriverConfig = []byte("\x82\xa7command\xa9/bin") },
+		"msgpack of a number": func(r *proto.StartTaskRequest) { r.Task.MsgpackDriverConfig = []byte{7} },
+		"a number as command": func(r *proto.StartTaskRequest) { r.Task.MsgpackDriverConfig = []byte("\x81\xa7command\x07") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			request := good()
+			change(request)
+			var err error
+			bounded(t, "StartTask", func() { _, err = d.wire.StartTask(t.Context(), request) })
+			if s := status.Convert(err); err == nil || s.Message() == "" {
+				t.Errorf("StartTask: %v", err)
+			} else {
+				t.Log(s.Message())
+			}
+			d.answers(t)
+		})
+	}
+	t.Run("and one that is well", func(t *testing.T) {
+		var err error
+		bounded(t, "StartTask", func() { _, err = d.wire.StartTask(t.Context(), good()) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		k := &task{alloc: a.in(t), id: model.ID}
+		k.ends(0)
+		k.destroy()
+	})
+	t.Run("StopTask without a timeout", func(t *testing.T) {
+		k := d.alloc(t).start(shell(trapping))
+		k.prints("ready")
+		var err error
+		bounded(t, "StopTask", func() { _, err = d.wire.StopTask(t.Context(), &proto.StopTaskRequest{TaskId: k.id}) })
+		if err != nil {
+			t.Error(err)
+		}
+		k.ends(137)
+	})
+}
+
+// TestLargeEnvironment is over gRPC's default limit of 4 MiB a message, and over what the kernel lets a command have.
+func TestLargeEnvironment(t *testing.T) {
+	d := start(t)
+	j := shell("exit 7")
+	j.env = map[string]string{"LARGE": strings.Repeat("x", 6<<20)}
+	if _, err := d.alloc(t).try(j); err == nil {
+		t.Error("a variable of 6 MiB reached a command, which the kernel does not allow")
+	} else {
+		for _, word := range []string{"larger than max", "ResourceExhausted", "Unavailable", "transport", "connection", "EOF"} {
+			if strings.Contains(err.Error(), word) {
+				t.Errorf("a failure of the transport: %.300s", err)
+			}
+		}
+		if len(err.Error()) > 4096 {
+			t.Errorf("the error has %d bytes: %.300s", len(err.Error()), err)
+		}
+	}
+	j.env = map[string]string{"LARGE": strings.Repeat("x", 100<<10)}
+	d.alloc(t).start(j).ends(7)
+}
