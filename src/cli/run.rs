@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Display};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// `nobody` on every distribution, whether it has the name or not.
 const DEFAULT_USER: &str = "65534";
@@ -59,8 +59,12 @@ pub fn run(options: Run) -> Result<u8, Failure> {
     let tasks = Tasks::default();
     let forwarded = sys::signal::Forwarded::block();
     let (started, start) = channel();
+    let before = Instant::now();
     tasks.start(Start::Spec(Box::new(spec)), move |result| drop(started.send(result)));
     start.recv().map_err(setup)?.map_err(not_started)?;
+    if options.verbose {
+        eprintln!("started: after {} us", before.elapsed().as_micros());
+    }
 
     let (ended, end) = channel();
     tasks.wait(&id, move |result| ended.send(result).unwrap_or_default()).map_err(setup)?;
