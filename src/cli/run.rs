@@ -97,7 +97,7 @@ pub fn run(options: Run) -> Result<u8, Failure> {
 }
 
 fn exit_code(options: &Run, ended: Ended, timed_out: bool) -> u8 {
-    let result = ended.result;
+    let result = &ended.result;
     if options.verbose {
         if timed_out {
             eprintln!("nomad-driver-exec2: stopped after --timeout");
@@ -136,6 +136,7 @@ fn spec(options: &Run) -> Result<TaskSpec, Failure> {
     Ok(TaskSpec {
         id: format!("run-{}", std::process::id()),
         name: options.command.clone(),
+        alloc_id: String::new(),
         command: candidates(&options.command, search, &here).map_err(setup)?,
         argv: argv(&options.command, &options.args).map_err(setup)?,
         work_dir: work_dir.to_string_lossy().into_owned(),

@@ -10,6 +10,7 @@ pub use plan::{Launched, Plan};
 use crate::init::message::{self, Report};
 use crate::sys::error::Words;
 use rustix::io::Errno;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 /// Why a task was not started. Nothing is left of it.
@@ -42,6 +43,11 @@ impl LaunchError {
         };
         matches!(errno, Errno::AGAIN | Errno::NOMEM | Errno::NFILE | Errno::MFILE | Errno::BUSY)
     }
+}
+
+/// What init needs to execute a command, as a memory file to send with a `START`.
+pub fn command_block(paths: &[String], argv: &[String], env: &[(String, String)], work_dir: &str) -> Result<OwnedFd, LaunchError> {
+    Ok(crate::sys::memfd::block(&block::lay_out(paths, argv, env, work_dir))?)
 }
 
 /// What init's report of a failed start means to the one who wrote the command.

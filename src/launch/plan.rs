@@ -1,8 +1,7 @@
 //! Everything that a launch needs, opened and checked before the clone.
 
-use super::LaunchError;
-use super::block::lay_out;
 use super::child::{Attachment, Failure, Orders, Step, child};
+use super::{LaunchError, command_block};
 use crate::init::{IMAGE, message};
 use crate::policy::access::{FsAccess, Mode, PathKind, handled_fs, rights, ruleset_attr_size, scoped};
 use crate::policy::limits::CgroupWrite;
@@ -103,7 +102,7 @@ impl Plan {
         // Init finds its first request waiting, with the command and its descriptors.
         let (plugin_end, init_end) = socket::pair()?;
         let (plugin_end, init_end) = (lifted(plugin_end)?, lifted(init_end)?);
-        let block = memfd::block(&lay_out(&spec.command, &spec.argv, &spec.env, &spec.work_dir))?;
+        let block = command_block(&spec.command, &spec.argv, &spec.env, &spec.work_dir)?;
         let [stdin, stdout, stderr] = stdio.each_ref().map(|fd| fd.as_ref().map_or(shared.null.as_fd(), |fd| fd.as_fd()));
         let start = message::Request { kind: message::START, ..message::Request::default() };
         socket::send(plugin_end.as_fd(), &start, &[block.as_fd(), stdin, stdout, stderr]).at("send the command to init")?;

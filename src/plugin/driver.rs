@@ -19,7 +19,6 @@ pub fn register(services: Services) -> Services {
         .hold(&FINGERPRINT, Event::Fingerprint)
         .hold(&TASK_EVENTS, Event::TaskEvents);
     lifecycle::register(services)
-        .refuse(&RECOVER_TASK)
         .refuse_stream(&TASK_STATS)
         .refuse(&EXEC_TASK)
         .refuse_duplex(&EXEC_TASK_STREAMING)

@@ -10,6 +10,8 @@ use super::service::{Plugin, Services};
 use super::wire::driver::*;
 use super::wire::task::{ExitResult as WireExit, TaskConfig, TaskDriverStatus, TaskHandle, TaskState, TaskStatus};
 use super::{clock, decode, status};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 
 /// Of the handle that Nomad stores; 0 would mean none.
 const HANDLE_VERSION: i32 = 1;
@@ -19,6 +21,7 @@ const DRIVER_STATE_VERSION: u32 = 1;
 pub fn register(services: Services) -> Services {
     services
         .reply(&START_TASK, start)
+        .reply(&RECOVER_TASK, recover)
         .reply(&WAIT_TASK, wait)
         .reply(&STOP_TASK, stop)
         .reply(&DESTROY_TASK, destroy)
@@ -58,14 +61,56 @@ fn started(config: TaskConfig, task: &Started) -> StartTaskResponse {
 }
 
 /// What finds the task again: its record holds the rest. The client keeps this, and not the task's configuration.
+#[derive(Serialize, Deserialize)]
+struct DriverState {
+    version: u32,
+    record: PathBuf,
+}
+
 fn driver_state(task: &Started) -> Vec<u8> {
-    serde_json::json!({"version": DRIVER_STATE_VERSION, "record": task.record.to_string_lossy()}).to_string().into_bytes()
+    let state = DriverState { version: DRIVER_STATE_VERSION, record: task.record.clone() };
+    // Nomad would keep an empty state, and recovery refuse it.
+    serde_json::to_vec(&state).unwrap_or_default()
+}
+
+/// The record that a stored driver_state names.
+fn record_of(state: &[u8]) -> Result<PathBuf, String> {
+    match serde_json::from_slice::<DriverState>(state) {
+        Ok(DriverState { version: DRIVER_STATE_VERSION, record }) => Ok(record),
+        Ok(other) => Err(format!("driver_state is of version {}; this driver reads {DRIVER_STATE_VERSION}", other.version)),
+        // The Go driver's is msgpack of a map with these names.
+        Err(_) if contains(state, b"TaskConfig") && contains(state, b"StartedAt") => {
+            Err("it was started by HashiCorp's Go exec2 driver, which this one can't take over: drain the node before changing drivers"
+                .into())
+        }
+        Err(e) => Err(format!("driver_state is not this driver's: {e}")),
+    }
+}
+
+fn contains(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|window| window == part)
+}
+
+/// The client leaves task_id empty here; the handle's configuration has the id.
+fn recover(plugin: &Plugin, mut request: RecoverTaskRequest, reply: Reply<RecoverTaskResponse>) {
+    let handle = request.handle.take().unwrap_or_default();
+    let Some(config) = handle.config.as_ref().filter(|config| !config.id.is_empty()) else {
+        return reply.send(Err(status::unknown("RecoverTask: the handle has no task")));
+    };
+    match record_of(&handle.driver_state) {
+        Ok(record) => plugin.tasks.recover(&config.id, record, done(&reply)),
+        Err(reason) => reply.send(Err(status::unknown(format!("task {}: {reason}", config.id)))),
+    }
 }
 
 fn wait(plugin: &Plugin, request: WaitTaskRequest, reply: Reply<WaitTaskResponse>) {
     let later = reply.clone();
     let known = plugin.tasks.wait(&request.task_id, move |ended| {
-        later.send(Ok(WaitTaskResponse { result: Some(exit(ended.result)).into(), ..Default::default() }));
+        later.send(Ok(WaitTaskResponse {
+            result: Some(exit(ended.result)).into(),
+            err: ended.error.unwrap_or_default(),
+            ..Default::default()
+        }));
     });
     if known.is_err() {
         reply.send(Err(status::unknown(format!("task does not exist: {}", request.task_id))));
@@ -125,7 +170,7 @@ fn inspect(plugin: &Plugin, request: InspectTaskRequest) -> Answer<InspectTaskRe
 fn inspected(id: String, status: Status) -> InspectTaskResponse {
     let (state, result, ended_at) = match status.ended {
         None => (TaskState::RUNNING, ExitResult::default(), None),
-        Some(Ended { result, ended_at }) => (TaskState::EXITED, result, Some(ended_at)),
+        Some(Ended { result, ended_at, .. }) => (TaskState::EXITED, result, Some(ended_at)),
     };
     let task = TaskStatus {
         id,
@@ -156,7 +201,10 @@ mod tests {
     }
 
     fn inspect(ended: Option<Ended>) -> InspectTaskResponse {
-        inspected("a/t/1".to_owned(), Status { name: "t".to_owned(), started: task(), ended })
+        inspected(
+            "a/t/1".to_owned(),
+            Status { name: "t".to_owned(), alloc_id: "a".to_owned(), cgroup: "/c".into(), started: task(), ended },
+        )
     }
 
     #[test]
@@ -164,7 +212,20 @@ mod tests {
         let config = TaskConfig { id: "a/t/1".to_owned(), ..Default::default() };
         let handle = started(config.clone(), &task()).handle;
         assert_eq!((handle.version, handle.config.as_ref()), (1, Some(&config)));
-        assert_eq!(handle.driver_state, br#"{"record":"/run/x/a","version":1}"#);
+        assert_eq!(record_of(&handle.driver_state), Ok("/run/x/a".into()));
+    }
+
+    #[test]
+    fn a_state_that_is_not_ours_is_refused_in_words() {
+        let go = b"\x84\xaaTaskConfig\xc0\xa9StartedAt\xc0\xa3PID\x07\xa6Cancel\xc0";
+        for (state, want) in [
+            (&go[..], "drain the node"),
+            (b"", "driver_state is not this driver's"),
+            (b"{\"version\":9,\"record\":\"/x\"}", "driver_state is of version 9"),
+        ] {
+            let error = record_of(state).unwrap_err();
+            assert!(error.contains(want), "{error}");
+        }
     }
 
     #[test]
@@ -179,7 +240,7 @@ mod tests {
     #[test]
     fn an_ended_task_tells_how() {
         let result = ExitResult { exit_code: 137, signal: 9, oom_killed: true };
-        let task = inspect(Some(Ended { result, ended_at: UNIX_EPOCH })).task;
+        let task = inspect(Some(Ended { result, ended_at: UNIX_EPOCH, error: None })).task;
         assert_eq!((task.result.exit_code, task.result.signal, task.result.oom_killed), (137, 9, true));
         assert_eq!((task.state, task.completed_at.seconds), (TaskState::EXITED.into(), 0));
     }

@@ -19,6 +19,7 @@ pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bi
 pub struct TaskSpec {
     pub id: String,
     pub name: String,
+    pub alloc_id: String,
     /// Paths to try in this order.
     pub command: Vec<String>,
     pub argv: Vec<String>,
@@ -120,6 +121,7 @@ pub fn compile(request: &TaskRequest, options: &PluginOptions, facts: &Facts<'_>
     Ok(TaskSpec {
         id: request.id.clone(),
         name: request.name.clone(),
+        alloc_id: request.alloc_id.clone(),
         command: candidates(&task.command, search, &directories.task_dir)?,
         argv: argv(&task.command, &task.args)?,
         work_dir,

@@ -9,6 +9,7 @@ pub mod memfd;
 pub mod mount;
 pub mod path;
 pub mod pidfd;
+pub mod process;
 pub mod signal;
 pub mod socket;
 pub mod syscall;

@@ -1,10 +1,10 @@
-//! Waiting for a child by its pidfd.
+//! Processes by pidfd: a descriptor that means one process, whatever becomes of its pid.
 
 use super::error::{At, Result};
-use rustix::process::{WaitId, WaitIdOptions, waitid};
-use std::os::fd::BorrowedFd;
+use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, WaitId, WaitIdOptions, waitid};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
-/// Reaps the child, waiting for its end, and gives its wait status as waitpid(2) encodes it.
+/// Reaps the child, waiting for its end, and gives its wait status as waitpid(2) encodes it. ECHILD: not this process's child.
 pub fn reap(pidfd: BorrowedFd<'_>) -> Result<i32> {
     let status = rustix::io::retry_on_intr(|| waitid(WaitId::PidFd(pidfd), WaitIdOptions::EXITED)).at("waitid")?;
     let Some(status) = status else { return Ok(0) };
@@ -13,4 +13,38 @@ pub fn reap(pidfd: BorrowedFd<'_>) -> Result<i32> {
         (None, Some(signal)) => signal | if status.dumped() { 0x80 } else { 0 },
         (None, None) => 0,
     })
+}
+
+/// Opens the process that `pid` means now. ESRCH: none.
+pub fn open(pid: u32) -> Result<OwnedFd> {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(rustix::io::Errno::SRCH).at("pidfd_open")?;
+    rustix::process::pidfd_open(pid, PidfdFlags::empty()).at("pidfd_open")
+}
+
+/// A copy of descriptor `number` of that process (pidfd_getfd(2)); close-on-exec.
+pub fn take_descriptor(pidfd: BorrowedFd<'_>, number: i32) -> Result<OwnedFd> {
+    rustix::process::pidfd_getfd(pidfd, number, PidfdGetfdFlags::empty()).at("pidfd_getfd")
+}
+
+/// `struct pidfd_info` of linux/pidfd.h, as of kernel 6.15.
+#[repr(C)]
+#[derive(Default)]
+#[allow(dead_code)] // the kernel's layout
+struct Info {
+    mask: u64,
+    cgroupid: u64,
+    ids: [u32; 11],
+    exit_code: i32,
+}
+
+/// `_IOWR(PIDFS_IOCTL_MAGIC, 11, struct pidfd_info)`.
+const GET_INFO: libc::c_ulong = 0xc000_ff0b | (size_of::<Info>() as libc::c_ulong) << 16;
+const INFO_EXIT: u64 = 1 << 3;
+
+/// The wait status of a process that ended and was reaped by whomever, while `pidfd` was open. `None` before 6.15.
+pub fn exit_status(pidfd: BorrowedFd<'_>) -> Option<i32> {
+    let mut info = Info { mask: INFO_EXIT, ..Info::default() };
+    // SAFETY: the kernel writes at most as many bytes as the request's number says, which is the structure's size.
+    let done = unsafe { libc::ioctl(pidfd.as_raw_fd(), GET_INFO as _, &raw mut info) };
+    (done == 0 && info.mask & INFO_EXIT != 0).then_some(info.exit_code)
 }

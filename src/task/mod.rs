@@ -3,8 +3,12 @@
 mod life;
 mod node;
 mod record;
+mod recover;
+mod session;
+mod thread;
 
 pub use node::{Facts, landlock, prerequisites};
+pub use session::{Session, SessionEnd};
 
 use crate::launch::LaunchError;
 use crate::policy::exit::ExitResult;
@@ -20,7 +24,12 @@ use std::time::{Duration, SystemTime};
 
 /// The tasks of this process, by id. Every call returns at once; replies come from the task's own thread.
 #[derive(Clone, Default)]
-pub struct Tasks(Arc<Mutex<HashMap<String, Arc<Task>>>>);
+pub struct Tasks(Arc<Register>);
+
+#[derive(Default)]
+struct Register {
+    tasks: Mutex<HashMap<String, Arc<Task>>>,
+}
 
 /// What to start.
 pub enum Start {
@@ -51,16 +60,27 @@ pub struct Started {
 }
 
 /// A task that has ended, its cgroup empty.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Ended {
     pub result: ExitResult,
     pub ended_at: SystemTime,
+    /// Why `result` is a guess.
+    pub error: Option<String>,
+}
+
+impl Ended {
+    /// Of a task that never ran.
+    fn never() -> Ended {
+        Ended { result: ExitResult { exit_code: 127, ..ExitResult::default() }, ended_at: SystemTime::now(), error: None }
+    }
 }
 
 /// What there is to say of a task at the moment.
 #[derive(Clone, Debug)]
 pub struct Status {
     pub name: String,
+    pub alloc_id: String,
+    pub cgroup: PathBuf,
     pub started: Started,
     pub ended: Option<Ended>,
 }
@@ -85,6 +105,16 @@ pub enum TaskError {
     Signal { signal: Signal, words: String },
     #[error("task {0} was stopped before its command ran")]
     Stopped(String),
+    #[error("the task has ended")]
+    Ended,
+    #[error("command: must be set")]
+    EmptyCommand,
+    #[error("ask the task's init: {0}")]
+    Init(String),
+    #[error("the task is lost: {0}")]
+    Lost(String),
+    #[error("{0}")]
+    Saved(#[from] record::SavedError),
 }
 
 impl TaskError {
@@ -109,9 +139,26 @@ type Reply<T> = Box<dyn FnOnce(Result<T, TaskError>) + Send>;
 /// What a task's thread is asked to do.
 enum Order {
     Wait(Box<dyn FnOnce(Ended) + Send>),
-    Stop { signal: Signal, timeout: Duration, reply: Reply<()> },
-    Signal { signal: Signal, reply: Reply<()> },
-    Destroy { force: bool, reply: Reply<()> },
+    Stop {
+        signal: Signal,
+        timeout: Duration,
+        reply: Reply<()>,
+    },
+    /// To the process group of `process` (a session's, in the task's pid namespace), or of the task's command.
+    Signal {
+        process: Option<u32>,
+        signal: Signal,
+        reply: Reply<()>,
+    },
+    Session {
+        session: Session,
+        reply: Reply<u32>,
+        end: SessionEnd,
+    },
+    Destroy {
+        force: bool,
+        reply: Reply<()>,
+    },
 }
 
 /// What others hold of a task.
@@ -134,13 +181,31 @@ impl Tasks {
     /// Starts a task. `reply` is called once: when its command runs, or with the reason when nothing is left of it.
     pub fn start(&self, start: Start, reply: impl FnOnce(Result<Started, TaskError>) + Send + 'static) {
         let id = start.id().to_string();
+        self.thread(id, reply, move |tasks, id, task, reply| thread::run(tasks, id, task, start, reply));
+    }
+
+    /// Takes over a task that another plugin started, by its record. Nothing happens if it is known already.
+    pub fn recover(&self, id: &str, record: PathBuf, reply: impl FnOnce(Result<(), TaskError>) + Send + 'static) {
+        if lock(&self.0.tasks).contains_key(id) {
+            return reply(Ok(()));
+        }
+        self.thread(id.to_string(), reply, move |tasks, id, task, reply| thread::resume(tasks, id, task, &record, reply));
+    }
+
+    /// Registers a task, and gives it its thread.
+    fn thread<T: 'static>(
+        &self,
+        id: String,
+        reply: impl FnOnce(Result<T, TaskError>) + Send + 'static,
+        life: impl FnOnce(&Tasks, &str, &Task, Reply<T>) + Send + 'static,
+    ) {
         let wake = match rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK) {
             Ok(wake) => wake,
             Err(errno) => return reply(Err(crate::sys::Error { step: "eventfd", path: None, errno }.into())),
         };
         let task = Arc::new(Task { orders: Mutex::new(Some(VecDeque::new())), wake, status: Mutex::new(None) });
         {
-            let mut tasks = lock(&self.0);
+            let mut tasks = lock(&self.0.tasks);
             if tasks.contains_key(&id) {
                 drop(tasks);
                 return reply(Err(TaskError::Duplicate(id)));
@@ -149,17 +214,17 @@ impl Tasks {
         }
         // The reply goes with the thread, or comes back if there is none.
         let shared = Arc::new(Mutex::new(Some(reply)));
-        let (tasks, taken) = (self.clone(), shared.clone());
-        let name = id.clone();
+        let (tasks, taken, name) = (self.clone(), shared.clone(), id.clone());
         let thread = std::thread::Builder::new().name("task".into()).stack_size(THREAD_STACK).spawn(move || {
             let reply = lock(&taken).take();
             if let Some(reply) = reply {
-                life::run(&tasks, &name, &task, start, Box::new(reply));
+                life(&tasks, &name, &task, Box::new(reply));
             }
         });
         if let Err(e) = thread {
-            lock(&self.0).remove(&id);
-            if let Some(reply) = lock(&shared).take() {
+            lock(&self.0.tasks).remove(&id);
+            let reply = lock(&shared).take();
+            if let Some(reply) = reply {
                 reply(Err(TaskError::Thread(e)));
             }
         }
@@ -183,7 +248,29 @@ impl Tasks {
 
     /// Sends `signal` to the command's process group. Replies when it is sent.
     pub fn signal(&self, id: &str, signal: Signal, reply: impl FnOnce(Result<(), TaskError>) + Send + 'static) -> Result<(), NotFound> {
-        self.order(id, Order::Signal { signal, reply: Box::new(reply) })
+        self.order(id, Order::Signal { process: None, signal, reply: Box::new(reply) })
+    }
+
+    /// Runs another command in the task. `reply` gets its pid there once it runs; `end` is called once after that.
+    pub fn exec(
+        &self,
+        id: &str,
+        session: Session,
+        reply: impl FnOnce(Result<u32, TaskError>) + Send + 'static,
+        end: impl FnOnce(Option<i32>) + Send + 'static,
+    ) -> Result<(), NotFound> {
+        self.order(id, Order::Session { session, reply: Box::new(reply), end: Box::new(end) })
+    }
+
+    /// Sends `signal` to the process group of a session, by the pid that `exec` gave. Replies when it is sent.
+    pub fn signal_session(
+        &self,
+        id: &str,
+        process: u32,
+        signal: Signal,
+        reply: impl FnOnce(Result<(), TaskError>) + Send + 'static,
+    ) -> Result<(), NotFound> {
+        self.order(id, Order::Signal { process: Some(process), signal, reply: Box::new(reply) })
     }
 
     /// Forgets a task that has ended; with `force` ends it first. Replies when nothing is left of it.
@@ -193,13 +280,13 @@ impl Tasks {
 
     /// What there is to say of a task whose command has run.
     pub fn inspect(&self, id: &str) -> Result<Status, NotFound> {
-        let task = lock(&self.0).get(id).cloned().ok_or(NotFound)?;
+        let task = lock(&self.0.tasks).get(id).cloned().ok_or(NotFound)?;
         let status = lock(&task.status).clone();
         status.ok_or(NotFound)
     }
 
     fn order(&self, id: &str, order: Order) -> Result<(), NotFound> {
-        let task = lock(&self.0).get(id).cloned().ok_or(NotFound)?;
+        let task = lock(&self.0.tasks).get(id).cloned().ok_or(NotFound)?;
         lock(&task.orders).as_mut().ok_or(NotFound)?.push_back(order);
         // Fails only when the counter is full, and then the thread is awake anyway.
         let _ = rustix::io::write(&task.wake, &1u64.to_ne_bytes());

@@ -1,15 +1,60 @@
-//! A task's record under `state_dir`: a directory of root's own, with the exit status that init writes.
+//! A task's record under `state_dir`: a directory of root's own, with the exit status that init writes and what a later plugin
+//! needs to take the task over.
 
 use crate::init::message::RECORD_MAGIC;
 use crate::sys::error::{At, Error};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, fstat, mkdirat, openat, unlinkat};
 use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
+use std::io::Write;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 const EXIT: &str = "exit";
+const TASK: &str = "task.json";
 /// Longest name of a directory entry on Linux, in bytes.
 const NAME_MAX: usize = 255;
+
+/// What is known of a running task, and what it takes to start another command in it. Root's eyes only: the environment is the task's.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Saved {
+    pub version: u32,
+    pub id: String,
+    pub name: String,
+    pub alloc_id: String,
+    /// Names the boot in which `pid` and `start_time` mean something.
+    pub boot_id: String,
+    /// Init's, in the plugin's pid namespace.
+    pub pid: u32,
+    /// Init's, in clock ticks since boot.
+    pub start_time: u64,
+    /// The command's, in the task's pid namespace.
+    pub command: u32,
+    /// Nanoseconds since 1970.
+    pub started_at: u64,
+    pub cgroup: PathBuf,
+    pub landlock_abi: u32,
+    /// What the cgroup had counted before this start.
+    pub oom_kills: u64,
+    pub env: Vec<(String, String)>,
+    pub work_dir: String,
+    /// What a command with a slash is relative to.
+    pub base: PathBuf,
+}
+
+impl Saved {
+    /// Raised when a plugin of another version could misread it.
+    pub const VERSION: u32 = 1;
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum SavedError {
+    #[error(transparent)]
+    Sys(#[from] Error),
+    #[error("{path}: {reason}", path = path.display())]
+    Malformed { path: PathBuf, reason: String },
+}
 
 /// The record of one start. Dropping it leaves it in place, for a later plugin.
 #[derive(Debug)]
@@ -42,8 +87,40 @@ impl Record {
         }
     }
 
+    /// Opens a record that another plugin has made, at its path below its state_dir.
+    pub fn open(path: &Path) -> Result<Record, Error> {
+        let (Some(base), Some(name)) = (path.parent(), path.file_name()) else {
+            return Err(Error { step: "open record", path: Some(path.to_path_buf()), errno: Errno::INVAL });
+        };
+        let dir = openat(owned(base)?, name, DIRECTORY, Mode::empty()).at_path("open record", path)?;
+        Ok(Record { dir, path: path.to_path_buf() })
+    }
+
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Writes what a later plugin needs. Until then the client does not know of the task, so a torn file is nobody's loss.
+    pub fn save(&self, saved: &Saved) -> Result<(), Error> {
+        let path = self.path.join(TASK);
+        let text = serde_json::to_vec(saved).map_err(std::io::Error::other).at_path("write", &path)?;
+        let flags = OFlags::CREATE | OFlags::TRUNC | OFlags::WRONLY | OFlags::CLOEXEC;
+        let file = openat(&self.dir, TASK, flags, Mode::RUSR | Mode::WUSR).at_path("create", &path)?;
+        std::fs::File::from(file).write_all(&text).at_path("write", &path)
+    }
+
+    /// What was saved. ENOENT: nothing was.
+    pub fn saved(&self) -> Result<Saved, SavedError> {
+        let path = self.path.join(TASK);
+        let file = openat(&self.dir, TASK, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).at_path("open", &path)?;
+        let malformed = |reason: String| SavedError::Malformed { path: path.clone(), reason };
+        let saved: Saved = serde_json::from_reader(std::fs::File::from(file)).map_err(|e| malformed(e.to_string()))?;
+        match saved.version {
+            Saved::VERSION => Ok(saved),
+            other => {
+                Err(malformed(format!("version {other}, written by another version of this driver; this one reads {}", Saved::VERSION)))
+            }
+        }
     }
 
     /// The wait status that init wrote, if it did.
@@ -58,9 +135,11 @@ impl Record {
 
     /// Removes the record from the file system.
     pub fn remove(self) -> Result<(), Error> {
-        match unlinkat(&self.dir, EXIT, AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => {}
-            Err(errno) => return Err(errno).at_path("remove", self.path.join(EXIT)),
+        for file in [EXIT, TASK] {
+            match unlinkat(&self.dir, file, AtFlags::empty()) {
+                Ok(()) | Err(Errno::NOENT) => {}
+                Err(errno) => return Err(errno).at_path("remove", self.path.join(file)),
+            }
         }
         rustix::fs::rmdir(&self.path).at_path("remove record", &self.path)
     }
@@ -68,18 +147,20 @@ impl Record {
 
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
-/// Opens `state_dir`, making it if need be. It must be root's alone, or a task's user could forge what is in it.
+/// Opens `state_dir`, making it if need be.
 fn state(path: &Path) -> Result<OwnedFd, Error> {
-    let open = || openat(CWD, path, DIRECTORY, Mode::empty());
-    let dir = match open() {
-        Err(Errno::NOENT) => {
-            use std::os::unix::fs::DirBuilderExt;
+    match owned(path) {
+        Err(e) if e.errno == Errno::NOENT => {
             std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).at_path("create state_dir", path)?;
-            open()
+            owned(path)
         }
         other => other,
-    };
-    let dir = dir.at_path("open state_dir", path)?;
+    }
+}
+
+/// Opens `state_dir`. It must be root's alone, or a task's user could forge what is in it.
+fn owned(path: &Path) -> Result<OwnedFd, Error> {
+    let dir = openat(CWD, path, DIRECTORY, Mode::empty()).at_path("open state_dir", path)?;
     let stat = fstat(&dir).at_path("stat state_dir", path)?;
     if stat.st_uid != rustix::process::geteuid().as_raw() || stat.st_mode & 0o077 != 0 {
         return Err(Error { step: "state_dir must belong to root with mode 0700:", path: Some(path.to_path_buf()), errno: Errno::PERM });
@@ -129,7 +210,30 @@ mod tests {
         let bytes: Vec<u8> = [RECORD_MAGIC, 0x0700].iter().flat_map(|word| word.to_ne_bytes()).collect();
         rustix::io::write(&exit, &bytes).unwrap();
         assert_eq!(record.exit_status(), Some(0x0700));
+        assert!(record.saved().is_err());
+        let saved = Saved {
+            version: Saved::VERSION,
+            id: "a/b/c".into(),
+            name: "b".into(),
+            alloc_id: "a".into(),
+            boot_id: "boot".into(),
+            pid: 7,
+            start_time: 8,
+            command: 2,
+            started_at: 9,
+            cgroup: "/sys/fs/cgroup/x".into(),
+            landlock_abi: 6,
+            oom_kills: 0,
+            env: vec![("A".into(), "b\n\"".into())],
+            work_dir: "/w".into(),
+            base: "/m".into(),
+        };
+        record.save(&saved).unwrap();
+        assert_eq!(Record::open(record.path()).unwrap().saved().unwrap(), saved);
+        record.save(&Saved { version: 99, ..saved }).unwrap();
+        assert!(record.saved().unwrap_err().to_string().contains("version 99"));
         record.remove().unwrap();
+        assert!(Record::open(&base.join("a")).is_err());
         std::fs::remove_dir(&base).unwrap();
     }
 

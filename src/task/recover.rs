@@ -1,0 +1,75 @@
+//! Taking over a task that an earlier plugin started.
+
+use super::life::Life;
+use super::record::{Record, Saved};
+use super::{Ended, Started, Status, TaskError};
+use crate::init::message::PLUGIN_END;
+use crate::launch::Launched;
+use crate::policy::exit::ExitResult;
+use crate::sys::cgroup::Cgroup;
+use crate::sys::{pidfd, process};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// A task as its record and the kernel tell of it.
+pub(super) struct Recovered {
+    pub record: Record,
+    pub status: Status,
+    /// `None`: it has ended, as `status` says.
+    pub life: Option<Life>,
+}
+
+/// Reads the record at `path`, and finds the task's init by its pid if boot and start time agree. Another process may have the pid by now: once
+/// the pidfd is open, the start time decides.
+pub(super) fn recover(id: &str, path: &Path) -> Result<Recovered, TaskError> {
+    let record = Record::open(path).map_err(|e| TaskError::Lost(format!("{e}")))?;
+    let saved = record.saved()?;
+    if saved.id != id {
+        return Err(TaskError::Lost(format!("the record at {} is of task {}", path.display(), saved.id)));
+    }
+    if saved.boot_id != process::boot_id()? {
+        return Err(TaskError::Lost("the node has rebooted since it was started".into()));
+    }
+    let started = Started {
+        pid: saved.pid,
+        started_at: UNIX_EPOCH + Duration::from_nanos(saved.started_at),
+        landlock_abi: saved.landlock_abi,
+        record: path.to_path_buf(),
+    };
+    let mut status =
+        Status { name: saved.name.clone(), alloc_id: saved.alloc_id.clone(), cgroup: saved.cgroup.clone(), started, ended: None };
+    let init = alive(&saved);
+    let cgroup = Cgroup::open(&saved.cgroup);
+    match (init, cgroup) {
+        (Some(init), Ok(cgroup)) => {
+            let socket = pidfd::take_descriptor(init.as_fd(), PLUGIN_END)?;
+            let launched = Launched { pid: saved.pid as i32, pidfd: init, socket, cgroup, command: Vec::new(), work_dir: String::new() };
+            Ok(Recovered { record, status, life: Some(Life::recovered(saved, launched)) })
+        }
+        (_, cgroup) => {
+            let oom_killed = cgroup.is_ok_and(|cgroup| cgroup.oom_kills() > saved.oom_kills);
+            status.ended = Some(ended(record.exit_status(), oom_killed));
+            Ok(Recovered { record, status, life: None })
+        }
+    }
+}
+
+/// The task's init, if it lives.
+fn alive(saved: &Saved) -> Option<OwnedFd> {
+    let init = pidfd::open(saved.pid).ok()?;
+    (process::start_time(saved.pid).ok()? == saved.start_time).then_some(init)
+}
+
+/// How a task ended that nobody watched. Only an init that was killed leaves no status.
+pub(super) fn ended(status: Option<i32>, oom_killed: bool) -> Ended {
+    let (result, error) = match (status, oom_killed) {
+        (Some(status), _) => (ExitResult::from_wait_status(status, oom_killed), None),
+        (None, true) => (ExitResult::from_wait_status(libc::SIGKILL, true), None),
+        (None, false) => {
+            let lost = "the task was killed while no plugin watched it, and left no exit status".to_string();
+            (ExitResult::from_wait_status(libc::SIGKILL, false), Some(lost))
+        }
+    };
+    Ended { result, ended_at: SystemTime::now(), error }
+}

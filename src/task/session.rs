@@ -1,0 +1,102 @@
+//! Commands that run in a task beside its own: `alloc exec`, script checks. Init starts them, so they are confined as the task is.
+
+use super::record::Record;
+use super::{Reply, TaskError};
+use crate::init::message::{self, Report, Request};
+use crate::launch::{command_block, command_failed};
+use crate::policy::spec::{DEFAULT_PATH, argv, candidates};
+use crate::sys::error::Words;
+use crate::sys::socket;
+use std::collections::HashMap;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// What to run.
+pub struct Session {
+    /// The first word is looked up as a task's command is.
+    pub argv: Vec<String>,
+    /// Standard input, output and error.
+    pub stdio: [OwnedFd; 3],
+    /// Standard input is a terminal, and becomes the controlling one.
+    pub terminal: bool,
+}
+
+/// How a session ended: its wait status, or `None` where the task ended first.
+pub type SessionEnd = Box<dyn FnOnce(Option<i32>) + Send>;
+
+struct Starting {
+    token: u32,
+    paths: Vec<String>,
+    work_dir: String,
+    reply: Reply<u32>,
+    end: SessionEnd,
+}
+
+/// The sessions of one task.
+#[derive(Default)]
+pub(super) struct Sessions {
+    last_token: u32,
+    starting: Vec<Starting>,
+    /// By their pid in the task's namespace.
+    running: HashMap<u32, SessionEnd>,
+}
+
+impl Sessions {
+    /// Asks init to start one. `reply` gets its pid; `end` is called once after that, or never.
+    pub fn start(&mut self, init: BorrowedFd<'_>, record: &Record, session: Session, reply: Reply<u32>, end: SessionEnd) {
+        match self.request(init, record, session) {
+            Ok((token, paths, work_dir)) => self.starting.push(Starting { token, paths, work_dir, reply, end }),
+            Err(e) => reply(Err(e)),
+        }
+    }
+
+    fn request(&mut self, init: BorrowedFd<'_>, record: &Record, session: Session) -> Result<(u32, Vec<String>, String), TaskError> {
+        let saved = record.saved()?;
+        let (command, args) = session.argv.split_first().ok_or(TaskError::EmptyCommand)?;
+        let search = saved.env.iter().find(|(name, _)| name == "PATH").map_or(DEFAULT_PATH, |(_, path)| path);
+        let paths = candidates(command, search, &saved.base)?;
+        let block = command_block(&paths, &argv(command, args)?, &saved.env, &saved.work_dir)?;
+        // 0 is the task's own command.
+        self.last_token = self.last_token.wrapping_add(1).max(1);
+        let flags = if session.terminal { message::TERMINAL } else { 0 };
+        let request = Request { kind: message::START, id: self.last_token, value: 0, flags };
+        let [stdin, stdout, stderr] = &session.stdio;
+        let descriptors = [block.as_fd(), stdin.as_fd(), stdout.as_fd(), stderr.as_fd()];
+        socket::send(init, &request, &descriptors).map_err(|errno| TaskError::Init(Words(errno).to_string()))?;
+        Ok((self.last_token, paths, saved.work_dir))
+    }
+
+    pub fn report(&mut self, report: &Report) {
+        match report.kind {
+            message::STARTED => {
+                if let Some(session) = self.take(report.id) {
+                    self.running.insert(report.value as u32, session.end);
+                    (session.reply)(Ok(report.value as u32));
+                }
+            }
+            message::FAILED => {
+                if let Some(session) = self.take(report.id) {
+                    (session.reply)(Err(command_failed(report, &session.paths, &session.work_dir).into()));
+                }
+            }
+            message::ENDED => {
+                if let Some(end) = self.running.remove(&report.id) {
+                    end(Some(report.value));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn take(&mut self, token: u32) -> Option<Starting> {
+        let at = self.starting.iter().position(|starting| starting.token == token)?;
+        Some(self.starting.swap_remove(at))
+    }
+
+    /// The task has ended, and they with it.
+    pub fn end_all(&mut self) {
+        for starting in self.starting.drain(..) {
+            (starting.reply)(Err(TaskError::Ended));
+        }
+        self.running.drain().for_each(|(_, end)| end(None));
+    }
+}

@@ -1,0 +1,123 @@
+//! A task's thread: from its start, or from taking it over, to its destroy.
+
+use super::life::{Life, take_orders};
+use super::node::decide;
+use super::record::Record;
+use super::recover::{Recovered, recover};
+use super::{Ended, Order, Reply, Start, Started, Task, TaskError, Tasks, lock};
+use crate::launch::Plan;
+use rustix::event::{PollFd, PollFlags, poll};
+use std::path::Path;
+
+/// Runs a task to its destroy. `reply` is called once.
+pub(super) fn run(tasks: &Tasks, id: &str, task: &Task, start: Start, reply: Reply<Started>) {
+    match begin(id, start) {
+        Ok((record, mut life)) => {
+            life.reply = Some(reply);
+            live(tasks, task, record, life);
+        }
+        Err(error) => abandon(tasks, id, task, reply, error),
+    }
+}
+
+/// Takes over the task of a record that another plugin made. `reply` is called once.
+pub(super) fn resume(tasks: &Tasks, id: &str, task: &Task, record: &Path, reply: Reply<()>) {
+    match recover(id, record) {
+        Ok(Recovered { record, status, life }) => {
+            let ended = status.ended.clone();
+            *lock(&task.status) = Some(status);
+            reply(Ok(()));
+            match (life, ended) {
+                (Some(life), _) => live(tasks, task, record, life),
+                (None, Some(ended)) => until_destroy(tasks, id, task, record, &ended),
+                (None, None) => forget(tasks, id, task, &Ended::never()),
+            }
+        }
+        Err(error) => {
+            forget(tasks, id, task, &Ended::never());
+            log::warn!(task_id = id; "not recovered: {error}");
+            reply(Err(error));
+        }
+    }
+}
+
+fn begin(id: &str, start: Start) -> Result<(Record, Life), TaskError> {
+    let spec = decide(start)?;
+    let (record, exit) = Record::create(&spec.state_dir, id)?;
+    let launched = Plan::new(&spec, exit).and_then(|plan| {
+        let oom_kills = plan.cgroup().oom_kills();
+        Ok((plan.launch()?, oom_kills))
+    });
+    match launched {
+        Ok((launched, oom_kills)) => Ok((record, Life::new(spec, launched, oom_kills))),
+        Err(error) => {
+            discard(id, record);
+            Err(error.into())
+        }
+    }
+}
+
+/// Serves the task to its end, and then keeps what there is to say of it.
+fn live(tasks: &Tasks, task: &Task, record: Record, mut life: Life) {
+    let status = life.until_end(task, &record);
+    let ended = life.end(status, &record);
+    let id = life.id.clone();
+    if let Some(reply) = life.reply.take() {
+        let error = life.failure(status);
+        discard(&id, record);
+        return abandon(tasks, &id, task, reply, error);
+    }
+    if let Some(status) = &mut *lock(&task.status) {
+        status.ended = Some(ended.clone());
+    }
+    life.answer(&ended);
+    drop(life);
+    until_destroy(tasks, &id, task, record, &ended);
+}
+
+/// Leaves no trace of a task that did not start.
+fn abandon(tasks: &Tasks, id: &str, task: &Task, reply: Reply<Started>, error: TaskError) {
+    forget(tasks, id, task, &Ended::never());
+    log::info!(task_id = id; "not started: {error}");
+    reply(Err(error));
+}
+
+fn discard(id: &str, record: Record) {
+    if let Err(e) = record.remove() {
+        log::warn!(task_id = id; "{e}");
+    }
+}
+
+/// A task that has ended, until it is forgotten.
+fn until_destroy(tasks: &Tasks, id: &str, task: &Task, record: Record, ended: &Ended) {
+    loop {
+        for order in take_orders(task) {
+            match order {
+                Order::Destroy { reply, .. } => {
+                    let removed = record.remove();
+                    forget(tasks, id, task, ended);
+                    return reply(removed.map_err(TaskError::from));
+                }
+                other => after_end(other, ended),
+            }
+        }
+        let _ = poll(&mut [PollFd::new(&task.wake, PollFlags::IN)], None);
+    }
+}
+
+/// What an order means to a task that has ended.
+fn after_end(order: Order, ended: &Ended) {
+    match order {
+        Order::Wait(waiter) => waiter(ended.clone()),
+        Order::Stop { reply, .. } | Order::Destroy { reply, .. } => reply(Ok(())),
+        Order::Signal { reply, .. } => reply(Err(TaskError::Ended)),
+        Order::Session { reply, .. } => reply(Err(TaskError::Ended)),
+    }
+}
+
+/// Takes the task out of the register; what was ordered meanwhile is answered as by a task that has ended.
+fn forget(tasks: &Tasks, id: &str, task: &Task, ended: &Ended) {
+    lock(&tasks.0.tasks).remove(id);
+    let left = lock(&task.orders).take();
+    left.into_iter().flatten().for_each(|order| after_end(order, ended));
+}
