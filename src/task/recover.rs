@@ -8,6 +8,7 @@ use crate::launch::Launched;
 use crate::policy::exit::ExitResult;
 use crate::sys::cgroup::Cgroup;
 use crate::sys::{pidfd, process};
+use rustix::io::Errno;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -39,11 +40,10 @@ pub(super) fn recover(id: &str, path: &Path) -> Result<Recovered, TaskError> {
     };
     let mut status =
         Status { name: saved.name.clone(), alloc_id: saved.alloc_id.clone(), cgroup: saved.cgroup.clone(), started, ended: None };
-    let init = alive(&saved);
+    let init = alive(&saved)?;
     let cgroup = Cgroup::open(&saved.cgroup);
     match (init, cgroup) {
-        (Some(init), Ok(cgroup)) => {
-            let socket = pidfd::take_descriptor(init.as_fd(), PLUGIN_END)?;
+        (Some((init, socket)), Ok(cgroup)) => {
             let launched = Launched { pid: saved.pid as i32, pidfd: init, socket, cgroup, command: Vec::new(), work_dir: String::new() };
             Ok(Recovered { record, status, life: Some(Life::recovered(saved, launched)) })
         }
@@ -55,10 +55,19 @@ pub(super) fn recover(id: &str, path: &Path) -> Result<Recovered, TaskError> {
     }
 }
 
-/// The task's init, if it lives.
-fn alive(saved: &Saved) -> Option<OwnedFd> {
-    let init = pidfd::open(saved.pid).ok()?;
-    (process::start_time(saved.pid).ok()? == saved.start_time).then_some(init)
+/// The task's init, if it lives, and the plugin's end of the socket pair, which it keeps.
+fn alive(saved: &Saved) -> Result<Option<(OwnedFd, OwnedFd)>, TaskError> {
+    let Ok(init) = pidfd::open(saved.pid) else { return Ok(None) };
+    match process::start_time(saved.pid) {
+        Ok(time) if time == saved.start_time => {}
+        _ => return Ok(None),
+    }
+    match pidfd::take_descriptor(init.as_fd(), PLUGIN_END) {
+        Ok(socket) => Ok(Some((init, socket))),
+        // It has ended, and waits to be reaped.
+        Err(e) if e.errno == Errno::SRCH => Ok(None),
+        Err(e) => Err(e.into()),
+    }
 }
 
 /// How a task ended that nobody watched. Only an init that was killed leaves no status.

@@ -27,6 +27,7 @@ var (
 	pluginPath = flag.String("plugin", os.Getenv("EXEC2_PLUGIN"), "the driver's binary (or EXEC2_PLUGIN)")
 	baseDir    = flag.String("dir", "/var/lib", "where this node's directories are made and removed")
 	restarts   = flag.Int("restarts", 100, "how often the restart test restarts its task")
+	many       = flag.Int("many", 200, "how many tasks outlive the plugin in the recovery test")
 	patience   = flag.Duration("patience", 30*time.Second, "how long any single call or expected event may take")
 )
 
