@@ -6,7 +6,7 @@ use std::process::Command;
 
 /// Runs the compiler that cargo uses, for the target that cargo builds for. Panics with the reason, as build scripts do.
 pub fn build() {
-    for source in ["src/init/main.rs", "src/init/message.rs", "src/sys/syscall.rs"] {
+    for source in ["src/init/main.rs", "src/init/message.rs", "src/sys/syscall.rs", "build/init.ld"] {
         println!("cargo::rerun-if-changed={source}");
     }
     let variable = |name| env::var(name).unwrap_or_else(|_| panic!("cargo sets {name}"));
@@ -18,8 +18,8 @@ pub fn build() {
         .arg(&output)
         .args(["-C", "opt-level=s", "-C", "lto=fat", "-C", "codegen-units=1", "-C", "panic=abort", "-C", "strip=symbols"])
         .args(["-C", "relocation-model=static", "-C", "target-feature=+crt-static", "-C", "force-unwind-tables=no"])
-        // Few pages: no start files, no libc, code and constants in one segment, nothing aligned to more than it needs.
-        .args(["-C", "link-args=-nostartfiles -nostdlib -static -no-pie -Wl,-z,noseparate-code,-z,norelro,--build-id=none,--gc-sections,-z,noexecstack"]);
+        .args(["-C", "link-args=-nostartfiles -nostdlib -static -no-pie -Wl,-z,norelro,--build-id=none,--gc-sections,-z,noexecstack"])
+        .args(["-C", "link-args=-Wl,-T,build/init.ld"]);
     if let Ok(linker) = env::var("RUSTC_LINKER") {
         rustc.arg("-C").arg(format!("linker={linker}"));
     }

@@ -48,20 +48,20 @@ pub fn run(options: Run) -> Result<u8, Failure> {
     sys::signal::prepare();
     let writes = cli_writes(options.memory, options.cpu_max, options.pids);
     let mut spec = spec(&options)?;
-    let scope = Scope::create(&writes).map_err(setup)?;
+    let scope = Scope::create(&spec.id, &writes).map_err(setup)?;
     spec.cgroup = scope.path().to_path_buf();
     if options.verbose {
         explain(&spec, &writes);
     }
     spec.cgroup_writes = writes;
 
-    let id = spec.id.clone();
+    let (id, paths) = (spec.id.clone(), spec.command.clone());
     let tasks = Tasks::default();
     let forwarded = sys::signal::Forwarded::block();
     let (started, start) = channel();
     let before = Instant::now();
     tasks.start(Start::Spec(Box::new(spec)), move |result| drop(started.send(result)));
-    start.recv().map_err(setup)?.map_err(not_started)?;
+    start.recv().map_err(setup)?.map_err(|e| not_started(e, &paths))?;
     if options.verbose {
         eprintln!("started: after {} us", before.elapsed().as_micros());
     }
@@ -109,10 +109,14 @@ fn exit_code(options: &Run, ended: Ended, timed_out: bool) -> u8 {
     if timed_out { TIMED_OUT } else { result.exit_code as u8 }
 }
 
-fn not_started(error: TaskError) -> Failure {
+/// `paths` are those where the command was looked for. Found and not executable is 126, as in a shell, also where the task's user may not
+/// look: whoever runs this may.
+fn not_started(error: TaskError, paths: &[String]) -> Failure {
+    let there = || paths.iter().any(|path| std::fs::metadata(path).is_ok());
     let code = match &error {
         TaskError::Launch(LaunchError::Command { what, errno, .. }) if what.starts_with("command") => match *errno {
             Errno::NOENT | Errno::NOTDIR => NOT_FOUND,
+            Errno::ACCESS if !there() => NOT_FOUND,
             _ => NOT_EXECUTABLE,
         },
         _ => SETUP_FAILED,
@@ -134,7 +138,7 @@ fn spec(options: &Run) -> Result<TaskSpec, Failure> {
     let search = env.iter().find(|(name, _)| name == "PATH").map_or(DEFAULT_PATH, |(_, path)| path);
     let work_dir = here.join(options.work_dir.as_deref().unwrap_or("/"));
     Ok(TaskSpec {
-        id: format!("run-{}", std::process::id()),
+        id: name()?,
         name: options.command.clone(),
         alloc_id: String::new(),
         command: candidates(&options.command, search, &here).map_err(setup)?,
@@ -152,6 +156,13 @@ fn spec(options: &Run) -> Result<TaskSpec, Failure> {
         abi,
         env,
     })
+}
+
+/// Of the task's record and cgroup: no two runs have the same, not even in two pid namespaces.
+fn name() -> Result<String, Failure> {
+    let mut random = [0u8; 4];
+    rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty()).map_err(setup)?;
+    Ok(format!("run-{}-{:08x}", std::process::id(), u32::from_ne_bytes(random)))
 }
 
 fn explain(spec: &TaskSpec, writes: &[CgroupWrite]) {

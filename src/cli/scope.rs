@@ -16,11 +16,11 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// Makes a cgroup with the controllers that `writes` need. An error names the limit that this host can't enforce.
-    pub fn create(writes: &[CgroupWrite]) -> Result<Scope, String> {
+    /// Makes a cgroup `name` with the controllers that `writes` need. An error names the limit that this host can't enforce.
+    pub fn create(name: &str, writes: &[CgroupWrite]) -> Result<Scope, String> {
         let root = mount_point().ok_or("cgroup v2 is not mounted")?;
         let slice = root.join(SLICE);
-        let scope = Scope { path: slice.join(format!("run-{}.scope", std::process::id())), slice };
+        let scope = Scope { path: slice.join(format!("{name}.scope")), slice };
         let needed: BTreeSet<&str> = writes.iter().filter_map(|write| write.file.split('.').next()).collect();
         let have = fs::read_to_string(root.join("cgroup.controllers")).map_err(|e| failed("read", &root.join("cgroup.controllers"), &e))?;
         if let Some(missing) = needed.iter().find(|name| !have.split_whitespace().any(|have| have == **name)) {

@@ -14,7 +14,6 @@ mod message;
 mod syscall;
 
 use core::arch::global_asm;
-use core::ptr;
 use message::*;
 use syscall::{CloneArgs, clone3, common, nr, syscall as call};
 
@@ -37,6 +36,7 @@ const MSG_DONTWAIT: usize = 0x40;
 const MSG_NOSIGNAL: usize = 0x4000;
 const MSG_CMSG_CLOEXEC: usize = 0x4000_0000;
 const PROT_READ_WRITE: usize = 3;
+const MAP_SHARED: usize = 1;
 const MAP_PRIVATE: usize = 2;
 const WNOHANG: usize = 1;
 const SIGCHLD: u64 = 17;
@@ -62,18 +62,25 @@ extern "C" fn main() -> ! {
         call(nr::PRCTL, [PR_SET_DUMPABLE, 0, 0, 0, 0, 0]);
         call(nr::PRCTL, [PR_SET_NAME, c"exec2-init".as_ptr() as usize, 0, 0, 0, 0]);
     }
+    // All that can fail comes before the task's first instruction: from then on the task may set this process's limits (prlimit).
+    let mask = 1u64 << (SIGCHLD - 1);
+    // SAFETY: the kernel copies the mask. SIGCHLD has been blocked since the plugin cloned.
+    let signals = unsafe { call(nr::SIGNALFD4, [usize::MAX, &raw const mask as usize, 8, SFD_CLOEXEC, 0, 0]) } as i32;
+    // SAFETY: a new mapping, of which no reference exists.
+    let record = unsafe { call(nr::MMAP, [0, RECORD_LENGTH, PROT_READ_WRITE, MAP_SHARED, RECORD as usize, 0]) };
+    if signals < 0 || (-4095..0).contains(&record) {
+        exit(126);
+    }
+    let record = record as *mut u32;
     let task = match receive() {
-        Some((request, descriptors)) if request.kind == START => match start(&request, &descriptors) {
-            Ok(pid) => pid,
-            Err(_) => exit(127),
+        Some((request, descriptors)) if request.kind == START => match start(&request, &descriptors, CLONE_VM_VFORK) {
+            Some(pid) => pid,
+            None => exit(127),
         },
         _ => exit(126),
     };
-    let mask = 1u64 << (SIGCHLD - 1);
-    // SAFETY: the kernel copies the mask. SIGCHLD has been blocked since the plugin cloned, so none was missed.
-    let signals = unsafe { call(nr::SIGNALFD4, [usize::MAX, &raw const mask as usize, 8, SFD_CLOEXEC, 0, 0]) } as i32;
     loop {
-        reap(task, &mut sessions);
+        reap(task, record, &mut sessions);
         let mut polled = [Poll { fd: SOCKET, events: POLLIN, revents: 0 }, Poll { fd: signals, events: POLLIN, revents: 0 }];
         // SAFETY: the kernel fills the two entries, which outlive the call.
         unsafe { call(nr::PPOLL, [polled.as_mut_ptr() as usize, polled.len(), 0, 0, 0, 0]) };
@@ -110,7 +117,7 @@ fn close(fd: i32) {
 }
 
 /// Collects every child that has ended. The end of the task's own command is the end of everything.
-fn reap(task: u32, sessions: &mut [u32; SESSIONS]) {
+fn reap(task: u32, record: *mut u32, sessions: &mut [u32; SESSIONS]) {
     loop {
         let mut status = 0i32;
         // SAFETY: the kernel writes one i32.
@@ -120,9 +127,12 @@ fn reap(task: u32, sessions: &mut [u32; SESSIONS]) {
         }
         let pid = pid as u32;
         if pid == task {
-            let record = [RECORD_MAGIC, status as u32];
-            // SAFETY: eight bytes of a local. Whoever waits falls back to the exit code below if this fails.
-            unsafe { call(nr::WRITE, [RECORD as usize, record.as_ptr() as usize, 8, 0, 0, 0]) };
+            // Stored and not written: no limit of the task's making bears on that. The magic last: half a record is none.
+            // SAFETY: the two words of the mapped record, which the plugin has given its length.
+            unsafe {
+                record.add(1).write_volatile(status as u32);
+                record.write_volatile(RECORD_MAGIC);
+            }
             let signal = status & 0x7f;
             exit(if signal == 0 { (status >> 8 & 0xff) as usize } else { 128 + signal as usize });
         }
@@ -139,7 +149,7 @@ fn serve(task: u32, sessions: &mut [u32; SESSIONS]) {
     match request.kind {
         START => match sessions.iter_mut().find(|slot| **slot == 0) {
             Some(slot) => {
-                if let Ok(pid) = start(&request, &descriptors) {
+                if let Some(pid) = start(&request, &descriptors, 0) {
                     *slot = pid;
                 }
             }
@@ -234,50 +244,47 @@ unsafe extern "C" fn memset(start: *mut u8, byte: i32, length: usize) -> *mut u8
     start
 }
 
-/// What the vforked child reads and, when a step fails, writes.
+/// What the child needs to execute a command.
 struct Command {
     block: *const Block,
     stdio: [i32; 3],
     terminal: bool,
-    step: u32,
-    errno: i32,
+    /// The request's, for the child's own report of a failure.
+    token: u32,
+    failed: bool,
 }
 
-/// Starts the command of a `START` request, and reports how that went. Ok is its pid.
-fn start(request: &Request, descriptors: &[i32; 4]) -> Result<u32, ()> {
+/// Starts the command of a `START` request. The pid, or `None` if no process is left; either way a report says so.
+///
+/// With `CLONE_VM_VFORK` in `flags` this process waits until the command is executed, and knows whether it was. That is for the task's
+/// own command, beside which nothing runs yet. For any other it would be a way to hold this process: the task may stop the child.
+/// That one is a copy, and reports its failure itself, behind a `STARTED` that may have gone before it.
+fn start(request: &Request, descriptors: &[i32; 4], flags: u64) -> Option<u32> {
     let [block, stdin, stdout, stderr] = *descriptors;
-    let outcome = map(block).and_then(|mapped| {
-        let mut command = Command {
-            block: mapped,
-            stdio: [stdin, stdout, stderr],
-            terminal: request.flags & TERMINAL != 0,
-            step: 0,
-            errno: 0,
-        };
-        let arguments = CloneArgs { flags: CLONE_VM_VFORK, exit_signal: SIGCHLD, ..CloneArgs::default() };
-        // SAFETY: with VM and VFORK and no stack of its own the child runs below this frame while this process stands still.
+    let started = map(block).and_then(|mapped| {
+        let stdio = [stdin, stdout, stderr];
+        let mut command = Command { block: mapped, stdio, terminal: request.flags & TERMINAL != 0, token: request.id, failed: false };
+        let arguments = CloneArgs { flags, exit_signal: SIGCHLD, ..CloneArgs::default() };
+        // SAFETY: without a stack of its own the child runs below this frame, in a copy of it, or while this process stands still.
         let pid = unsafe { clone3(&arguments, execute, (&raw mut command).cast()) };
-        // The child wrote to `command` behind the compiler's back.
-        // SAFETY: reads of a local; the child has ended or left this memory.
-        let (step, errno) = unsafe { (ptr::read_volatile(&raw const command.step), ptr::read_volatile(&raw const command.errno)) };
-        // SAFETY: the block was mapped with this length; nothing uses it any more.
+        // SAFETY: a local, which a child in this memory wrote behind the compiler's back, and is gone.
+        let failed = unsafe { (&raw const command.failed).read_volatile() };
+        // Before the clean-up: somebody waits for it. A child that failed has said so itself.
+        if pid > 0 && !failed {
+            report(STARTED, request.id, pid as i32, 0);
+        }
+        // SAFETY: the block was mapped with this length; nothing here uses it any more.
         unsafe { call(nr::MUNMAP, [mapped as usize, (*mapped).length as usize, 0, 0, 0, 0]) };
-        if pid < 0 {
-            Err((FAILED_CLONE, -pid as i32))
-        } else if step != 0 {
-            // SAFETY: collects the child, which has ended.
-            unsafe { call(nr::WAIT4, [pid as usize, 0, 0, 0, 0, 0]) };
-            Err((step, errno))
-        } else {
-            Ok(pid as u32)
+        match pid {
+            error if error < 0 => Err((FAILED_CLONE, -error as i32)),
+            pid => Ok((!failed).then_some(pid as u32)),
         }
     });
     descriptors.iter().for_each(|fd| close(*fd));
-    match outcome {
-        Ok(pid) => report(STARTED, request.id, pid as i32, 0),
-        Err((step, errno)) => report(FAILED, request.id, errno, step),
-    }
-    outcome.map_err(|_| ())
+    started.unwrap_or_else(|(step, errno)| {
+        report(FAILED, request.id, errno, step);
+        None
+    })
 }
 
 /// Maps a command block and turns its offsets into addresses. The plugin made the block and let go of it: it is trusted.
@@ -307,21 +314,19 @@ fn map(fd: i32) -> Result<*const Block, (u32, i32)> {
     Ok(base as *const Block)
 }
 
-/// The child: from init's image to the command's. It shares init's memory and must not return.
+/// The child: from init's image to the command's. It runs on its parent's frame and must not return.
 unsafe extern "C" fn execute(argument: *mut u8) -> ! {
-    // SAFETY: `start` passed its Command, which outlives the child (vfork).
+    // SAFETY: `start` passed its Command, which outlives the child, or is copied with the rest of the memory.
     let command = unsafe { &mut *argument.cast::<Command>() };
     // SAFETY: `map` made the block, and its strings and arrays are in place.
     let (step, errno) = unsafe { confined_already(command) };
-    // SAFETY: the parent reads these after the child has gone.
-    unsafe {
-        ptr::write_volatile(&raw mut command.errno, errno);
-        ptr::write_volatile(&raw mut command.step, step);
-    }
+    report(FAILED, command.token, errno, step);
+    // SAFETY: the parent reads it after the child has gone.
+    unsafe { (&raw mut command.failed).write_volatile(true) };
     exit(127)
 }
 
-/// Own session, standard descriptors, working directory, empty signal mask, exec. Returns only on failure, with its step.
+/// Own process group, standard descriptors, working directory, empty signal mask, exec. Returns only on failure, with its step.
 ///
 /// # Safety
 /// `command.block` must be a mapped block.
@@ -330,9 +335,10 @@ unsafe fn confined_already(command: &Command) -> (u32, i32) {
     unsafe {
         let block = command.block as usize;
         let head = &*command.block;
-        let session = call(nr::SETSID, [0; 6]);
-        if session < 0 {
-            return (FAILED_SESSION, -session as i32);
+        // A group of its own for signals. A session of its own costs the scheduler an autogroup, and only a terminal needs it.
+        let group = if command.terminal { call(nr::SETSID, [0; 6]) } else { call(nr::SETPGID, [0; 6]) };
+        if group < 0 {
+            return (FAILED_SESSION, -group as i32);
         }
         // The sources are all above 2, because init's own 0 to 2 were open when they arrived.
         for (to, from) in command.stdio.iter().enumerate() {

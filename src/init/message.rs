@@ -3,7 +3,7 @@
 
 /// Descriptors that init finds open beside 0 (/dev/null), 1 and 2 (the log FIFOs, held open for reading and writing).
 pub const SOCKET: i32 = 3;
-/// The exit record, open for writing.
+/// The exit record, open for reading and writing.
 pub const RECORD: i32 = 4;
 /// The plugin's end of the socket pair, kept for a plugin that comes back.
 pub const PLUGIN_END: i32 = 5;
@@ -31,9 +31,9 @@ pub struct Request {
     pub flags: u32,
 }
 
-/// The command runs: `value` is its pid in the task's namespace.
+/// The command has a process: `value` is its pid in the task's namespace. The task's own runs by then; any other is about to, or to fail.
 pub const STARTED: u32 = 1;
-/// The command could not be started: `value` is errno, `detail` the `FAILED_*` step.
+/// The command could not be started: `value` is errno, `detail` the `FAILED_*` step. May follow its `STARTED` or come before it.
 pub const FAILED: u32 = 2;
 /// The process `id` ended with wait status `value`. Not sent for the task's own command, whose status goes to the record.
 pub const ENDED: u32 = 3;
@@ -79,3 +79,5 @@ pub struct Block {
 
 /// The exit record's content: `RECORD_MAGIC`, then the wait status, each 32 bits in native order. Zeros until then.
 pub const RECORD_MAGIC: u32 = 0x3263_6578;
+/// Of the exit record, in bytes.
+pub const RECORD_LENGTH: usize = 8;

@@ -24,6 +24,8 @@ pub enum Step {
     Descriptors,
     ProcRule,
     OomScoreAdj,
+    SealProc,
+    Keyring,
     Groups,
     Gid,
     BoundingSet,
@@ -50,6 +52,8 @@ impl Step {
             Step::Descriptors => "dup3",
             Step::ProcRule => "landlock_add_rule /proc",
             Step::OomScoreAdj => "write oom_score_adj",
+            Step::SealProc => "mount_setattr read-only /proc",
+            Step::Keyring => "join a new session keyring",
             Step::Groups => "setgroups",
             Step::Gid => "setresgid",
             Step::BoundingSet => "drop capability from the bounding set",
@@ -111,6 +115,9 @@ const AT_FDCWD: usize = -100isize as usize;
 const AT_EMPTY_PATH: usize = 0x1000;
 const CLONE_NEWNET: usize = 0x4000_0000;
 const CLOSE_RANGE_CLOEXEC: usize = 4;
+const ENOSYS: isize = 38;
+const KEYCTL_JOIN_SESSION_KEYRING: usize = 1;
+const MOUNT_ATTR_RDONLY: u64 = 1;
 const MOVE_MOUNT_F_EMPTY_PATH: usize = 4;
 const MS_NOSUID: usize = 2;
 const MS_NODEV: usize = 4;
@@ -144,6 +151,7 @@ pub unsafe extern "C" fn child(orders: *mut u8) -> ! {
 /// A syscall's six registers from the arguments that it has.
 macro_rules! six {
     () => { [0; 6] };
+    ($a:expr) => { [$a as usize, 0, 0, 0, 0, 0] };
     ($a:expr, $b:expr) => { [$a as usize, $b as usize, 0, 0, 0, 0] };
     ($a:expr, $b:expr, $c:expr) => { [$a as usize, $b as usize, $c as usize, 0, 0, 0] };
     ($a:expr, $b:expr, $c:expr, $d:expr) => { [$a as usize, $b as usize, $c as usize, $d as usize, 0, 0] };
@@ -201,6 +209,18 @@ unsafe fn confine(orders: &Orders) -> Failure {
         // Inherited from the agent it could be -1000, which no OOM killer takes.
         let file = step!(OomScoreAdj, 0, nr::OPENAT, AT_FDCWD, c"/proc/self/oom_score_adj".as_ptr(), O_WRONLY | O_CLOEXEC, 0);
         step!(OomScoreAdj, 1, nr::WRITE, file, orders.oom_score_adj, orders.oom_score_adj_length);
+        // Open for writing, it would keep /proc from becoming read-only.
+        step!(OomScoreAdj, 2, nr::CLOSE, file);
+
+        // File modes of /proc's files are the whole host's: root could change them.
+        let read_only = [MOUNT_ATTR_RDONLY, 0, 0, 0];
+        step!(SealProc, 0, common::MOUNT_SETATTR, AT_FDCWD, proc, 0, read_only.as_ptr(), 32);
+
+        // The agent's session keyring would be the task's too. While root, whose quota of keys is not the task user's.
+        let joined = call(nr::KEYCTL, six!(KEYCTL_JOIN_SESSION_KEYRING, 0));
+        if joined < 0 && joined != -ENOSYS {
+            return Failure { step: Step::Keyring, errno: -joined as i32, index: 0 };
+        }
 
         // The bounding set while this process may still change it, the ids, then what capabilities the ids left.
         step!(Groups, 0, nr::SETGROUPS, orders.groups_length, orders.groups);

@@ -5,7 +5,7 @@ mod child;
 mod plan;
 
 pub use child::Step;
-pub use plan::{Launched, Plan};
+pub use plan::{Launched, Plan, private_memory};
 
 use crate::init::message::{self, Report};
 use crate::sys::error::Words;
@@ -64,17 +64,15 @@ pub fn command_failed(report: &Report, command: &[String], work_dir: &str) -> La
     LaunchError::Command { what, errno, hint }
 }
 
-/// Init tried each path as the task. A directory that the task may not enter gave EACCES whether the file is there or not: that
-/// is told apart here, where the file can be seen.
+/// Init tried each path as the task. A directory that the task may not enter gives EACCES whether the file is there or not; looking
+/// as root would tell a job what it may not know.
 fn not_executed(errno: Errno, command: &[String]) -> LaunchError {
-    let there = command.iter().find(|path| std::fs::metadata(path).is_ok());
-    let hint = ": not executable for the task's user, or not unveiled with rx";
-    match (there, command) {
-        (Some(path), _) if errno == Errno::ACCESS => LaunchError::Command { what: format!("command {path}"), errno, hint },
-        (Some(path), [_, _, ..]) => LaunchError::Command { what: format!("command {path}"), errno, hint: "" },
-        (None, [_, _, ..]) => {
-            LaunchError::Command { what: format!("command, looked for as {}", command.join(", ")), errno: Errno::NOENT, hint: "" }
-        }
-        (_, command) => LaunchError::Command { what: format!("command {}", command.concat()), errno, hint: "" },
-    }
+    let (what, hint) = match command {
+        [only] => (format!("command {only}"), ": not executable for the task's user, or not unveiled with rx"),
+        _ => (
+            format!("command, looked for as {}", command.join(", ")),
+            ": not there, not executable for the task's user, or not unveiled with rx",
+        ),
+    };
+    LaunchError::Command { what, errno, hint: if errno == Errno::ACCESS { hint } else { "" } }
 }

@@ -10,7 +10,7 @@ use crate::sys::cgroup::Cgroup;
 use crate::sys::error::At;
 use crate::sys::landlock::{Ruleset, RulesetAttr};
 use crate::sys::mount::{self, Copy};
-use crate::sys::path::{self, Untrusted};
+use crate::sys::path::{self, Identity, Untrusted};
 use crate::sys::{clone, fifo, memfd, pidfd, socket};
 use rustix::fs::{FileType, Mode as FileMode, OFlags, fstat};
 use rustix::io::Errno;
@@ -19,11 +19,16 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// How long the processes of a forgotten task may take to die.
+const VACATE: Duration = Duration::from_secs(10);
 
 /// What every launch of this process uses.
 struct Shared {
     init: OwnedFd,
-    null: OwnedFd,
+    /// `init` is a file, which needs a rule to be executed; a memory file does not.
+    init_is_file: bool,
     bounding: u64,
 }
 
@@ -32,14 +37,16 @@ pub struct Plan {
     shared: &'static Shared,
     cgroup: Cgroup,
     ruleset: OwnedFd,
-    network: Option<OwnedFd>,
+    network: Option<(OwnedFd, PathBuf)>,
     mounts: Vec<(OwnedFd, CString)>,
+    null: OwnedFd,
     keepers: Option<[OwnedFd; 2]>,
     plugin_end: OwnedFd,
     init_end: OwnedFd,
     record: OwnedFd,
     command: Vec<String>,
     work_dir: String,
+    unread: Vec<PathBuf>,
     oom_score_adj: String,
     identity: crate::policy::user::Identity,
     proc_access: FsAccess,
@@ -56,15 +63,21 @@ pub struct Launched {
     /// For the words of a failed start.
     pub command: Vec<String>,
     pub work_dir: String,
+    /// Log FIFOs without a reader.
+    pub unread: Vec<PathBuf>,
 }
 
 impl Plan {
-    /// Opens, checks and writes everything that `spec` names. `record` is the exit record, open for writing.
+    /// Opens, checks and writes everything that `spec` names. `record` is the exit record, open for reading and writing.
     pub fn new(spec: &TaskSpec, record: OwnedFd) -> Result<Plan, LaunchError> {
         let shared = shared(&spec.state_dir)?;
         let cgroup = Cgroup::open(&spec.cgroup)?;
+        vacate(&cgroup)?;
         limit(&cgroup, &spec.cgroup_writes)?;
         let network = spec.network.as_deref().map(network).transpose()?;
+        // One for each task: its flags and locks would be shared.
+        let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, FileMode::empty()).at_path("open", "/dev/null")?;
+        let null = lifted(null)?;
 
         let directories = spec.directories.as_ref().map(TaskDirectories::open).transpose()?;
         let mut rules = Rules::new(spec)?;
@@ -72,7 +85,11 @@ impl Plan {
             rules.grant(grant)?;
         }
         rules.add(cgroup.as_fd(), PathKind::Directory, Mode::R, cgroup.path())?;
+        if shared.init_is_file {
+            rules.add(shared.init.as_fd(), PathKind::File, Mode::RX, &spec.state_dir)?;
+        }
 
+        let mut unread = Vec::new();
         let (stdio, keepers) = match &spec.stdio {
             Stdio::Inherit => {
                 let stdin = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), message::FIRST_FREE).at("dup stdin")?;
@@ -87,23 +104,26 @@ impl Plan {
                     if log.keeper.is_some() {
                         rules.add(log.path.as_fd(), PathKind::File, Mode::W, path)?;
                     }
+                    if log.unread {
+                        unread.push(path.clone());
+                    }
                 }
-                let keep = |keeper: Option<OwnedFd>| keeper.map_or_else(|| dup(shared.null.as_fd()), lifted);
+                let keep = |keeper: Option<OwnedFd>| keeper.map_or_else(|| dup(null.as_fd()), lifted);
                 let keepers = [keep(out.keeper)?, keep(err.keeper)?];
                 ([None, Some(out.writer), Some(err.writer)], Some(keepers))
             }
         };
         let mut mounts = Vec::new();
-        if let (Some(open), Some(named)) = (&directories, &spec.directories) {
-            open.grant(&mut rules)?;
-            mounts = open.mounts(named)?;
+        if let Some(directories) = &directories {
+            directories.grant(&mut rules)?;
+            mounts = directories.mounts()?;
         }
 
         // Init finds its first request waiting, with the command and its descriptors.
         let (plugin_end, init_end) = socket::pair()?;
         let (plugin_end, init_end) = (lifted(plugin_end)?, lifted(init_end)?);
         let block = command_block(&spec.command, &spec.argv, &spec.env, &spec.work_dir)?;
-        let [stdin, stdout, stderr] = stdio.each_ref().map(|fd| fd.as_ref().map_or(shared.null.as_fd(), |fd| fd.as_fd()));
+        let [stdin, stdout, stderr] = stdio.each_ref().map(|fd| fd.as_ref().map_or(null.as_fd(), |fd| fd.as_fd()));
         let start = message::Request { kind: message::START, ..message::Request::default() };
         socket::send(plugin_end.as_fd(), &start, &[block.as_fd(), stdin, stdout, stderr]).at("send the command to init")?;
 
@@ -113,12 +133,14 @@ impl Plan {
             ruleset: lifted(rules.ruleset.into())?,
             network,
             mounts,
+            null,
             keepers,
             plugin_end,
             init_end,
             record: lifted(record)?,
             command: spec.command.clone(),
             work_dir: spec.work_dir.clone(),
+            unread,
             oom_score_adj: spec.oom_score_adj.to_string(),
             identity: spec.identity.clone(),
             proc_access: rights(Mode::R, PathKind::Directory, spec.abi),
@@ -133,11 +155,11 @@ impl Plan {
     pub fn launch(self) -> Result<Launched, LaunchError> {
         let attachments: Vec<Attachment> =
             self.mounts.iter().map(|(mount, target)| Attachment { mount: mount.as_raw_fd(), target: target.as_ptr().cast() }).collect();
-        let null = self.shared.null.as_raw_fd();
+        let null = self.null.as_raw_fd();
         let [out, err] = self.keepers.as_ref().map_or([null, null], |[out, err]| [out.as_raw_fd(), err.as_raw_fd()]);
         let mut orders = Orders {
             join: -1,
-            network: self.network.as_ref().map_or(-1, |fd| fd.as_raw_fd()),
+            network: self.network.as_ref().map_or(-1, |(fd, _)| fd.as_raw_fd()),
             attachments: attachments.as_ptr(),
             attachments_length: attachments.len(),
             descriptors: [null, out, err, self.init_end.as_raw_fd(), self.record.as_raw_fd(), self.plugin_end.as_raw_fd()],
@@ -167,6 +189,7 @@ impl Plan {
             pidfd::reap(started.pidfd.as_fd())?;
             let path = match failed.step {
                 Step::Attach => self.mounts.get(failed.index as usize).map(|(_, target)| format!(" {}", target.to_string_lossy())),
+                Step::JoinNetwork => self.network.as_ref().map(|(_, path)| format!(" {}", path.display())),
                 Step::BoundingSet => Some(format!(" {}", failed.index)),
                 Step::OomScoreAdj => Some(format!(" {}", self.oom_score_adj)),
                 _ => None,
@@ -181,6 +204,7 @@ impl Plan {
             cgroup: self.cgroup,
             command: self.command,
             work_dir: self.work_dir,
+            unread: self.unread,
         })
     }
 }
@@ -208,9 +232,7 @@ impl Rules {
     fn new(spec: &TaskSpec) -> Result<Rules, LaunchError> {
         let attr = RulesetAttr { handled_access_fs: handled_fs(spec.abi).0, scoped: scoped(spec.abi), ..RulesetAttr::default() };
         let ruleset = Ruleset::new(&attr, ruleset_attr_size(spec.abi))?;
-        let mut trees: Vec<PathBuf> = spec.grants.iter().filter(|g| g.mode.contains(Mode::C)).map(|g| g.path.clone()).collect();
-        trees.extend(spec.directories.iter().flat_map(|d| [d.alloc_dir.clone(), d.task_dir.clone()]));
-        Ok(Rules { ruleset, abi: spec.abi, untrusted: Untrusted { uid: spec.identity.uid, trees } })
+        Ok(Rules { ruleset, abi: spec.abi, untrusted: Untrusted { uid: spec.identity.uid, trees: writable(spec)? } })
     }
 
     fn grant(&mut self, grant: &Grant) -> Result<(), LaunchError> {
@@ -237,55 +259,82 @@ impl Rules {
     }
 }
 
-/// The allocation's directories, opened without following anything that a task could have put there.
+/// The directories in which the task may create files. A path that leads there by a link of the task's own making is found all the same:
+/// what this names is only not to be trusted, and opening it for a rule refuses the link.
+fn writable(spec: &TaskSpec) -> Result<Vec<Identity>, LaunchError> {
+    let create = spec.grants.iter().filter(|grant| grant.mode.contains(Mode::C)).map(|grant| &grant.path);
+    let own = spec.directories.iter().flat_map(|directories| [&directories.alloc_dir, &directories.task_dir]);
+    let mut trees = Vec::new();
+    for path in create.chain(own) {
+        // What can't be opened is reported, or passed over, where it is granted.
+        if let Ok(dir) = path::open(path, &Untrusted::default()) {
+            trees.push(Identity::of(&dir).at_path("stat", path)?);
+        }
+    }
+    Ok(trees)
+}
+
+/// The allocation's directories, opened once and known by where they really are: a job can name them through a symlink of its own.
 struct TaskDirectories {
-    alloc_dir: OwnedFd,
-    task_dir: OwnedFd,
-    mounts_dir: OwnedFd,
+    alloc_dir: Opened,
+    task_dir: Opened,
+    /// The parent of `task_dir`, with those of other tasks.
+    base: Opened,
     logs: OwnedFd,
     granted: Vec<(OwnedFd, Mode, PathBuf)>,
 }
 
+struct Opened {
+    dir: OwnedFd,
+    /// Without any symlink.
+    path: PathBuf,
+}
+
+impl Opened {
+    fn new(path: &Path) -> Result<Opened, LaunchError> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let dir = rustix::fs::open(path, flags, FileMode::empty()).at_path("open", path)?;
+        let path = path::of(dir.as_fd()).at_path("readlink", path)?;
+        Ok(Opened { dir, path })
+    }
+
+    /// Without following anything that a task could have put there.
+    fn beneath(&self, below: &str) -> Result<OwnedFd, LaunchError> {
+        Ok(path::open_beneath(&self.dir, Path::new(below)).at_path("open", self.path.join(below))?)
+    }
+}
+
 impl TaskDirectories {
     fn open(named: &Directories) -> Result<TaskDirectories, LaunchError> {
-        // The client's own directories may lie behind an operator's symlink; what is in them may not.
-        let trusted = Untrusted::default();
-        let open = |dir: &Path| path::open(dir, &trusted).at_path("open", dir);
-        let alloc_dir = open(&named.alloc_dir)?;
-        let task_dir = open(&named.task_dir)?;
-        let beneath = |dir: &OwnedFd, base: &Path, below: &str| path::open_beneath(dir, Path::new(below)).at_path("open", base.join(below));
-        let shared = beneath(&alloc_dir, &named.alloc_dir, "alloc")?;
-        let logs = beneath(&alloc_dir, &named.alloc_dir, "alloc/logs")?;
-        let mut granted = Vec::with_capacity(Directories::GRANTS.len());
-        for (mode, below) in Directories::GRANTS {
-            granted.push((beneath(&task_dir, &named.task_dir, below)?, mode, named.task_dir.join(below)));
-        }
-        let seen = &granted[1].0;
-        let (a, m) = (fstat(&shared).at_path("stat", &named.alloc_dir)?, fstat(seen).at_path("stat", &named.task_dir)?);
-        if (a.st_dev, a.st_ino) != (m.st_dev, m.st_ino) {
-            let reason = format!("{}/alloc is not the same directory as {}/alloc", named.task_dir.display(), named.alloc_dir.display());
+        let alloc_dir = Opened::new(&named.alloc_dir)?;
+        let task_dir = Opened::new(&named.task_dir)?;
+        let shared = Identity::of(alloc_dir.beneath("alloc")?).at_path("stat", &alloc_dir.path)?;
+        let seen = Identity::of(task_dir.beneath("alloc")?).at_path("stat", &task_dir.path)?;
+        if shared != seen || task_dir.path.starts_with(&alloc_dir.path) {
+            let reason = format!("{}/alloc is not a mount of {}/alloc", task_dir.path.display(), alloc_dir.path.display());
             return Err(LaunchError::Refused { option: "env NOMAD_ALLOC_DIR".into(), reason });
         }
-        let mounts = named.task_dir.parent().unwrap_or(Path::new("/"));
-        Ok(TaskDirectories { alloc_dir, task_dir, mounts_dir: open(mounts)?, logs, granted })
+        let mut granted = Vec::with_capacity(Directories::GRANTS.len());
+        for (mode, below) in Directories::GRANTS {
+            granted.push((task_dir.beneath(below)?, mode, task_dir.path.join(below)));
+        }
+        let base = Opened::new(task_dir.path.parent().unwrap_or(Path::new("/")))?;
+        Ok(TaskDirectories { logs: alloc_dir.beneath("alloc/logs")?, alloc_dir, task_dir, base, granted })
     }
 
     fn grant(&self, rules: &mut Rules) -> Result<(), LaunchError> {
         self.granted.iter().try_for_each(|(dir, mode, path)| rules.add(dir.as_fd(), PathKind::Directory, *mode, path))
     }
 
-    /// The task's two views of its directories, with alloc/logs read-only in both, and no third: what the client mounts below
-    /// them for other tasks, now or later, would show the same inodes writable.
-    fn mounts(&self, named: &Directories) -> Result<Vec<(OwnedFd, CString)>, LaunchError> {
-        let a = &named.alloc_dir;
-        let m = &named.task_dir;
-        let base = m.parent().unwrap_or(Path::new("/"));
-        let steps: [(&OwnedFd, Copy, PathBuf); 5] = [
-            (&self.alloc_dir, Copy::Alone, a.clone()),
-            (&self.logs, Copy::ReadOnly, a.join("alloc/logs")),
-            (&self.mounts_dir, Copy::Alone, base.to_path_buf()),
-            (&self.task_dir, Copy::Tree, m.clone()),
-            (&self.logs, Copy::ReadOnly, m.join("alloc/logs")),
+    /// The task's two views of its directories, with alloc/logs read-only in both. What the client mounts below them for other tasks,
+    /// now or later, would show the same inodes writable, and is left out. The base comes first: it may hold the others.
+    fn mounts(&self) -> Result<Vec<(OwnedFd, CString)>, LaunchError> {
+        let steps = [
+            (&self.base.dir, Copy::Alone, self.base.path.clone()),
+            (&self.alloc_dir.dir, Copy::Alone, self.alloc_dir.path.clone()),
+            (&self.logs, Copy::ReadOnly, self.alloc_dir.path.join("alloc/logs")),
+            (&self.task_dir.dir, Copy::Tree, self.task_dir.path.clone()),
+            (&self.logs, Copy::ReadOnly, self.task_dir.path.join("alloc/logs")),
         ];
         let mut mounts = Vec::with_capacity(steps.len());
         for (dir, how, target) in steps {
@@ -293,6 +342,22 @@ impl TaskDirectories {
             mounts.push((lifted(mount::copy(dir.as_fd(), how, &target)?)?, target_string));
         }
         Ok(mounts)
+    }
+}
+
+/// The cgroup is this task's alone. What is in it was started by a plugin that died before anybody heard of it.
+fn vacate(cgroup: &Cgroup) -> Result<(), LaunchError> {
+    if cgroup.wait_empty(Duration::ZERO)? {
+        return Ok(());
+    }
+    log::warn!("{} holds processes that no plugin knows: killing them", cgroup.path().display());
+    cgroup.kill()?;
+    match cgroup.wait_empty(VACATE)? {
+        true => Ok(()),
+        false => {
+            let reason = format!("{} holds processes that do not die of SIGKILL", cgroup.path().display());
+            Err(LaunchError::Refused { option: "cgroup".into(), reason })
+        }
     }
 }
 
@@ -312,9 +377,9 @@ fn limit(cgroup: &Cgroup, writes: &[CgroupWrite]) -> Result<(), LaunchError> {
     Ok(())
 }
 
-fn network(path: &Path) -> Result<OwnedFd, LaunchError> {
+fn network(path: &Path) -> Result<(OwnedFd, PathBuf), LaunchError> {
     let file = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, FileMode::empty()).at_path("open network namespace", path)?;
-    Ok(lifted(file)?)
+    Ok((lifted(file)?, path.to_path_buf()))
 }
 
 /// A descriptor that does not stand where the child puts init's.
@@ -337,18 +402,32 @@ fn clone_hint(errno: Errno) -> &'static str {
     }
 }
 
-/// Init's image, /dev/null and the capabilities to drop: made at the first launch, kept for all.
+/// Init's image and the capabilities to drop: made at the first launch, kept for all.
 fn shared(state_dir: &Path) -> Result<&'static Shared, LaunchError> {
     static SHARED: Mutex<Option<&'static Shared>> = Mutex::new(None);
     let mut slot = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(shared) = *slot {
         return Ok(shared);
     }
-    let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, FileMode::empty()).at_path("open", "/dev/null")?;
-    let made: &'static Shared =
-        Box::leak(Box::new(Shared { init: lifted(memfd::executable(IMAGE, state_dir)?)?, null: lifted(null)?, bounding: bounding_set()? }));
+    private_memory()?;
+    let (init, init_is_file) = match memfd::executable(IMAGE)? {
+        Some(init) => (init, false),
+        None => (memfd::executable_file(IMAGE, state_dir)?, true),
+    };
+    let made: &'static Shared = Box::leak(Box::new(Shared { init: lifted(init)?, init_is_file, bounding: bounding_set()? }));
     *slot = Some(made);
     Ok(made)
+}
+
+/// With fs.suid_dumpable = 1 a child's change of user opens the memory that it shares with this process to that user.
+pub fn private_memory() -> Result<(), LaunchError> {
+    let path = "/proc/sys/fs/suid_dumpable";
+    let value = std::fs::read_to_string(path).at_path("read", path)?;
+    if value.trim() == "1" {
+        let reason = "is 1, which opens this process's memory to the tasks' users; set it to 0 or 2".to_string();
+        return Err(LaunchError::Refused { option: "sysctl fs.suid_dumpable".into(), reason });
+    }
+    Ok(())
 }
 
 /// The capabilities that a child could hand on, from `CapBnd` of this thread.

@@ -19,7 +19,7 @@ pub fn register(services: Services) -> Services {
         .hold(&FINGERPRINT, Event::Fingerprint)
         .hold(&TASK_EVENTS, Event::TaskEvents);
     lifecycle::register(services)
-        .refuse_stream(&TASK_STATS)
+        .feed(&TASK_STATS, Event::TaskStats)
         .refuse(&EXEC_TASK)
         .refuse_duplex(&EXEC_TASK_STREAMING)
         .refuse(&CREATE_NETWORK)

@@ -102,21 +102,17 @@ impl Services {
         self
     }
 
+    /// A stream that the main thread holds open, about what the request names.
+    pub fn feed<Q: 'static, R: 'static>(mut self, method: &Method<Q, R>, event: fn(Q, ServerStreamingSink<R>) -> Event) -> Services {
+        let plugin = self.plugin.clone();
+        self.builder = self.builder.add_server_streaming_handler(method, move |_, request, sink| plugin.tell(event(request, sink)));
+        self
+    }
+
     /// A call that this version does not have.
     pub fn refuse<Q: 'static, R: Send + 'static>(mut self, method: &'static Method<Q, R>) -> Services {
         self.builder =
             self.builder.add_unary_handler(method, move |ctx, _, sink| answer(&ctx, sink, Err(status::unimplemented(short(method)))));
-        self
-    }
-
-    /// A stream of answers that this version does not have.
-    pub fn refuse_stream<Q: 'static, R: Send + 'static>(mut self, method: &'static Method<Q, R>) -> Services {
-        self.builder = self.builder.add_server_streaming_handler(method, move |ctx, _, sink| {
-            let refused = sink.fail(status::unimplemented(short(method)));
-            ctx.spawn(async move {
-                let _ = refused.await;
-            });
-        });
         self
     }
 

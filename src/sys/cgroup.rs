@@ -45,7 +45,7 @@ impl Cgroup {
         rustix::io::write(&fd, value.as_bytes()).map(drop).at_path("write", self.path.join(file))
     }
 
-    /// Reads one interface file, 4 KiB at most.
+    /// Reads one interface file, 4 KiB at most: of `cgroup.procs` the oldest processes, 512 at least.
     pub fn read(&self, file: &str) -> Result<String> {
         let fd = self.open_file(file, OFlags::RDONLY)?;
         read_start(&fd).at_path("read", self.path.join(file))

@@ -4,7 +4,7 @@
 use super::syscall::{CloneArgs, clone3};
 use rustix::io::Errno;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 const CLONE_VM: u64 = 0x100;
 const CLONE_PIDFD: u64 = 0x1000;
@@ -51,33 +51,12 @@ pub unsafe fn spawn(cgroup: Option<BorrowedFd<'_>>, child: unsafe extern "C" fn(
     // vouches for `child`. VFORK keeps this thread here while the child uses the memory.
     let pid = unsafe { clone3(&args, child, argument) };
     mask.restore();
-    dumpable_again();
     stack.put_back();
     if pid < 0 {
         return Err(Errno::from_raw_os_error(-pid as i32));
     }
     // SAFETY: clone3 stored a new descriptor (close-on-exec) that nobody else owns.
     Ok(Child { pid: pid as i32, pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) } })
-}
-
-/// A change of credentials in a child that shares this memory clears the dumpable flag of the memory, which is also ours.
-/// It is put back to what the process started with: another thread's clone may have cleared it just before this one.
-fn dumpable_again() {
-    // SAFETY: prctl without pointers.
-    unsafe { libc::prctl(libc::PR_SET_DUMPABLE, *DUMPABLE.get_or_init(dumpable) as libc::c_ulong, 0, 0, 0) };
-}
-
-static DUMPABLE: OnceLock<i32> = OnceLock::new();
-
-/// Notes the process's dumpable flag before any child can have changed it.
-pub(super) fn note_dumpable() {
-    DUMPABLE.get_or_init(dumpable);
-}
-
-fn dumpable() -> i32 {
-    // SAFETY: prctl without pointers. A value of 2 (suidsafe) can't be set again: it then stays cleared.
-    let flag = unsafe { libc::prctl(libc::PR_GET_DUMPABLE) };
-    i32::from(flag == 1)
 }
 
 /// A mapped stack with its guard below. There are as many as launches have run at one time.

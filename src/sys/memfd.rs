@@ -1,14 +1,14 @@
 //! Memory files: init's sealed image, and the blocks that carry a command to init.
 
-use super::error::{At, Result};
-use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags};
+use super::error::{At, Error, Result};
+use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags, StatVfsMountFlags};
 use rustix::io::Errno;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-/// A descriptor from which `image` can be executed: a sealed memory file, or, where `vm.memfd_noexec` forbids those, a file
-/// without a name in `fallback_dir`. Opened for reading only, or exec would find a writer (ETXTBSY).
-pub fn executable(image: &[u8], fallback_dir: &Path) -> Result<OwnedFd> {
+/// A sealed memory file from which `image` can be executed; `None` where `vm.memfd_noexec` forbids those. Opened for reading only,
+/// or exec would find a writer (ETXTBSY).
+pub fn executable(image: &[u8]) -> Result<Option<OwnedFd>> {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     // MFD_EXEC is unknown before 6.3 (EINVAL); there every memory file is executable.
     let created = match rustix::fs::memfd_create("exec2-init", flags | MemfdFlags::EXEC) {
@@ -16,21 +16,25 @@ pub fn executable(image: &[u8], fallback_dir: &Path) -> Result<OwnedFd> {
         other => other,
     };
     let file = match created {
-        Ok(file) => {
-            write_all(&file, image).at("write init's image")?;
-            let seals = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
-            rustix::fs::fcntl_add_seals(&file, seals).at("seal init's image")?;
-            file
-        }
-        Err(Errno::ACCESS) => {
-            let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
-            let file = rustix::fs::open(fallback_dir, flags, Mode::from_raw_mode(0o500)).at_path("create init's image in", fallback_dir)?;
-            write_all(&file, image).at_path("write init's image in", fallback_dir)?;
-            file
-        }
-        Err(errno) => return Err(errno).at("memfd_create"),
+        Err(Errno::ACCESS) => return Ok(None),
+        other => other.at("memfd_create")?,
     };
-    reopen(&file, OFlags::RDONLY).at("open init's image")
+    write_all(&file, image).at("write init's image")?;
+    let seals = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
+    rustix::fs::fcntl_add_seals(&file, seals).at("seal init's image")?;
+    reopen(&file, OFlags::RDONLY).at("open init's image").map(Some)
+}
+
+/// The same as a file without a name in `dir`, which is root's alone. EACCES: `dir` lies on a file system mounted noexec.
+pub fn executable_file(image: &[u8], dir: &Path) -> Result<OwnedFd> {
+    if rustix::fs::statvfs(dir).at_path("statvfs", dir)?.f_flag.contains(StatVfsMountFlags::NOEXEC) {
+        let step = "vm.memfd_noexec forbids memory files, so init must be a file, and a noexec mount holds state_dir";
+        return Err(Error { step, path: Some(dir.to_path_buf()), errno: Errno::ACCESS });
+    }
+    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+    let file = rustix::fs::open(dir, flags, Mode::from_raw_mode(0o555)).at_path("create init's image in", dir)?;
+    write_all(&file, image).at_path("write init's image in", dir)?;
+    reopen(&file, OFlags::RDONLY).at_path("open init's image in", dir)
 }
 
 /// A memory file that holds `bytes` and can't be executed.

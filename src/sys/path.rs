@@ -1,10 +1,10 @@
 //! Opening paths that a task could have had a hand in.
 
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstat, openat2, readlinkat};
+use rustix::fs::{CWD, FileType, Mode, OFlags, PROC_SUPER_MAGIC, ResolveFlags, fstat, fstatfs, openat2, readlinkat};
 use rustix::io::Errno;
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
 
@@ -24,13 +24,33 @@ pub fn open_beneath(dir: &OwnedFd, path: &Path) -> rustix::io::Result<OwnedFd> {
     openat2(dir, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS | ResolveFlags::BENEATH)
 }
 
+/// Where a directory is: its path without symlinks, as this process's mount namespace has it.
+pub fn of(dir: BorrowedFd<'_>) -> rustix::io::Result<PathBuf> {
+    let text = rustix::fs::readlink(format!("/proc/self/fd/{}", dir.as_raw_fd()), Vec::new())?;
+    Ok(PathBuf::from(OsString::from_vec(text.into_bytes())))
+}
+
 /// Whose symlinks are not followed, and where none are.
 #[derive(Clone, Debug, Default)]
 pub struct Untrusted {
     /// The task's user. 0 owns the host's links too, and is covered by `trees` alone.
     pub uid: u32,
-    /// Directories in which the task may create files.
-    pub trees: Vec<PathBuf>,
+    /// Directories in which the task may create files, whatever they are called on the way.
+    pub trees: Vec<Identity>,
+}
+
+/// One file or directory, whatever its path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    dev: u64,
+    ino: u64,
+}
+
+impl Identity {
+    pub fn of(file: impl AsFd) -> rustix::io::Result<Identity> {
+        let stat = fstat(file)?;
+        Ok(Identity { dev: stat.st_dev, ino: stat.st_ino })
+    }
 }
 
 /// Opens `path` (O_PATH, absolute) and follows the symlinks on its way, as long as the task can't have made them: none below
@@ -42,29 +62,41 @@ pub fn open(path: &Path, untrusted: &Untrusted) -> rustix::io::Result<OwnedFd> {
     }
 }
 
+/// A directory on the way.
+struct Step {
+    dir: OwnedFd,
+    /// It is, or is below, one that the task may write.
+    writable: bool,
+}
+
 /// Component by component, for paths that do have symlinks.
 fn walk(path: &Path, untrusted: &Untrusted) -> rustix::io::Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let root = || -> rustix::io::Result<Vec<Step>> {
+        let dir = rustix::fs::open("/", flags | OFlags::DIRECTORY, Mode::empty())?;
+        let writable = untrusted.trees.contains(&Identity::of(&dir)?);
+        Ok(vec![Step { dir, writable }])
+    };
     let mut left: VecDeque<OsString> = names(path).collect();
-    let mut at = PathBuf::from("/");
-    let mut dir = rustix::fs::open("/", flags | OFlags::DIRECTORY, Mode::empty())?;
+    let mut way = root()?;
     let mut links = 0;
     while let Some(name) = left.pop_front() {
         if name == ".." {
-            at.pop();
-            dir = open_strict(&at)?;
+            // The root is its own parent.
+            way.truncate(way.len().saturating_sub(1).max(1));
             continue;
         }
-        let next = openat2(&dir, Path::new(&name), flags, Mode::empty(), ResolveFlags::NO_MAGICLINKS)?;
+        let Some(at) = way.last() else { return Err(Errno::NOENT) };
+        let next = openat2(&at.dir, Path::new(&name), flags, Mode::empty(), ResolveFlags::NO_MAGICLINKS)?;
         let stat = fstat(&next)?;
-        if rustix::fs::FileType::from_raw_mode(stat.st_mode) != rustix::fs::FileType::Symlink {
-            at.push(&name);
-            dir = next;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink {
+            let writable = at.writable || untrusted.trees.contains(&Identity { dev: stat.st_dev, ino: stat.st_ino });
+            way.push(Step { dir: next, writable });
             continue;
         }
         links += 1;
         let made_by_task = untrusted.uid != 0 && stat.st_uid == untrusted.uid;
-        if links > MAX_LINKS || made_by_task || untrusted.trees.iter().any(|tree| at.starts_with(tree)) {
+        if links > MAX_LINKS || made_by_task || at.writable || is_magic(&at.dir, &name, &next)? {
             return Err(Errno::LOOP);
         }
         let target = readlinkat(next.as_fd(), "", Vec::new())?;
@@ -73,11 +105,19 @@ fn walk(path: &Path, untrusted: &Untrusted) -> rustix::io::Result<OwnedFd> {
             left.push_front(name);
         }
         if target.as_bytes().starts_with(b"/") {
-            at = PathBuf::from("/");
-            dir = rustix::fs::open("/", flags | OFlags::DIRECTORY, Mode::empty())?;
+            way = root()?;
         }
     }
-    Ok(dir)
+    way.pop().map(|step| step.dir).ok_or(Errno::NOENT)
+}
+
+/// Whether a symlink is one whose text is not where it leads: /proc/PID/root, cwd, exe, fd/N.
+fn is_magic(dir: &OwnedFd, name: &OsStr, link: &OwnedFd) -> rustix::io::Result<bool> {
+    if fstatfs(link)?.f_type != PROC_SUPER_MAGIC {
+        return Ok(false);
+    }
+    let followed = openat2(dir, Path::new(name), OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), ResolveFlags::NO_MAGICLINKS);
+    Ok(followed.is_err_and(|errno| errno == Errno::LOOP))
 }
 
 fn names(path: &Path) -> impl Iterator<Item = OsString> {
@@ -122,14 +162,17 @@ mod tests {
         assert_eq!(open_beneath(&base, Path::new("link")).unwrap_err(), Errno::LOOP);
         assert_eq!(open_beneath(&base, Path::new("../x")).unwrap_err(), Errno::XDEV);
 
-        let writable = Untrusted { uid: me + 1, trees: vec![dir.clone()] };
+        let tree = |path: &Path| vec![Identity::of(open_strict(path).unwrap()).unwrap()];
+        let writable = Untrusted { uid: me + 1, trees: tree(&dir) };
         assert_eq!(inode(&open(&dir.join("real/sub/file"), &writable).unwrap()), want);
         for way in ["link/sub/file", "absolute/file"] {
             assert_eq!(open(&dir.join(way), &writable).unwrap_err(), Errno::LOOP, "{way}");
         }
-        let elsewhere = Untrusted { uid: me + 1, trees: vec![dir.join("real")] };
+        let elsewhere = Untrusted { uid: me + 1, trees: tree(&dir.join("real")) };
         assert_eq!(inode(&open(&dir.join("link/sub/file"), &elsewhere).unwrap()), want);
         assert_eq!(open(&dir.join("link/dots/file"), &elsewhere).unwrap_err(), Errno::LOOP);
+        assert_eq!(open(Path::new("/proc/self/root/etc"), &stranger).unwrap_err(), Errno::LOOP);
+        assert!(open(Path::new("/proc/self/status"), &stranger).is_ok());
         if me != 0 {
             let own = Untrusted { uid: me, trees: vec![] };
             assert_eq!(open(&dir.join("link/sub/file"), &own).unwrap_err(), Errno::LOOP);

@@ -1,8 +1,10 @@
 //! Processes by pidfd: a descriptor that means one process, whatever becomes of its pid.
 
 use super::error::{At, Result};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, WaitId, WaitIdOptions, waitid};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 /// Reaps the child, waiting for its end, and gives its wait status as waitpid(2) encodes it. ECHILD: not this process's child.
 pub fn reap(pidfd: BorrowedFd<'_>) -> Result<i32> {
@@ -41,10 +43,22 @@ struct Info {
 const GET_INFO: libc::c_ulong = 0xc000_ff0b | (size_of::<Info>() as libc::c_ulong) << 16;
 const INFO_EXIT: u64 = 1 << 3;
 
-/// The wait status of a process that ended and was reaped by whomever, while `pidfd` was open. `None` before 6.15.
-pub fn exit_status(pidfd: BorrowedFd<'_>) -> Option<i32> {
+/// The wait status of a process that has ended while `pidfd` was open, whoever reaps it: `patience` is how long that may take. `None` before
+/// 6.15.
+pub fn exit_status(pidfd: BorrowedFd<'_>, patience: Duration) -> Option<i32> {
+    if let Some(status) = reaped_status(pidfd)? {
+        return Some(status);
+    }
+    let limit = Timespec { tv_sec: patience.as_secs() as i64, tv_nsec: i64::from(patience.subsec_nanos()) };
+    // Hanging up, which poll(2) always reports, is how the kernel says that it was reaped.
+    let _ = poll(&mut [PollFd::from_borrowed_fd(pidfd, PollFlags::empty())], Some(&limit));
+    reaped_status(pidfd)?
+}
+
+/// `None`: this kernel does not tell. `Some(None)`: not reaped yet.
+fn reaped_status(pidfd: BorrowedFd<'_>) -> Option<Option<i32>> {
     let mut info = Info { mask: INFO_EXIT, ..Info::default() };
     // SAFETY: the kernel writes at most as many bytes as the request's number says, which is the structure's size.
     let done = unsafe { libc::ioctl(pidfd.as_raw_fd(), GET_INFO as _, &raw mut info) };
-    (done == 0 && info.mask & INFO_EXIT != 0).then_some(info.exit_code)
+    (done == 0).then(|| (info.mask & INFO_EXIT != 0).then_some(info.exit_code))
 }

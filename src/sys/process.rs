@@ -1,15 +1,39 @@
-//! Which process a pid means: pids are used again, a pid with its start time within one boot is not.
+//! Which process a pid means, and what the kernel tells of it. Pids are used again; a pid with its start time within one boot is not.
 
 use super::error::{At, Error, Result};
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
 /// When process `pid` started, in clock ticks since boot: field 22 of /proc/PID/stat. ENOENT: there is none.
 pub fn start_time(pid: u32) -> Result<u64> {
+    field_22(&stat(pid)?).ok_or_else(|| Error { step: "parse", path: Some(format!("/proc/{pid}/stat").into()), errno: Errno::INVAL })
+}
+
+/// /proc/PID/stat, in one read. ENOENT or ESRCH: there is none.
+pub fn stat(pid: u32) -> Result<String> {
     let path = PathBuf::from(format!("/proc/{pid}/stat"));
-    let stat = std::fs::read_to_string(&path).at_path("read", &path)?;
-    field_22(&stat).ok_or(Error { step: "parse", path: Some(path), errno: Errno::INVAL })
+    // Its 52 numbers and a name never take more.
+    let mut bytes = [0u8; 2048];
+    let file = rustix::fs::open(&path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).at_path("open", &path)?;
+    let length = rustix::io::read(&file, &mut bytes).at_path("read", &path)?;
+    Ok(String::from_utf8_lossy(&bytes[..length]).into_owned())
+}
+
+/// What /proc counts a process's time in.
+pub fn ticks_per_second() -> u64 {
+    configured(libc::_SC_CLK_TCK)
+}
+
+/// What /proc/PID/stat counts a process's memory in, in bytes.
+pub fn page_size() -> u64 {
+    configured(libc::_SC_PAGESIZE)
+}
+
+fn configured(name: libc::c_int) -> u64 {
+    // SAFETY: takes and gives integers; libc has both values from the kernel's auxiliary vector.
+    u64::try_from(unsafe { libc::sysconf(name) }).unwrap_or(0)
 }
 
 /// The command's name, field 2, may hold anything; counting starts behind its last parenthesis.
@@ -41,5 +65,6 @@ mod tests {
         assert!(start_time(std::process::id()).unwrap() > 0);
         assert_eq!(start_time(u32::MAX).unwrap_err().errno, Errno::NOENT);
         assert_eq!(boot_id().unwrap().len(), 36);
+        assert!(ticks_per_second() >= 100 && page_size() >= 4096);
     }
 }

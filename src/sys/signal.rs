@@ -1,23 +1,40 @@
-//! Signal dispositions and masks of the plugin.
+//! Signal dispositions and masks of the plugin, and what else of it children would inherit or share.
 //!
 //! Handlers are reset in a child (`CLONE_CLEAR_SIGHAND`), but an ignored signal stays ignored through clone and exec. So
 //! this process ignores none: what it or its parent ignored gets a handler that does nothing.
 
 use std::sync::Once;
 
-/// Before the first child: no signal is ignored, SIGCHLD has its default action, the dumpable flag is noted.
+/// Before the first child: no signal is ignored, SIGCHLD has its default action, and this process's memory is closed to all but root's
+/// capabilities. A child that has the task's user and no capability shares that memory until its exec, and for a moment even after
+/// this thread goes on: with the dumpable flag set, any process of that user (or any root without capabilities) could trace it and
+/// write here. So the flag is cleared for good.
 pub fn prepare() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        super::clone::note_dumpable();
+        // SAFETY: prctl without pointers.
+        unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) };
+        drop_bounding_set();
         for signal in 1..=64 {
             match disposition(signal) {
-                Some(libc::SIG_IGN) if signal == libc::SIGCHLD => set(signal, libc::SIG_DFL),
-                Some(libc::SIG_IGN) => set(signal, nothing as *const () as usize),
+                // SIGCHLD, or children would vanish unreaped; libc's own two, which libc's sigaction refuses to touch.
+                libc::SIG_IGN if matches!(signal, libc::SIGCHLD | 32 | 33) => default(signal),
+                libc::SIG_IGN => set(signal, nothing as *const () as usize),
                 _ => {}
             }
         }
     });
+}
+
+/// Empties the bounding set of this thread and of those that it starts. This process executes nothing and needs no set to gain from; what
+/// it may do stays. Children inherit the empty set and need not drop forty capabilities each: they check what is left.
+fn drop_bounding_set() {
+    for capability in 0..64 {
+        // SAFETY: prctl without pointers. EINVAL behind the last capability, EPERM without CAP_SETPCAP: nothing could be launched then.
+        if unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability as libc::c_ulong, 0, 0, 0) } != 0 {
+            return;
+        }
+    }
 }
 
 /// Swallows SIGINT: a terminal's Ctrl-C reaches the agent's whole process group, and tasks must outlive it.
@@ -27,17 +44,32 @@ pub fn swallow_interrupt() {
 
 extern "C" fn nothing(_: libc::c_int) {}
 
-/// `None` for the two that libc keeps for itself and the two that can't have a handler.
-fn disposition(signal: i32) -> Option<usize> {
-    // SAFETY: sigaction fills a local; with no new action it changes nothing.
-    unsafe {
-        let mut old: libc::sigaction = std::mem::zeroed();
-        (libc::sigaction(signal, std::ptr::null(), &raw mut old) == 0).then_some(old.sa_sigaction)
-    }
+/// `struct sigaction` as the kernel has it, of which only the handler is looked at or set.
+#[repr(C)]
+#[derive(Default)]
+struct Action {
+    handler: usize,
+    flags: usize,
+    #[cfg(target_arch = "x86_64")]
+    restorer: usize,
+    mask: u64,
+}
+
+fn disposition(signal: i32) -> usize {
+    let mut old = Action::default();
+    // SAFETY: the kernel fills a local of its own layout; with no new action it changes nothing.
+    unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, 0usize, &raw mut old, 8usize) };
+    old.handler
+}
+
+fn default(signal: i32) {
+    let action = Action { handler: libc::SIG_DFL, ..Action::default() };
+    // SAFETY: the kernel copies the local; SIG_DFL needs neither restorer nor stack.
+    unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, &raw const action, 0usize, 8usize) };
 }
 
 fn set(signal: i32, action: usize) {
-    // SAFETY: the action is SIG_DFL or a function that is safe in any context, because it does nothing.
+    // SAFETY: the action is a function that is safe in any context, because it does nothing.
     unsafe {
         let mut new: libc::sigaction = std::mem::zeroed();
         new.sa_sigaction = action;

@@ -19,6 +19,7 @@ pub mod nr {
     pub const WAIT4: usize = 61;
     pub const KILL: usize = 62;
     pub const CHDIR: usize = 80;
+    pub const SETPGID: usize = 109;
     pub const SETSID: usize = 112;
     pub const SETGROUPS: usize = 116;
     pub const SETRESUID: usize = 117;
@@ -31,6 +32,7 @@ pub mod nr {
     pub const EXIT_GROUP: usize = 231;
     pub const OPENAT: usize = 257;
     pub const PPOLL: usize = 271;
+    pub const KEYCTL: usize = 250;
     pub const SIGNALFD4: usize = 289;
     pub const SETNS: usize = 308;
     pub const EXECVEAT: usize = 322;
@@ -50,6 +52,7 @@ pub mod nr {
     pub const WAIT4: usize = 260;
     pub const KILL: usize = 129;
     pub const CHDIR: usize = 49;
+    pub const SETPGID: usize = 154;
     pub const SETSID: usize = 157;
     pub const SETGROUPS: usize = 159;
     pub const SETRESUID: usize = 147;
@@ -62,6 +65,7 @@ pub mod nr {
     pub const EXIT_GROUP: usize = 94;
     pub const OPENAT: usize = 56;
     pub const PPOLL: usize = 73;
+    pub const KEYCTL: usize = 219;
     pub const SIGNALFD4: usize = 74;
     pub const SETNS: usize = 268;
     pub const EXECVEAT: usize = 281;

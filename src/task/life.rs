@@ -1,11 +1,14 @@
 //! A running task. Its thread owns all that belongs to it, and waits for init's pidfd, init's reports and orders: nothing is polled by
 //! time.
 
+use super::event::{Subject, oom};
 use super::record::{Record, Saved};
 use super::session::Sessions;
 use super::{Ended, Order, Reply, Started, Status, Task, TaskError, lock, recover};
 use crate::init::message::{self, Report, Request};
 use crate::launch::{LaunchError, Launched, command_failed};
+use crate::policy::abi::Abi;
+use crate::policy::event::Happening;
 use crate::policy::exit::ExitResult;
 use crate::policy::signal::Signal;
 use crate::policy::spec::TaskSpec;
@@ -17,14 +20,17 @@ use std::collections::VecDeque;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// How long the kernel may take to clear the cgroup once init is gone, before what is left is killed.
+/// How long the kernel may take to clear the cgroup once init is gone, before what is left is killed; and whoever reaps it, to do so.
 const SETTLE: Duration = Duration::from_millis(20);
+/// How many reports are taken before orders are looked at.
+const REPORTS: usize = 64;
 /// How often a cgroup that does not empty (a process that can't be killed) is said to be so.
 const REMIND: Duration = Duration::from_secs(10);
 
 /// A task between clone and end.
 pub(super) struct Life {
     pub id: String,
+    pub subject: Subject,
     launched: Launched,
     /// What was decided, until the command runs: the record then has it.
     spec: Option<Box<TaskSpec>>,
@@ -49,18 +55,19 @@ pub(super) struct Life {
 impl Life {
     /// Of a task that has just been launched.
     pub fn new(spec: TaskSpec, launched: Launched, oom_kills: u64) -> Life {
-        let id = spec.id.clone();
-        Life { spec: Some(Box::new(spec)), ..Life::of(id, launched, oom_kills, 0) }
+        let subject = Subject { task_id: spec.id.clone(), alloc_id: spec.alloc_id.clone(), task_name: spec.name.clone() };
+        Life { spec: Some(Box::new(spec)), ..Life::of(subject, launched, oom_kills, 0) }
     }
 
     /// Of a task whose command runs already.
     pub fn recovered(saved: Saved, launched: Launched) -> Life {
-        Life::of(saved.id, launched, saved.oom_kills, saved.command)
+        Life::of(saved.subject(), launched, saved.oom_kills, saved.command)
     }
 
-    fn of(id: String, launched: Launched, oom_kills: u64, command: u32) -> Life {
+    fn of(subject: Subject, launched: Launched, oom_kills: u64, command: u32) -> Life {
         Life {
-            id,
+            id: subject.task_id.clone(),
+            subject,
             launched,
             spec: None,
             oom_kills,
@@ -94,7 +101,7 @@ impl Life {
                 return match pidfd::reap(pidfd) {
                     Ok(status) => Some(status),
                     // Another plugin's child, reaped by the host's init.
-                    Err(_) => pidfd::exit_status(pidfd),
+                    Err(_) => pidfd::exit_status(pidfd, SETTLE),
                 };
             }
             if self.kill_at.is_some_and(|at| at <= Instant::now()) {
@@ -127,7 +134,11 @@ impl Life {
 
     /// Takes what init has said.
     fn reports(&mut self, task: &Task, record: &Record) {
-        while self.init_talks {
+        // Bounded, so that an init that has gone astray does not keep orders waiting.
+        for _ in 0..REPORTS {
+            if !self.init_talks {
+                return;
+            }
             match socket::receive(self.launched.socket.as_fd(), false) {
                 Ok(Some(report)) => self.report(&report, task, record),
                 Err(Errno::AGAIN) => return,
@@ -163,6 +174,10 @@ impl Life {
         *lock(&task.status) = Some(Status { name, alloc_id, cgroup, started: started.clone(), ended: None });
         if let Some(reply) = self.reply.take() {
             reply(Ok(started));
+        }
+        task.tell(&self.subject, Happening::Confined(Abi(landlock_abi)));
+        if !self.launched.unread.is_empty() {
+            task.tell(&self.subject, Happening::Unread(std::mem::take(&mut self.launched.unread)));
         }
     }
 
@@ -260,7 +275,7 @@ impl Life {
     }
 
     /// Init is gone, and its namespace with it. Waits until the cgroup has nothing left, for its next user may come at once.
-    pub fn end(&mut self, init_status: Option<i32>, record: &Record) -> Ended {
+    pub fn end(&mut self, init_status: Option<i32>, task: &Task, record: &Record) -> Ended {
         let cgroup = &self.launched.cgroup;
         let mut limit = SETTLE;
         loop {
@@ -278,8 +293,14 @@ impl Life {
                 log::warn!(task_id = self.id.as_str(); "{e}");
             }
         }
-        let oom_killed = cgroup.oom_kills() > self.oom_kills;
-        match record.exit_status().or(init_status) {
+        let oom = oom(cgroup, self.oom_kills);
+        let oom_killed = oom.is_some();
+        if let Some(oom) = oom {
+            task.tell(&self.subject, Happening::OomKilled(oom));
+        }
+        // Nobody tells how another's child ended, but this thread may know.
+        let killed = self.killed.then_some(libc::SIGKILL);
+        match record.exit_status().or(init_status).or(killed) {
             Some(status) => Ended { result: ExitResult::from_wait_status(status, oom_killed), ended_at: SystemTime::now(), error: None },
             None => recover::ended(None, oom_killed),
         }

@@ -1,20 +1,25 @@
 //! One task's life, on a thread of its own, and the register of all tasks.
 
+mod event;
 mod life;
 mod node;
 mod record;
 mod recover;
 mod session;
+mod stats;
 mod thread;
 
+pub use event::TaskEvent;
 pub use node::{Facts, landlock, prerequisites};
 pub use session::{Session, SessionEnd};
+pub use stats::Meter;
 
 use crate::launch::LaunchError;
 use crate::policy::exit::ExitResult;
 use crate::policy::request::{Compute, PluginOptions, TaskRequest};
 use crate::policy::signal::Signal;
 use crate::policy::spec::{SpecError, TaskSpec};
+use event::Ear;
 use rustix::event::EventfdFlags;
 use std::collections::{HashMap, VecDeque};
 use std::os::fd::OwnedFd;
@@ -29,6 +34,7 @@ pub struct Tasks(Arc<Register>);
 #[derive(Default)]
 struct Register {
     tasks: Mutex<HashMap<String, Arc<Task>>>,
+    ear: Arc<Ear>,
 }
 
 /// What to start.
@@ -127,6 +133,11 @@ impl TaskError {
             _ => false,
         }
     }
+
+    /// Whether the task may not execute its command, or not even learn that there is none.
+    fn is_denied(&self) -> bool {
+        matches!(self, TaskError::Launch(LaunchError::Command { errno: rustix::io::Errno::ACCESS, what, .. }) if what.starts_with("command"))
+    }
 }
 
 /// There is no task of that id.
@@ -168,6 +179,8 @@ struct Task {
     wake: OwnedFd,
     /// Set when the command runs.
     status: Mutex<Option<Status>>,
+    /// Where it tells what happens to it.
+    ear: Arc<Ear>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -178,6 +191,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 const THREAD_STACK: usize = 128 << 10;
 
 impl Tasks {
+    /// From now on `listener` is told what happens to tasks, on their threads: it must not block. There is one at most.
+    pub fn listen(&self, listener: impl Fn(TaskEvent) + Send + Sync + 'static) {
+        self.0.ear.listen(Arc::new(listener));
+    }
+
     /// Starts a task. `reply` is called once: when its command runs, or with the reason when nothing is left of it.
     pub fn start(&self, start: Start, reply: impl FnOnce(Result<Started, TaskError>) + Send + 'static) {
         let id = start.id().to_string();
@@ -203,7 +221,7 @@ impl Tasks {
             Ok(wake) => wake,
             Err(errno) => return reply(Err(crate::sys::Error { step: "eventfd", path: None, errno }.into())),
         };
-        let task = Arc::new(Task { orders: Mutex::new(Some(VecDeque::new())), wake, status: Mutex::new(None) });
+        let task = Arc::new(Task { orders: Mutex::new(Some(VecDeque::new())), wake, status: Mutex::new(None), ear: self.0.ear.clone() });
         {
             let mut tasks = lock(&self.0.tasks);
             if tasks.contains_key(&id) {
@@ -214,15 +232,15 @@ impl Tasks {
         }
         // The reply goes with the thread, or comes back if there is none.
         let shared = Arc::new(Mutex::new(Some(reply)));
-        let (tasks, taken, name) = (self.clone(), shared.clone(), id.clone());
+        let (tasks, taken, name, own) = (self.clone(), shared.clone(), id.clone(), task.clone());
         let thread = std::thread::Builder::new().name("task".into()).stack_size(THREAD_STACK).spawn(move || {
             let reply = lock(&taken).take();
             if let Some(reply) = reply {
-                life(&tasks, &name, &task, Box::new(reply));
+                life(&tasks, &name, &own, Box::new(reply));
             }
         });
         if let Err(e) = thread {
-            lock(&self.0.tasks).remove(&id);
+            thread::forget(self, &id, &task, &Ended::never());
             let reply = lock(&shared).take();
             if let Some(reply) = reply {
                 reply(Err(TaskError::Thread(e)));
@@ -251,13 +269,14 @@ impl Tasks {
         self.order(id, Order::Signal { process: None, signal, reply: Box::new(reply) })
     }
 
-    /// Runs another command in the task. `reply` gets its pid there once it runs; `end` is called once after that.
+    /// Runs another command in the task. `reply` gets the pid of its process there, or why there is none; `end` is called once after an
+    /// Ok, with its wait status, or why it was not executed, or that the task ended.
     pub fn exec(
         &self,
         id: &str,
         session: Session,
         reply: impl FnOnce(Result<u32, TaskError>) + Send + 'static,
-        end: impl FnOnce(Option<i32>) + Send + 'static,
+        end: impl FnOnce(Result<i32, TaskError>) + Send + 'static,
     ) -> Result<(), NotFound> {
         self.order(id, Order::Session { session, reply: Box::new(reply), end: Box::new(end) })
     }

@@ -7,6 +7,7 @@ use crate::policy::spec::{TaskSpec, compile};
 use crate::sys;
 use crate::sys::error::{At, Words};
 use rustix::io::Errno;
+use std::path::PathBuf;
 
 /// What this node gives to every task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,27 +20,62 @@ const CONTROLLERS: [&str; 4] = ["cpu", "cpuset", "memory", "pids"];
 
 /// Whether tasks can run here under Nomad; the reason if not, in words for the node's operator.
 pub fn prerequisites(options: &PluginOptions) -> Result<Facts, String> {
-    if !rustix::process::geteuid().is_root() {
-        return Err("Driver must run as root".into());
+    Node::look().judge(options.landlock_min_abi)
+}
+
+/// What was found on a node.
+#[derive(Clone)]
+struct Node {
+    root: bool,
+    /// Whether tasks can be kept out of the plugin's memory.
+    private_memory: Result<(), String>,
+    landlock: rustix::io::Result<u32>,
+    /// Where cgroup v2 is mounted, and its `cgroup.controllers`.
+    cgroup: Option<(PathBuf, Result<String, String>)>,
+}
+
+impl Node {
+    fn look() -> Node {
+        let controllers = |mount: PathBuf| {
+            let path = mount.join("cgroup.controllers");
+            let text = std::fs::read_to_string(&path).map_err(|e| format!("read {}: {e}", path.display()));
+            (mount, text)
+        };
+        Node {
+            root: rustix::process::geteuid().is_root(),
+            private_memory: crate::launch::private_memory().map_err(|e| e.to_string()),
+            landlock: sys::landlock::abi(),
+            cgroup: sys::cgroup::mount_point().map(controllers),
+        }
     }
-    let abi = landlock()?;
-    if abi.0 < options.landlock_min_abi {
-        return Err(format!("Landlock ABI {} of this kernel is below landlock_min_abi = {}", abi.0, options.landlock_min_abi));
+
+    fn judge(self, landlock_min_abi: u32) -> Result<Facts, String> {
+        if !self.root {
+            return Err("Driver must run as root".into());
+        }
+        self.private_memory?;
+        let abi = known(self.landlock)?;
+        if abi.0 < landlock_min_abi {
+            return Err(format!("Landlock ABI {} of this kernel is below landlock_min_abi = {landlock_min_abi}", abi.0));
+        }
+        let (mount, have) = self.cgroup.ok_or("cgroup v2 is not mounted")?;
+        let have = have?;
+        let have: Vec<&str> = have.split_whitespace().collect();
+        let missing: Vec<&str> = CONTROLLERS.into_iter().filter(|name| !have.contains(name)).collect();
+        match missing[..] {
+            [] => Ok(Facts { landlock_abi: abi.0 }),
+            _ => Err(format!("cgroup v2 at {} has no {} controller", mount.display(), missing.join(", "))),
+        }
     }
-    let mount = sys::cgroup::mount_point().ok_or("cgroup v2 is not mounted")?;
-    let path = mount.join("cgroup.controllers");
-    let have = std::fs::read_to_string(&path).map_err(|e| format!("read {}: {e}", path.display()))?;
-    let have: Vec<&str> = have.split_whitespace().collect();
-    let missing: Vec<&str> = CONTROLLERS.into_iter().filter(|name| !have.contains(name)).collect();
-    if !missing.is_empty() {
-        return Err(format!("cgroup v2 at {} has no {} controller", mount.display(), missing.join(", ")));
-    }
-    Ok(Facts { landlock_abi: abi.0 })
 }
 
 /// The kernel's Landlock ABI, as far as this driver knows it.
 pub fn landlock() -> Result<Abi, String> {
-    match sys::landlock::abi() {
+    known(sys::landlock::abi())
+}
+
+fn known(abi: rustix::io::Result<u32>) -> Result<Abi, String> {
+    match abi {
         Ok(abi) => Ok(Abi::known(abi)),
         Err(Errno::NOSYS) => Err("this kernel has no Landlock (5.13 is the first, built with CONFIG_SECURITY_LANDLOCK)".into()),
         Err(Errno::OPNOTSUPP) => Err("Landlock is off: add landlock to the kernel's lsm= parameter".into()),
@@ -63,4 +99,39 @@ pub(super) fn decide(start: Start) -> Result<TaskSpec, TaskError> {
     let host_env = |name: &str| std::env::var(name).ok();
     let facts = crate::policy::spec::Facts { abi, compute, passwd: &passwd, group: &group, host_env: &host_env };
     Ok(compile(&request, &options, &facts)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node() -> Node {
+        let cgroup = ("/sys/fs/cgroup".into(), Ok("cpuset cpu io memory hugetlb pids\n".into()));
+        Node { root: true, private_memory: Ok(()), landlock: Ok(6), cgroup: Some(cgroup) }
+    }
+
+    #[test]
+    fn a_complete_node_is_detected() {
+        assert_eq!(node().judge(6), Ok(Facts { landlock_abi: 6 }));
+        assert_eq!(Node { landlock: Ok(99), ..node() }.judge(1), Ok(Facts { landlock_abi: Abi::MAX.0 }));
+    }
+
+    #[test]
+    fn each_missing_prerequisite_has_its_reason() {
+        let cgroup = |controllers: &str| Some(("/cg".into(), Ok(controllers.into())));
+        for (node, min_abi, reason) in [
+            (Node { root: false, ..node() }, 1, "Driver must run as root"),
+            (Node { private_memory: Err("sysctl".into()), ..node() }, 1, "sysctl"),
+            (Node { landlock: Err(Errno::NOSYS), ..node() }, 1, "this kernel has no Landlock"),
+            (Node { landlock: Err(Errno::OPNOTSUPP), ..node() }, 1, "Landlock is off"),
+            (node(), 7, "Landlock ABI 6 of this kernel is below landlock_min_abi = 7"),
+            (Node { cgroup: None, ..node() }, 1, "cgroup v2 is not mounted"),
+            (Node { cgroup: Some(("/cg".into(), Err("read /cg/x: no".into()))), ..node() }, 1, "read /cg/x: no"),
+            (Node { cgroup: cgroup(""), ..node() }, 1, "cgroup v2 at /cg has no cpu, cpuset, memory, pids controller"),
+            (Node { cgroup: cgroup("cpuset cpu io pids\n"), ..node() }, 1, "cgroup v2 at /cg has no memory controller"),
+        ] {
+            let error = node.judge(min_abi).unwrap_err();
+            assert!(error.starts_with(reason), "{error}");
+        }
+    }
 }

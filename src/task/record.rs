@@ -1,7 +1,8 @@
 //! A task's record under `state_dir`: a directory of root's own, with the exit status that init writes and what a later plugin
 //! needs to take the task over.
 
-use crate::init::message::RECORD_MAGIC;
+use super::event::Subject;
+use crate::init::message::{RECORD_LENGTH, RECORD_MAGIC};
 use crate::sys::error::{At, Error};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, fstat, mkdirat, openat, unlinkat};
 use rustix::io::Errno;
@@ -46,6 +47,10 @@ pub struct Saved {
 impl Saved {
     /// Raised when a plugin of another version could misread it.
     pub const VERSION: u32 = 1;
+
+    pub(super) fn subject(&self) -> Subject {
+        Subject { task_id: self.id.clone(), alloc_id: self.alloc_id.clone(), task_name: self.name.clone() }
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -64,7 +69,7 @@ pub struct Record {
 }
 
 impl Record {
-    /// Makes the record of task `id`, and gives its exit file, open for writing. EEXIST: a record of this id is there already.
+    /// Makes the record of task `id`, and gives its exit file, open for reading and writing. EEXIST: a record of this id is there already.
     pub fn create(state_dir: &Path, id: &str) -> Result<(Record, OwnedFd), Error> {
         let base = state(state_dir)?;
         let name = file_name(id);
@@ -72,9 +77,9 @@ impl Record {
         mkdirat(&base, &name, Mode::RWXU).at_path("create record", &path)?;
         let made = || -> rustix::io::Result<_> {
             let dir = openat(&base, &name, DIRECTORY, Mode::empty())?;
-            let exit = openat(&dir, EXIT, OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC, Mode::RUSR | Mode::WUSR)?;
+            let exit = openat(&dir, EXIT, OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC, Mode::RUSR | Mode::WUSR)?;
             // Its space is taken now: a full file system later loses no exit status.
-            rustix::io::pwrite(&exit, &[0; 8], 0)?;
+            rustix::io::pwrite(&exit, &[0; RECORD_LENGTH], 0)?;
             Ok((dir, exit))
         };
         match made() {

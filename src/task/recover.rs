@@ -1,10 +1,12 @@
 //! Taking over a task that an earlier plugin started.
 
+use super::event::{Subject, oom};
 use super::life::Life;
 use super::record::{Record, Saved};
 use super::{Ended, Started, Status, TaskError};
 use crate::init::message::PLUGIN_END;
 use crate::launch::Launched;
+use crate::policy::event::Oom;
 use crate::policy::exit::ExitResult;
 use crate::sys::cgroup::Cgroup;
 use crate::sys::{pidfd, process};
@@ -19,6 +21,9 @@ pub(super) struct Recovered {
     pub status: Status,
     /// `None`: it has ended, as `status` says.
     pub life: Option<Life>,
+    pub subject: Subject,
+    /// What the OOM killer took of one that has ended.
+    pub oom: Option<Oom>,
 }
 
 /// Reads the record at `path`, and finds the task's init by its pid if boot and start time agree. Another process may have the pid by now: once
@@ -40,17 +45,26 @@ pub(super) fn recover(id: &str, path: &Path) -> Result<Recovered, TaskError> {
     };
     let mut status =
         Status { name: saved.name.clone(), alloc_id: saved.alloc_id.clone(), cgroup: saved.cgroup.clone(), started, ended: None };
+    let subject = saved.subject();
     let init = alive(&saved)?;
     let cgroup = Cgroup::open(&saved.cgroup);
     match (init, cgroup) {
         (Some((init, socket)), Ok(cgroup)) => {
-            let launched = Launched { pid: saved.pid as i32, pidfd: init, socket, cgroup, command: Vec::new(), work_dir: String::new() };
-            Ok(Recovered { record, status, life: Some(Life::recovered(saved, launched)) })
+            let launched = Launched {
+                pid: saved.pid as i32,
+                pidfd: init,
+                socket,
+                cgroup,
+                command: Vec::new(),
+                work_dir: String::new(),
+                unread: Vec::new(),
+            };
+            Ok(Recovered { record, status, life: Some(Life::recovered(saved, launched)), subject, oom: None })
         }
         (_, cgroup) => {
-            let oom_killed = cgroup.is_ok_and(|cgroup| cgroup.oom_kills() > saved.oom_kills);
-            status.ended = Some(ended(record.exit_status(), oom_killed));
-            Ok(Recovered { record, status, life: None })
+            let oom = cgroup.ok().and_then(|cgroup| oom(&cgroup, saved.oom_kills));
+            status.ended = Some(ended(record.exit_status(), oom.is_some()));
+            Ok(Recovered { record, status, life: None, subject, oom })
         }
     }
 }

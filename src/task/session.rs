@@ -7,7 +7,6 @@ use crate::launch::{command_block, command_failed};
 use crate::policy::spec::{DEFAULT_PATH, argv, candidates};
 use crate::sys::error::Words;
 use crate::sys::socket;
-use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// What to run.
@@ -20,14 +19,17 @@ pub struct Session {
     pub terminal: bool,
 }
 
-/// How a session ended: its wait status, or `None` where the task ended first.
-pub type SessionEnd = Box<dyn FnOnce(Option<i32>) + Send>;
+/// How a session ended: its wait status; or why it never ran, or that the task ended first.
+pub type SessionEnd = Box<dyn FnOnce(Result<i32, TaskError>) + Send>;
 
-struct Starting {
+/// One that has not ended.
+struct Open {
     token: u32,
+    /// In the task's namespace, once init has said so.
+    pid: Option<u32>,
     paths: Vec<String>,
     work_dir: String,
-    reply: Reply<u32>,
+    reply: Option<Reply<u32>>,
     end: SessionEnd,
 }
 
@@ -35,16 +37,15 @@ struct Starting {
 #[derive(Default)]
 pub(super) struct Sessions {
     last_token: u32,
-    starting: Vec<Starting>,
-    /// By their pid in the task's namespace.
-    running: HashMap<u32, SessionEnd>,
+    open: Vec<Open>,
 }
 
 impl Sessions {
-    /// Asks init to start one. `reply` gets its pid; `end` is called once after that, or never.
+    /// Asks init to start one. `reply` gets the pid of its process, which may still fail to execute; `end` is called once after that, or
+    /// never if there was no process.
     pub fn start(&mut self, init: BorrowedFd<'_>, record: &Record, session: Session, reply: Reply<u32>, end: SessionEnd) {
         match self.request(init, record, session) {
-            Ok((token, paths, work_dir)) => self.starting.push(Starting { token, paths, work_dir, reply, end }),
+            Ok((token, paths, work_dir)) => self.open.push(Open { token, pid: None, paths, work_dir, reply: Some(reply), end }),
             Err(e) => reply(Err(e)),
         }
     }
@@ -68,35 +69,44 @@ impl Sessions {
     pub fn report(&mut self, report: &Report) {
         match report.kind {
             message::STARTED => {
-                if let Some(session) = self.take(report.id) {
-                    self.running.insert(report.value as u32, session.end);
-                    (session.reply)(Ok(report.value as u32));
+                let Some(session) = self.open.iter_mut().find(|session| session.token == report.id) else { return };
+                session.pid = Some(report.value as u32);
+                if let Some(reply) = session.reply.take() {
+                    reply(Ok(report.value as u32));
                 }
             }
             message::FAILED => {
-                if let Some(session) = self.take(report.id) {
-                    (session.reply)(Err(command_failed(report, &session.paths, &session.work_dir).into()));
+                if let Some(session) = self.take(|session| session.token == report.id) {
+                    let error = command_failed(report, &session.paths, &session.work_dir).into();
+                    session.finish(Err(error));
                 }
             }
             message::ENDED => {
-                if let Some(end) = self.running.remove(&report.id) {
-                    end(Some(report.value));
+                if let Some(session) = self.take(|session| session.pid == Some(report.id)) {
+                    session.finish(Ok(report.value));
                 }
             }
             _ => {}
         }
     }
 
-    fn take(&mut self, token: u32) -> Option<Starting> {
-        let at = self.starting.iter().position(|starting| starting.token == token)?;
-        Some(self.starting.swap_remove(at))
+    fn take(&mut self, which: impl Fn(&Open) -> bool) -> Option<Open> {
+        let at = self.open.iter().position(which)?;
+        Some(self.open.swap_remove(at))
     }
 
     /// The task has ended, and they with it.
     pub fn end_all(&mut self) {
-        for starting in self.starting.drain(..) {
-            (starting.reply)(Err(TaskError::Ended));
+        self.open.drain(..).for_each(|session| session.finish(Err(TaskError::Ended)));
+    }
+}
+
+impl Open {
+    /// The error goes to whoever waits: for the start, or else for the end.
+    fn finish(self, outcome: Result<i32, TaskError>) {
+        match (self.reply, outcome) {
+            (Some(reply), Err(e)) => reply(Err(e)),
+            (_, outcome) => (self.end)(outcome),
         }
-        self.running.drain().for_each(|(_, end)| end(None));
     }
 }

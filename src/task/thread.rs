@@ -6,6 +6,7 @@ use super::record::Record;
 use super::recover::{Recovered, recover};
 use super::{Ended, Order, Reply, Start, Started, Task, TaskError, Tasks, lock};
 use crate::launch::Plan;
+use crate::policy::event::Happening;
 use rustix::event::{PollFd, PollFlags, poll};
 use std::path::Path;
 
@@ -23,10 +24,13 @@ pub(super) fn run(tasks: &Tasks, id: &str, task: &Task, start: Start, reply: Rep
 /// Takes over the task of a record that another plugin made. `reply` is called once.
 pub(super) fn resume(tasks: &Tasks, id: &str, task: &Task, record: &Path, reply: Reply<()>) {
     match recover(id, record) {
-        Ok(Recovered { record, status, life }) => {
+        Ok(Recovered { record, status, life, subject, oom }) => {
             let ended = status.ended.clone();
             *lock(&task.status) = Some(status);
             reply(Ok(()));
+            if let Some(oom) = oom {
+                task.tell(&subject, Happening::OomKilled(oom));
+            }
             match (life, ended) {
                 (Some(life), _) => live(tasks, task, record, life),
                 (None, Some(ended)) => until_destroy(tasks, id, task, record, &ended),
@@ -60,10 +64,14 @@ fn begin(id: &str, start: Start) -> Result<(Record, Life), TaskError> {
 /// Serves the task to its end, and then keeps what there is to say of it.
 fn live(tasks: &Tasks, task: &Task, record: Record, mut life: Life) {
     let status = life.until_end(task, &record);
-    let ended = life.end(status, &record);
+    let ended = life.end(status, task, &record);
     let id = life.id.clone();
     if let Some(reply) = life.reply.take() {
         let error = life.failure(status);
+        if error.is_denied() {
+            task.tell(&life.subject, Happening::Denied(error.to_string()));
+        }
+        life.answer(&ended);
         discard(&id, record);
         return abandon(tasks, &id, task, reply, error);
     }
@@ -91,12 +99,14 @@ fn discard(id: &str, record: Record) {
 /// A task that has ended, until it is forgotten.
 fn until_destroy(tasks: &Tasks, id: &str, task: &Task, record: Record, ended: &Ended) {
     loop {
-        for order in take_orders(task) {
+        let mut orders = take_orders(task).into_iter();
+        while let Some(order) = orders.next() {
             match order {
                 Order::Destroy { reply, .. } => {
                     let removed = record.remove();
                     forget(tasks, id, task, ended);
-                    return reply(removed.map_err(TaskError::from));
+                    reply(removed.map_err(TaskError::from));
+                    return orders.for_each(|order| after_end(order, ended));
                 }
                 other => after_end(other, ended),
             }
@@ -116,7 +126,7 @@ fn after_end(order: Order, ended: &Ended) {
 }
 
 /// Takes the task out of the register; what was ordered meanwhile is answered as by a task that has ended.
-fn forget(tasks: &Tasks, id: &str, task: &Task, ended: &Ended) {
+pub(super) fn forget(tasks: &Tasks, id: &str, task: &Task, ended: &Ended) {
     lock(&tasks.0.tasks).remove(id);
     let left = lock(&task.orders).take();
     left.into_iter().flatten().for_each(|order| after_end(order, ended));

@@ -1,0 +1,137 @@
+//! What happens to a task that its operator should read: in words, and as values for a program.
+
+use super::abi::Abi;
+use std::path::PathBuf;
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Happening {
+    /// The command runs, confined.
+    Confined(Abi),
+    /// These log FIFOs have no reader.
+    Unread(Vec<PathBuf>),
+    /// The kernel ended processes for want of memory.
+    OomKilled(Oom),
+    /// The command may not be executed; why, in words.
+    Denied(String),
+}
+
+/// Of a task's memory cgroup, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Oom {
+    pub processes: u64,
+    /// memory.max; `None` is no limit.
+    pub limit: Option<u64>,
+    /// memory.peak, where the kernel has it (5.19).
+    pub peak: Option<u64>,
+}
+
+impl Happening {
+    /// One line for Nomad's list of a task's events.
+    pub fn words(&self) -> String {
+        match self {
+            Happening::Confined(abi) => match abi.lacks()[..] {
+                [] => format!("Confined by Landlock ABI {}", abi.0),
+                ref lacks => format!("Confined by Landlock ABI {}; not mediated by this kernel: {}", abi.0, lacks.join(", ")),
+            },
+            Happening::Unread(fifos) => {
+                format!(
+                    "Nothing reads the log FIFO {}: output waits in the pipe, and the task for its reader once that is full",
+                    list(fifos, " and ")
+                )
+            }
+            Happening::OomKilled(oom) => oom.words(),
+            Happening::Denied(reason) => format!("Denied: {reason}"),
+        }
+    }
+
+    /// The same by name; numbers are plain, in bytes.
+    pub fn annotations(&self) -> Vec<(&'static str, String)> {
+        match self {
+            Happening::Confined(abi) => vec![("landlock_abi", abi.0.to_string()), ("unmediated", abi.lacks().join(", "))],
+            Happening::Unread(fifos) => vec![("log_reader", "missing".to_owned()), ("log_fifos", list(fifos, ", "))],
+            Happening::OomKilled(oom) => oom.annotations(),
+            Happening::Denied(reason) => vec![("denied", reason.clone())],
+        }
+    }
+}
+
+fn list(paths: &[PathBuf], separator: &str) -> String {
+    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(separator)
+}
+
+impl Oom {
+    fn words(&self) -> String {
+        let processes = if self.processes == 1 { "process" } else { "processes" };
+        let limit = self.limit.map_or("without a limit".to_owned(), mib);
+        let peak = self.peak.map_or(String::new(), |peak| format!(", peak {}", mib(peak)));
+        // The counter also has what ended for want of memory elsewhere.
+        let elsewhere = match (self.limit, self.peak) {
+            (None, _) => "; memory ran out on the node or in a parent cgroup",
+            (Some(limit), Some(peak)) if peak < limit / 2 => "; below its limit: memory ran out on the node or in a parent cgroup",
+            _ => "",
+        };
+        format!("OOM killer took {} {processes}: memory.max {limit}{peak}{elsewhere}", self.processes)
+    }
+
+    fn annotations(&self) -> Vec<(&'static str, String)> {
+        let mut annotations = vec![
+            ("oom_killed", self.processes.to_string()),
+            ("memory_max", self.limit.map_or("max".to_owned(), |limit| limit.to_string())),
+        ];
+        annotations.extend(self.peak.map(|peak| ("memory_peak", peak.to_string())));
+        annotations
+    }
+}
+
+/// Bytes as people write them.
+fn mib(bytes: u64) -> String {
+    let tenths = (bytes >> 10) * 10 / 1024;
+    match tenths % 10 {
+        0 => format!("{} MiB", tenths / 10),
+        tenth => format!("{}.{tenth} MiB", tenths / 10),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn confinement_names_what_it_lacks() {
+        assert_eq!(
+            Happening::Confined(Abi(9)).words(),
+            "Confined by Landlock ABI 9; not mediated by this kernel: UDP bind, connect and send (kernel 7.2 or later)"
+        );
+        assert_eq!(Happening::Confined(Abi::MAX).words(), "Confined by Landlock ABI 11");
+        let annotations = Happening::Confined(Abi(9)).annotations();
+        assert_eq!(annotations[0], ("landlock_abi", "9".to_owned()));
+        assert!(annotations[1].1.starts_with("UDP"));
+    }
+
+    #[test]
+    fn an_oom_says_limit_and_peak() {
+        let oom = |processes, limit, peak| Happening::OomKilled(Oom { processes, limit, peak });
+        let full = oom(1, Some(48 << 20), Some(48 << 20));
+        assert_eq!(full.words(), "OOM killer took 1 process: memory.max 48 MiB, peak 48 MiB");
+        let want = [("oom_killed", "1"), ("memory_max", "50331648"), ("memory_peak", "50331648")];
+        assert_eq!(full.annotations(), want.map(|(name, value)| (name, value.to_owned())));
+        assert_eq!(oom(3, Some(100 << 20), None).words(), "OOM killer took 3 processes: memory.max 100 MiB");
+        let node = oom(1, Some(100 << 20), Some(1 << 20)).words();
+        assert!(node.ends_with("peak 1 MiB; below its limit: memory ran out on the node or in a parent cgroup"), "{node}");
+        let unlimited = oom(1, None, None);
+        assert!(unlimited.words().contains("memory.max without a limit; memory ran out"), "{}", unlimited.words());
+        assert_eq!(unlimited.annotations()[1], ("memory_max", "max".to_owned()));
+    }
+
+    #[test]
+    fn an_unread_log_is_named() {
+        let unread = Happening::Unread(vec!["/a/out".into(), "/a/err".into()]);
+        assert!(unread.words().starts_with("Nothing reads the log FIFO /a/out and /a/err: output waits"), "{}", unread.words());
+        assert_eq!(unread.annotations()[1].1, "/a/out, /a/err");
+    }
+
+    #[test]
+    fn sizes_have_one_digit_behind_the_point() {
+        assert_eq!([0, 1 << 20, 3 << 19, 50_331_647].map(mib), ["0 MiB", "1 MiB", "1.5 MiB", "47.9 MiB"]);
+    }
+}

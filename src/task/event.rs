@@ -1,0 +1,59 @@
+//! What is told about tasks to whoever listens: the plugin hands it on to Nomad.
+
+use super::{Task, lock};
+use crate::policy::event::{Happening, Oom};
+use crate::sys::cgroup::Cgroup;
+use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
+
+/// Something that happened to a task.
+#[derive(Clone, Debug)]
+pub struct TaskEvent {
+    pub task_id: String,
+    pub alloc_id: String,
+    pub task_name: String,
+    pub at: SystemTime,
+    pub what: Happening,
+}
+
+pub(super) type Listener = Arc<dyn Fn(TaskEvent) + Send + Sync>;
+
+/// Who listens to the tasks of one register, if anybody.
+#[derive(Default)]
+pub(super) struct Ear(Mutex<Option<Listener>>);
+
+impl Ear {
+    pub fn listen(&self, listener: Listener) {
+        *lock(&self.0) = Some(listener);
+    }
+
+    fn tell(&self, event: TaskEvent) {
+        let listener = lock(&self.0).clone();
+        if let Some(listener) = listener {
+            listener(event);
+        }
+    }
+}
+
+/// Whose events these are, in Nomad's terms.
+#[derive(Clone, Debug)]
+pub(super) struct Subject {
+    pub task_id: String,
+    pub alloc_id: String,
+    pub task_name: String,
+}
+
+impl Task {
+    pub(super) fn tell(&self, subject: &Subject, what: Happening) {
+        let Subject { task_id, alloc_id, task_name } = subject.clone();
+        self.ear.tell(TaskEvent { task_id, alloc_id, task_name, at: SystemTime::now(), what });
+    }
+}
+
+/// Whether the OOM killer took anything of a task; `before` is what the cgroup had counted when the task started.
+pub(super) fn oom(cgroup: &Cgroup, before: u64) -> Option<Oom> {
+    let processes = cgroup.oom_kills().checked_sub(before).filter(|kills| *kills > 0)?;
+    // memory.max is a word where there is no limit.
+    let number = |file| cgroup.read(file).ok().and_then(|text| text.trim().parse().ok());
+    Some(Oom { processes, limit: number("memory.max"), peak: number("memory.peak") })
+}
