@@ -1,0 +1,99 @@
+//! The probe's attempts on files.
+
+use super::probe::errno;
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
+use rustix::io::{Errno, Result};
+use std::io::{Read, Write};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener, UnixStream};
+use std::process::{Command, Stdio};
+
+/// `None` for a verb that is not of these.
+pub fn make(verb: &str, words: &[&str]) -> Option<Result<String>> {
+    let path = words.first().copied().unwrap_or_default();
+    let done = match verb {
+        "stat" => rustix::fs::stat(path).map(drop),
+        "read" => open(path, OFlags::RDONLY).and_then(|file| read_some(file.into())),
+        "text" => return Some(std::fs::read_to_string(path).map(|text| text.trim_end().to_string()).map_err(errno)),
+        "list" => std::fs::read_dir(path).map(drop).map_err(errno),
+        "write" => open(path, OFlags::WRONLY).and_then(|file| rustix::io::write(&file, b"new").map(drop)),
+        // Where a sandbox that fails must not do harm.
+        "open-write" => open(path, OFlags::WRONLY).map(drop),
+        "open-truncate" => open(path, OFlags::WRONLY | OFlags::TRUNC).map(drop),
+        "truncate" => truncate(path),
+        "exec" => exec(path),
+        // With mknod, which needs the right to make a file and not the right to write it.
+        "create" => node(path, FileType::RegularFile, 0),
+        "mkfifo" => node(path, FileType::Fifo, 0),
+        "mksock" => UnixDatagram::bind(path).map(drop).map_err(errno),
+        "mkchar" => node(path, FileType::CharacterDevice, rustix::fs::makedev(1, 3)),
+        "mkblock" => node(path, FileType::BlockDevice, rustix::fs::makedev(7, 0)),
+        "mkdir" => rustix::fs::mkdir(path, Mode::RWXU),
+        "rmdir" => rustix::fs::rmdir(path),
+        "unlink" => rustix::fs::unlink(path),
+        "symlink" => rustix::fs::symlink(path, words[1]),
+        "link" => rustix::fs::link(path, words[1]),
+        "rename" => rustix::fs::rename(path, words[1]),
+        "entropy" => open(path, OFlags::RDONLY).and_then(|file| entropy(&file)),
+        "connect" => UnixStream::connect(path).map(drop).map_err(errno),
+        "serve" => serve(path),
+        "connect-abstract" => address(path).and_then(|at| UnixStream::connect_addr(&at)).map(drop).map_err(errno),
+        "serve-abstract" => address(path)
+            .and_then(|at| UnixListener::bind_addr(&at).and_then(|_open| UnixStream::connect_addr(&at)))
+            .map(drop)
+            .map_err(errno),
+        _ => return None,
+    };
+    Some(done.map(|()| String::new()))
+}
+
+fn open(path: &str, flags: OFlags) -> Result<rustix::fd::OwnedFd> {
+    rustix::fs::open(path, flags | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty())
+}
+
+fn read_some(mut file: std::fs::File) -> Result<()> {
+    file.read(&mut [0; 16]).map(drop).map_err(errno)
+}
+
+fn node(path: &str, kind: FileType, device: u64) -> Result<()> {
+    rustix::fs::mknodat(CWD, path, kind, Mode::RWXU, device)
+}
+
+fn truncate(path: &str) -> Result<()> {
+    let path = std::ffi::CString::new(path).map_err(|_| Errno::INVAL)?;
+    // SAFETY: the kernel reads the path.
+    match unsafe { libc::truncate(path.as_ptr(), 0) } {
+        0 => Ok(()),
+        _ => Err(errno(std::io::Error::last_os_error())),
+    }
+}
+
+/// A program that does nothing when called as a probe without attempts.
+fn exec(path: &str) -> Result<()> {
+    let status = Command::new(path).arg("--probe").stdin(Stdio::null()).status().map_err(errno)?;
+    if status.success() { Ok(()) } else { Err(Errno::CHILD) }
+}
+
+/// RNDGETENTCNT, an ioctl that asks for nothing but an open descriptor and changes nothing.
+fn entropy(file: &rustix::fd::OwnedFd) -> Result<()> {
+    use std::os::fd::AsRawFd;
+    let mut bits: libc::c_int = 0;
+    // SAFETY: the kernel stores one int.
+    match unsafe { libc::ioctl(file.as_raw_fd(), 0x8004_5200, &raw mut bits) } {
+        0.. => Ok(()),
+        _ => Err(errno(std::io::Error::last_os_error())),
+    }
+}
+
+/// Binds a socket of its own and connects to it.
+fn serve(path: &str) -> Result<()> {
+    let listener = UnixListener::bind(path).map_err(errno)?;
+    let outcome = UnixStream::connect(path).and_then(|mut stream| stream.write_all(b"x")).map_err(errno);
+    drop(listener);
+    rustix::fs::unlinkat(CWD, path, AtFlags::empty())?;
+    outcome
+}
+
+fn address(name: &str) -> std::io::Result<SocketAddr> {
+    SocketAddr::from_abstract_name(name)
+}

@@ -1,0 +1,248 @@
+//! Tasks through the library, as the plugin has them: a cgroup, a state directory, a spec, and calls that wait for their reply.
+
+use super::{Scratch, exe, unique};
+use nomad_driver_exec2::policy::abi::Abi;
+use nomad_driver_exec2::policy::access::Mode;
+use nomad_driver_exec2::policy::signal::Signal;
+use nomad_driver_exec2::policy::spec::{Grant, Stdio, TaskSpec, grants};
+use nomad_driver_exec2::policy::user::Identity;
+use nomad_driver_exec2::sys::cgroup::mount_point;
+use nomad_driver_exec2::task::{Ended, NotFound, Start, Started, TaskError, Tasks};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::{Duration, Instant};
+
+/// Far more than any reply takes.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A cgroup as the client makes one, removed when dropped.
+pub struct Cgroup(pub PathBuf);
+
+impl Cgroup {
+    pub fn new() -> Cgroup {
+        Cgroup::make(mount_point().expect("cgroup v2").join(format!("exec2-test-{}", unique())))
+    }
+
+    pub fn make(path: PathBuf) -> Cgroup {
+        fs::create_dir(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        Cgroup(path)
+    }
+
+    pub fn processes(&self) -> Vec<i32> {
+        let text = fs::read_to_string(self.0.join("cgroup.procs")).unwrap_or_default();
+        text.lines().filter_map(|line| line.parse().ok()).collect()
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        if fs::remove_dir(&self.0).is_ok() {
+            return;
+        }
+        // A test that failed may have left its task.
+        let _ = fs::write(self.0.join("cgroup.kill"), "1");
+        let deadline = Instant::now() + Duration::from_secs(2);
+        while self.0.exists() && fs::remove_dir(&self.0).is_err() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+/// A test that counts what this process holds is alone in it.
+static PROCESS: RwLock<()> = RwLock::new(());
+
+enum Place {
+    Shared(RwLockReadGuard<'static, ()>),
+    Alone(RwLockWriteGuard<'static, ()>),
+    Beside,
+}
+
+/// What one test's tasks have around them.
+pub struct Node {
+    pub tasks: Tasks,
+    pub cgroup: Cgroup,
+    pub scratch: Scratch,
+    /// The last to be dropped.
+    _place: Place,
+}
+
+impl Node {
+    pub fn new() -> Node {
+        Node::at(Place::Shared(PROCESS.read().unwrap_or_else(PoisonError::into_inner)))
+    }
+
+    /// While no other test of this process has a node.
+    pub fn alone() -> Node {
+        Node::at(Place::Alone(PROCESS.write().unwrap_or_else(PoisonError::into_inner)))
+    }
+
+    /// A second one for the same test.
+    pub fn beside(&self) -> Node {
+        Node::at(Place::Beside)
+    }
+
+    fn at(place: Place) -> Node {
+        Node { tasks: Tasks::default(), cgroup: Cgroup::new(), scratch: Scratch::new(), _place: place }
+    }
+
+    pub fn state_dir(&self) -> PathBuf {
+        self.scratch.path("state")
+    }
+
+    /// A task of nobody that runs the probe.
+    pub fn spec(&self, attempts: &[&str]) -> TaskSpec {
+        let exe = exe().display().to_string();
+        let argv = ["probe", "--probe"].iter().chain(attempts).map(|word| word.to_string()).collect();
+        let mut grants = grants(true, &[]).expect("the defaults");
+        grants.push(Grant { mode: Mode::RX, path: exe.clone().into(), required: true });
+        TaskSpec {
+            id: format!("alloc/{}", unique()),
+            name: "probe".into(),
+            alloc_id: "alloc".into(),
+            command: vec![exe],
+            argv,
+            env: Vec::new(),
+            work_dir: "/".into(),
+            identity: Identity { uid: 65534, gid: 65534, groups: Vec::new(), name: "nobody".into(), home: "/nonexistent".into() },
+            oom_score_adj: 0,
+            grants,
+            cgroup: self.cgroup.0.clone(),
+            cgroup_writes: Vec::new(),
+            network: None,
+            stdio: Stdio::Logs { stdout: "/dev/null".into(), stderr: "/dev/null".into() },
+            directories: None,
+            state_dir: self.state_dir(),
+            abi: Abi(super::abi()),
+        }
+    }
+
+    pub fn start(&self, spec: TaskSpec) -> Result<Started, TaskError> {
+        let (reply, replied) = channel();
+        self.tasks.start(Start::Spec(Box::new(spec)), move |result| reply.send(result).unwrap_or_default());
+        got(&replied)
+    }
+
+    /// Starts a probe. Its id and what the reply said.
+    pub fn run(&self, attempts: &[&str]) -> (String, Started) {
+        self.run_spec(self.spec(attempts))
+    }
+
+    pub fn run_spec(&self, spec: TaskSpec) -> (String, Started) {
+        let id = spec.id.clone();
+        let started = self.start(spec).unwrap_or_else(|e| panic!("not started: {e}"));
+        (id, started)
+    }
+
+    pub fn waiting(&self, id: &str) -> Receiver<Ended> {
+        let (reply, replied) = channel();
+        self.tasks.wait(id, move |ended| reply.send(ended).unwrap_or_default()).expect("a task to wait for");
+        replied
+    }
+
+    pub fn wait(&self, id: &str) -> Ended {
+        got(&self.waiting(id))
+    }
+
+    pub fn stop(&self, id: &str, signal: Signal, timeout: Duration) -> Result<Result<(), TaskError>, NotFound> {
+        let (reply, replied) = channel();
+        self.tasks.stop(id, signal, timeout, move |result| reply.send(result).unwrap_or_default())?;
+        Ok(got(&replied))
+    }
+
+    pub fn signal(&self, id: &str, signal: Signal) -> Result<Result<(), TaskError>, NotFound> {
+        let (reply, replied) = channel();
+        self.tasks.signal(id, signal, move |result| reply.send(result).unwrap_or_default())?;
+        Ok(got(&replied))
+    }
+
+    pub fn destroy(&self, id: &str, force: bool) -> Result<Result<(), TaskError>, NotFound> {
+        let (reply, replied) = channel();
+        self.tasks.destroy(id, force, move |result| reply.send(result).unwrap_or_default())?;
+        Ok(got(&replied))
+    }
+
+    /// Waits for the end, and destroys. The exit code.
+    pub fn finish(&self, id: &str) -> i32 {
+        let ended = self.wait(id);
+        self.destroy(id, false).expect("a task to destroy").expect("destroyed");
+        self.assert_nothing_left(id);
+        ended.result.exit_code
+    }
+
+    pub fn assert_nothing_left(&self, id: &str) {
+        assert!(matches!(self.tasks.inspect(id), Err(NotFound)), "{id} is still known");
+        let left = self.cgroup.processes();
+        assert!(left.is_empty(), "{id}: {left:?}");
+        let records: Vec<_> = fs::read_dir(self.state_dir()).into_iter().flatten().map(|entry| entry.unwrap().file_name()).collect();
+        assert!(records.is_empty(), "{records:?}");
+    }
+}
+
+pub fn got<T>(replied: &Receiver<T>) -> T {
+    replied.recv_timeout(PATIENCE).expect("a reply")
+}
+
+/// Whether a process of that pid runs; one that is dead and not reaped does not.
+pub fn runs(pid: i32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(") ").next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with(['Z', 'X']))
+}
+
+/// Waits until `done`, for two seconds at most.
+pub fn soon(mut done: impl FnMut() -> bool) -> bool {
+    let deadline = Instant::now() + Duration::from_secs(2);
+    while !done() {
+        if Instant::now() > deadline {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    true
+}
+
+/// What this process holds: its descriptors by what they lead to, the threads of tasks, mounts that could be theirs. What other
+/// tests read before they wait for their turn, and what others mount on this host, is left out.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Held {
+    descriptors: Vec<String>,
+    threads: usize,
+    mounts: String,
+}
+
+impl Held {
+    pub fn has_tasks(&self) -> bool {
+        self.threads > 0
+    }
+}
+
+impl std::fmt::Display for Held {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} threads, {} mounts, descriptors {:#?}", self.threads, self.mounts.lines().count(), self.descriptors)
+    }
+}
+
+pub fn held() -> Held {
+    let entries = |dir: &str| fs::read_dir(dir).expect("/proc").flatten().map(|entry| entry.path()).collect::<Vec<_>>();
+    let link = |path: &PathBuf| fs::read_link(path).ok().map(|to| format!("{} {}", path.display(), to.display()));
+    let own = |text: &String| {
+        let to = text.split(' ').nth(1).unwrap_or_default();
+        !to.starts_with("/proc/") && !to.starts_with("/etc/") && !to.ends_with("/cgroup.controllers")
+    };
+    let mut descriptors: Vec<String> = entries("/proc/self/fd").iter().filter_map(link).filter(own).collect();
+    descriptors.sort();
+    let mounts = fs::read_to_string("/proc/self/mountinfo").expect("/proc");
+    let scratch = format!("/var/tmp/exec2-{}-", std::process::id());
+    let theirs = |line: &&str| line.split(' ').nth(4) == Some("/proc") || line.contains(&scratch);
+    let is_task = |path: &PathBuf| comm(path).as_deref() == Some("task");
+    Held {
+        descriptors,
+        threads: entries("/proc/self/task").iter().filter(|path| is_task(path)).count(),
+        mounts: mounts.lines().filter(theirs).collect::<Vec<_>>().join("\n"),
+    }
+}
+
+fn comm(thread: &Path) -> Option<String> {
+    Some(fs::read_to_string(thread.join("comm")).ok()?.trim_end().to_string())
+}

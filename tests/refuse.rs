@@ -1,0 +1,196 @@
+//! Starts that fail, at every stage: the error names the step, what it was done to and errno, and nothing is left.
+
+#[macro_use]
+mod common;
+
+use common::Need;
+use common::task::{Cgroup, Node, held, soon};
+use nomad_driver_exec2::policy::abi::Abi;
+use nomad_driver_exec2::policy::access::Mode;
+use nomad_driver_exec2::policy::limits::CgroupWrite;
+use nomad_driver_exec2::policy::spec::{Directories, Grant, Stdio, TaskSpec};
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, lchown, symlink};
+use std::process::Command;
+
+/// Starts `spec`, which must fail with `want` after nothing of it ran; then the same cgroup and id take a good task.
+fn refused(node: &Node, change: impl FnOnce(&mut TaskSpec), want: &str) {
+    let mut spec = node.spec(&["exit 0"]);
+    let good = spec.clone();
+    change(&mut spec);
+    assert!(soon(|| !held().has_tasks()));
+    let before = held();
+    let id = spec.id.clone();
+    let error = match node.start(spec) {
+        Ok(_) => panic!("started, instead of {want:?}"),
+        Err(error) => error.to_string(),
+    };
+    assert_eq!(error, want);
+    node.assert_nothing_left(&id);
+    assert!(soon(|| held() == before), "{want}: {before} before, {} after", held());
+    assert_eq!(node.finish(&node.run_spec(good).0), 0, "{want}");
+}
+
+/// A node where one task has run, so that what the first launch keeps for all is there.
+fn warm() -> Node {
+    let node = Node::alone();
+    node.finish(&node.run(&["exit 0"]).0);
+    assert!(soon(|| !held().has_tasks()));
+    node
+}
+
+#[test]
+fn cgroups() {
+    needs!(Need::Task);
+    let node = warm();
+    let missing = node.cgroup.0.join("missing");
+    let want = format!("open cgroup {}: No such file or directory (ENOENT)", missing.display());
+    refused(&node, |spec| spec.cgroup = missing, &want);
+    refused(&node, |spec| spec.cgroup = "/proc".into(), "not a cgroup v2 directory: /proc: Invalid argument (EINVAL)");
+    let link = node.scratch.path("link");
+    symlink(&node.cgroup.0, &link).unwrap();
+    let want = format!("open cgroup {}: Not a directory (ENOTDIR)", link.display());
+    refused(&node, |spec| spec.cgroup = link, &want);
+
+    let write = |file, value: &str| vec![CgroupWrite { file, value: value.into(), asked: true }];
+    let want = "resources: no.such can't be set to 1: the cgroup has no such file (controller not enabled)";
+    refused(&node, |spec| spec.cgroup_writes = write("no.such", "1"), want);
+    let want = format!("write {}/cgroup.max.depth: Invalid argument (EINVAL)", node.cgroup.0.display());
+    refused(&node, |spec| spec.cgroup_writes = write("cgroup.max.depth", "deep"), &want);
+    let mut unasked = node.spec(&["exit 4"]);
+    unasked.cgroup_writes = vec![CgroupWrite { file: "no.such", value: "1".into(), asked: false }];
+    assert_eq!(node.finish(&node.run_spec(unasked).0), 4);
+
+    let threads = node.beside();
+    let inner = Cgroup::make(threads.cgroup.0.join("inner"));
+    // A threaded cgroup takes processes; one beside it that is not threaded takes none.
+    let invalid = Cgroup::make(threads.cgroup.0.join("invalid"));
+    fs::write(inner.0.join("cgroup.type"), "threaded").unwrap();
+    refused(&node, |spec| spec.cgroup = invalid.0.clone(), "clone3: Operation not supported (EOPNOTSUPP): the task's cgroup is threaded");
+}
+
+#[test]
+fn a_cgroup_with_children_that_are_controlled() {
+    needs!(Need::Task, Need::Controller("memory"));
+    let node = warm();
+    let inner = node.beside();
+    fs::write(inner.cgroup.0.join("cgroup.subtree_control"), "+memory").unwrap();
+    let path = inner.cgroup.0.clone();
+    let want = "clone3: Device or resource busy (EBUSY): the task's cgroup has controllers enabled for children";
+    refused(&node, |spec| spec.cgroup = path, want);
+}
+
+#[test]
+fn commands_and_working_directories() {
+    needs!(Need::Task);
+    let node = warm();
+    let missing = "/no/such/thing".to_string();
+    refused(&node, |spec| spec.work_dir = missing.clone(), "work_dir /no/such/thing: No such file or directory (ENOENT)");
+    refused(&node, |spec| spec.work_dir = "/etc/hosts".into(), "work_dir /etc/hosts: Not a directory (ENOTDIR)");
+    refused(&node, |spec| spec.command = vec![missing.clone()], "command /no/such/thing: No such file or directory (ENOENT)");
+    let two = vec!["/no/a".to_string(), "/no/b".to_string()];
+    refused(&node, |spec| spec.command = two, "command, looked for as /no/a, /no/b: No such file or directory (ENOENT)");
+    let file = node.scratch.file("file", "no program").display().to_string();
+    let hint = "Permission denied (EACCES): not executable for the task's user, or not unveiled with rx";
+    refused(&node, |spec| spec.command = vec![file.clone()], &format!("command {file}: {hint}"));
+    let grant = Grant { mode: Mode::RX, path: file.clone().into(), required: true };
+    let unveiled = |spec: &mut TaskSpec| {
+        spec.grants.push(grant);
+        spec.command = vec![file.clone()];
+    };
+    refused(&node, unveiled, &format!("command {file}: Exec format error (ENOEXEC)"));
+    let want = format!("command {}: Argument list too long (E2BIG)", common::exe().display());
+    refused(&node, |spec| spec.argv.push("x".repeat(200_000)), &want);
+}
+
+#[test]
+fn records() {
+    needs!(Need::Task);
+    let node = warm();
+    let open = node.scratch.dir("open");
+    let want = format!("state_dir must belong to root with mode 0700: {}: Operation not permitted (EPERM)", open.display());
+    for mode in [0o755, 0o710, 0o701, 0o777] {
+        fs::set_permissions(&open, fs::Permissions::from_mode(mode)).unwrap();
+        refused(&node, |spec| spec.state_dir = open.clone(), &want);
+    }
+    fs::set_permissions(&open, fs::Permissions::from_mode(0o700)).unwrap();
+    lchown(&open, Some(65534), None).unwrap();
+    refused(&node, |spec| spec.state_dir = open.clone(), &want);
+    let (link, file) = (node.scratch.path("link"), node.scratch.file("file", ""));
+    symlink(node.state_dir(), &link).unwrap();
+    for path in [link, file] {
+        let want = format!("open state_dir {}: Not a directory (ENOTDIR)", path.display());
+        refused(&node, |spec| spec.state_dir = path, &want);
+    }
+    let taken = node.state_dir().join("taken");
+    fs::create_dir(&taken).unwrap();
+    let mut spec = node.spec(&["exit 0"]);
+    spec.id = "taken".into();
+    let want = format!("create record {}: File exists (EEXIST)", taken.display());
+    assert_eq!(node.start(spec).unwrap_err().to_string(), want);
+    assert!(taken.exists(), "the record of another is left alone");
+    fs::remove_dir(taken).unwrap();
+}
+
+#[test]
+fn network_namespaces() {
+    needs!(Need::Task);
+    let node = warm();
+    let missing = node.scratch.path("missing");
+    let want = format!("open network namespace {}: No such file or directory (ENOENT)", missing.display());
+    refused(&node, |spec| spec.network = Some(missing), &want);
+    let file = node.scratch.file("file", "");
+    let want = format!("setns to the network namespace {}: Invalid argument (EINVAL)", file.display());
+    refused(&node, |spec| spec.network = Some(file), &want);
+    let want = "setns to the network namespace /proc/self/ns/uts: Invalid argument (EINVAL)";
+    refused(&node, |spec| spec.network = Some("/proc/self/ns/uts".into()), want);
+    let mut own = node.spec(&["exit 5"]);
+    own.network = Some("/proc/self/ns/net".into());
+    assert_eq!(node.finish(&node.run_spec(own).0), 5);
+}
+
+#[test]
+fn logs() {
+    needs!(Need::Task);
+    let node = warm();
+    let file = node.scratch.file("file", "kept");
+    let (fifo, link, missing) = (node.scratch.path("fifo"), node.scratch.path("link"), node.scratch.path("missing"));
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    symlink(&fifo, &link).unwrap();
+    lchown(&link, Some(65534), None).unwrap();
+    for (path, want) in [
+        (&file, format!("log is neither a FIFO nor /dev/null: {}: Invalid argument (EINVAL)", file.display())),
+        (&link, format!("open log {}: Too many levels of symbolic links (ELOOP)", link.display())),
+        (&missing, format!("open log {}: No such file or directory (ENOENT)", missing.display())),
+        (&"/dev/zero".into(), "log is neither a FIFO nor /dev/null: /dev/zero: Invalid argument (EINVAL)".into()),
+    ] {
+        refused(&node, |spec| spec.stdio = Stdio::Logs { stdout: path.clone(), stderr: "/dev/null".into() }, &want);
+        refused(&node, |spec| spec.stdio = Stdio::Logs { stdout: fifo.clone(), stderr: path.clone() }, &want);
+    }
+    assert_eq!(fs::read_to_string(file).unwrap(), "kept");
+}
+
+#[test]
+fn unveiled_paths() {
+    needs!(Need::Task);
+    let node = warm();
+    let grant = |path: &str| Grant { mode: Mode::RW, path: path.into(), required: true };
+    let want = "unveil rw:/no/such/thing: No such file or directory (ENOENT)";
+    refused(&node, |spec| spec.grants.push(grant("/no/such/thing")), want);
+    let directories = Directories { alloc_dir: "/no/alloc".into(), task_dir: "/no/task".into() };
+    refused(&node, |spec| spec.directories = Some(directories), "open /no/alloc: No such file or directory (ENOENT)");
+}
+
+#[test]
+fn what_the_kernel_refuses_the_child() {
+    needs!(Need::Task);
+    let node = warm();
+    refused(&node, |spec| spec.oom_score_adj = 2000, "write oom_score_adj 2000: Invalid argument (EINVAL)");
+    refused(&node, |spec| spec.identity.groups = vec![1; 70_000], "setgroups: Invalid argument (EINVAL)");
+    if common::abi() < Abi::MAX.0 {
+        let mut spec = node.spec(&["exit 0"]);
+        spec.abi = Abi::MAX;
+        let error = node.start(spec).unwrap_err().to_string();
+        assert!(error.starts_with("landlock_create_ruleset: "), "{error}");
+    }
+}
