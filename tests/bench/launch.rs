@@ -1,0 +1,92 @@
+//! S1: from a complete plan to init's "the command is running", against the floor, alternating in one run on one CPU.
+
+use crate::Bench;
+use crate::layout::{Allocation, TASK};
+use crate::machine::{Pinned, proceed};
+use crate::table::{Report, Sample};
+use nomad_driver_exec2::init::message;
+use nomad_driver_exec2::launch::Plan;
+use nomad_driver_exec2::policy::request::{Compute, PluginOptions, TaskOptions, TaskRequest};
+use nomad_driver_exec2::policy::spec::{Facts, TaskSpec, compile};
+use nomad_driver_exec2::sys::{pidfd, socket};
+use nomad_driver_exec2::task::landlock;
+use std::fs::OpenOptions;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// As many starts at first as touch every cold page.
+const WARM_UP: usize = 20;
+/// Back to back hides what the kernel puts off, such as a grace period; a pause lets it be paid.
+const PAUSE: Duration = Duration::from_millis(200);
+
+pub fn measure(bench: &Bench, report: &mut Report) -> io::Result<()> {
+    let allocation = Allocation::create(&bench.scratch.0, &bench.slice)?;
+    let spec = spec(bench, &allocation)?;
+    let _pinned = Pinned::here()?;
+    let runs = bench.arguments.runs;
+    for (runs, pause, how) in [
+        (10 * runs, Duration::ZERO, "S1: launch by this program; pinned, back to back"),
+        (runs.div_ceil(3), PAUSE, "S1: launch by this program; pinned, pauses of 200 ms"),
+    ] {
+        let warm_up = if pause.is_zero() { WARM_UP } else { 1 };
+        let sample = |name| Sample::times(name, warm_up);
+        let (mut floors, mut launches, mut plans) = (sample("floor, whole sandbox"), sample("S1 launch"), sample("plan, before S1"));
+        for _ in 0..warm_up + runs {
+            proceed()?;
+            floors.push(bench.floor()?);
+            sleep(pause);
+            let (plan, launch) = start(&spec, &bench.scratch.0)?;
+            sleep(pause);
+            plans.push(plan);
+            launches.push(launch);
+        }
+        report.against(how, &floors, &[&launches, &plans]);
+    }
+    Ok(())
+}
+
+fn start(spec: &TaskSpec, root: &Path) -> io::Result<(Duration, Duration)> {
+    let record: OwnedFd = OpenOptions::new().create(true).write(true).truncate(true).open(root.join("record"))?.into();
+    let before = Instant::now();
+    let plan = Plan::new(spec, record).map_err(io::Error::other)?;
+    let planned = before.elapsed();
+    let before = Instant::now();
+    let launched = plan.launch().map_err(io::Error::other)?;
+    let report = socket::receive(launched.socket.as_fd(), true)?;
+    let took = before.elapsed();
+    let status = pidfd::reap(launched.pidfd.as_fd()).map_err(io::Error::other)?;
+    match report {
+        Some(report) if report.kind == message::STARTED && status == 7 << 8 => Ok((planned, took)),
+        other => Err(io::Error::other(format!("the task said {other:?} and ended with wait status {status:#x}"))),
+    }
+}
+
+/// The task that Nomad would ask for, without limits, so that it can run where there are no controllers.
+fn spec(bench: &Bench, allocation: &Allocation) -> io::Result<TaskSpec> {
+    let text = |path: &Path| path.to_string_lossy().into_owned();
+    let dirs = [("NOMAD_TASK_DIR", "local"), ("NOMAD_ALLOC_DIR", "alloc"), ("NOMAD_SECRETS_DIR", "secrets")];
+    let request = TaskRequest {
+        id: "bench".into(),
+        name: TASK.into(),
+        alloc_id: allocation.alloc_id.clone(),
+        options: TaskOptions { command: text(&bench.payload.quiet), ..TaskOptions::default() },
+        env: dirs.map(|(name, dir)| (name.to_string(), text(&allocation.task_dir.join(dir)))).into(),
+        user: "nomad-80001".into(),
+        alloc_dir: text(&allocation.alloc_dir),
+        stdout_path: text(&allocation.stdout),
+        stderr_path: text(&allocation.stderr),
+        cgroup: text(&allocation.cgroup),
+        ..TaskRequest::default()
+    };
+    let options = PluginOptions {
+        unveil_paths: vec![format!("rx:{}", bench.payload.dir().display())],
+        state_dir: bench.scratch.0.join("state"),
+        ..PluginOptions::default()
+    };
+    let abi = landlock().map_err(io::Error::other)?;
+    let facts = Facts { abi, compute: Compute::default(), passwd: "", group: "", host_env: &|_| None };
+    compile(&request, &options, &facts).map_err(io::Error::other)
+}
