@@ -2,7 +2,9 @@
 
 mod block;
 mod child;
+mod directories;
 mod plan;
+mod rules;
 
 pub use child::Step;
 pub use plan::{Launched, Plan, private_memory};

@@ -1,22 +1,20 @@
 //! Everything that a launch needs, opened and checked before the clone.
 
 use super::child::{Attachment, Failure, Orders, Step, child};
+use super::directories::TaskDirectories;
+use super::rules::Rules;
 use super::{LaunchError, command_block};
 use crate::init::{IMAGE, message};
-use crate::policy::access::{FsAccess, Mode, PathKind, handled_fs, rights, ruleset_attr_size, scoped};
+use crate::policy::access::{FsAccess, Mode, PathKind, rights};
 use crate::policy::limits::CgroupWrite;
-use crate::policy::spec::{Directories, Grant, Stdio, TaskSpec};
+use crate::policy::spec::{Stdio, TaskSpec};
 use crate::sys::cgroup::Cgroup;
 use crate::sys::error::At;
-use crate::sys::landlock::{Ruleset, RulesetAttr};
-use crate::sys::mount::{self, Copy};
-use crate::sys::path::{self, Identity, Untrusted};
 use crate::sys::{clone, fifo, memfd, pidfd, socket};
-use rustix::fs::{FileType, Mode as FileMode, OFlags, fstat};
+use rustix::fs::{Mode as FileMode, OFlags};
 use rustix::io::Errno;
 use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -220,131 +218,6 @@ impl Plan {
     }
 }
 
-/// The ruleset under construction, with what decides how paths are opened.
-struct Rules {
-    ruleset: Ruleset,
-    abi: crate::policy::abi::Abi,
-    untrusted: Untrusted,
-}
-
-impl Rules {
-    /// All rights that the ABI knows are handled, its scopes too. Network rights only where ports are named.
-    fn new(spec: &TaskSpec) -> Result<Rules, LaunchError> {
-        let attr = RulesetAttr { handled_access_fs: handled_fs(spec.abi).0, scoped: scoped(spec.abi), ..RulesetAttr::default() };
-        let ruleset = Ruleset::new(&attr, ruleset_attr_size(spec.abi))?;
-        Ok(Rules { ruleset, abi: spec.abi, untrusted: Untrusted { uid: spec.identity.uid, trees: writable(spec)? } })
-    }
-
-    fn grant(&mut self, grant: &Grant) -> Result<(), LaunchError> {
-        let unveil = |errno| LaunchError::Unveil { mode: grant.mode.to_string(), path: grant.path.clone(), errno };
-        let file = match path::open(&grant.path, &self.untrusted) {
-            Err(Errno::NOENT | Errno::NOTDIR) if !grant.required => return Ok(()),
-            other => other.map_err(unveil)?,
-        };
-        let kind = match FileType::from_raw_mode(fstat(&file).map_err(unveil)?.st_mode) {
-            FileType::Directory => PathKind::Directory,
-            FileType::CharacterDevice | FileType::BlockDevice => PathKind::Device,
-            _ => PathKind::File,
-        };
-        self.add(file.as_fd(), kind, grant.mode, &grant.path)
-    }
-
-    fn add(&mut self, file: BorrowedFd<'_>, kind: PathKind, mode: Mode, path: &Path) -> Result<(), LaunchError> {
-        let access = rights(mode, kind, self.abi);
-        // A mode that means nothing on this kind of path (c on a file) makes no rule: the kernel refuses empty ones.
-        if access.is_empty() {
-            return Ok(());
-        }
-        Ok(self.ruleset.allow(file, access.0).at_path("landlock_add_rule", path)?)
-    }
-}
-
-/// The directories in which the task may create files. A path that leads there by a link of the task's own making is found all the same:
-/// what this names is only not to be trusted, and opening it for a rule refuses the link.
-fn writable(spec: &TaskSpec) -> Result<Vec<Identity>, LaunchError> {
-    let create = spec.grants.iter().filter(|grant| grant.mode.contains(Mode::C)).map(|grant| &grant.path);
-    let own = spec.directories.iter().flat_map(|directories| [&directories.alloc_dir, &directories.task_dir]);
-    let mut trees = Vec::new();
-    for path in create.chain(own) {
-        // What can't be opened is reported, or passed over, where it is granted.
-        if let Ok(dir) = path::open(path, &Untrusted::default()) {
-            trees.push(Identity::of(&dir).at_path("stat", path)?);
-        }
-    }
-    Ok(trees)
-}
-
-/// The allocation's directories, opened once and known by where they really are: a job can name them through a symlink of its own.
-struct TaskDirectories {
-    alloc_dir: Opened,
-    task_dir: Opened,
-    /// The parent of `task_dir`, with those of other tasks.
-    base: Opened,
-    logs: OwnedFd,
-    granted: Vec<(OwnedFd, Mode, PathBuf)>,
-}
-
-struct Opened {
-    dir: OwnedFd,
-    /// Without any symlink.
-    path: PathBuf,
-}
-
-impl Opened {
-    fn new(path: &Path) -> Result<Opened, LaunchError> {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let dir = rustix::fs::open(path, flags, FileMode::empty()).at_path("open", path)?;
-        let path = path::of(dir.as_fd()).at_path("readlink", path)?;
-        Ok(Opened { dir, path })
-    }
-
-    /// Without following anything that a task could have put there.
-    fn beneath(&self, below: &str) -> Result<OwnedFd, LaunchError> {
-        Ok(path::open_beneath(&self.dir, Path::new(below)).at_path("open", self.path.join(below))?)
-    }
-}
-
-impl TaskDirectories {
-    fn open(named: &Directories) -> Result<TaskDirectories, LaunchError> {
-        let alloc_dir = Opened::new(&named.alloc_dir)?;
-        let task_dir = Opened::new(&named.task_dir)?;
-        let shared = Identity::of(alloc_dir.beneath("alloc")?).at_path("stat", &alloc_dir.path)?;
-        let seen = Identity::of(task_dir.beneath("alloc")?).at_path("stat", &task_dir.path)?;
-        if shared != seen || task_dir.path.starts_with(&alloc_dir.path) {
-            let reason = format!("{}/alloc is not a mount of {}/alloc", task_dir.path.display(), alloc_dir.path.display());
-            return Err(LaunchError::Refused { option: "env NOMAD_ALLOC_DIR".into(), reason });
-        }
-        let mut granted = Vec::with_capacity(Directories::GRANTS.len());
-        for (mode, below) in Directories::GRANTS {
-            granted.push((task_dir.beneath(below)?, mode, task_dir.path.join(below)));
-        }
-        let base = Opened::new(task_dir.path.parent().unwrap_or(Path::new("/")))?;
-        Ok(TaskDirectories { logs: alloc_dir.beneath("alloc/logs")?, alloc_dir, task_dir, base, granted })
-    }
-
-    fn grant(&self, rules: &mut Rules) -> Result<(), LaunchError> {
-        self.granted.iter().try_for_each(|(dir, mode, path)| rules.add(dir.as_fd(), PathKind::Directory, *mode, path))
-    }
-
-    /// The task's two views of its directories, with alloc/logs read-only in both. What the client mounts below them for other tasks,
-    /// now or later, would show the same inodes writable, and is left out. The base comes first: it may hold the others.
-    fn mounts(&self) -> Result<Vec<(OwnedFd, CString)>, LaunchError> {
-        let steps = [
-            (&self.base.dir, Copy::Alone, self.base.path.clone()),
-            (&self.alloc_dir.dir, Copy::Alone, self.alloc_dir.path.clone()),
-            (&self.logs, Copy::ReadOnly, self.alloc_dir.path.join("alloc/logs")),
-            (&self.task_dir.dir, Copy::Tree, self.task_dir.path.clone()),
-            (&self.logs, Copy::ReadOnly, self.task_dir.path.join("alloc/logs")),
-        ];
-        let mut mounts = Vec::with_capacity(steps.len());
-        for (dir, how, target) in steps {
-            let target_string = CString::new(target.as_os_str().as_bytes()).map_err(|_| Errno::INVAL).at_path("mount target", &target)?;
-            mounts.push((lifted(mount::copy(dir.as_fd(), how, &target)?)?, target_string));
-        }
-        Ok(mounts)
-    }
-}
-
 /// The cgroup is this task's alone. What is in it was started by a plugin that died before anybody heard of it.
 fn vacate(cgroup: &Cgroup) -> Result<(), LaunchError> {
     if cgroup.wait_empty(Duration::ZERO)? {
@@ -383,7 +256,7 @@ fn network(path: &Path) -> Result<(OwnedFd, PathBuf), LaunchError> {
 }
 
 /// A descriptor that does not stand where the child puts init's.
-fn lifted(fd: OwnedFd) -> crate::sys::Result<OwnedFd> {
+pub(super) fn lifted(fd: OwnedFd) -> crate::sys::Result<OwnedFd> {
     if fd.as_raw_fd() >= message::FIRST_FREE { Ok(fd) } else { dup(fd.as_fd()) }
 }
 

@@ -1,0 +1,67 @@
+//! The Landlock ruleset of a task, from what it is granted.
+
+use super::LaunchError;
+use crate::policy::abi::Abi;
+use crate::policy::access::{Mode, PathKind, handled_fs, rights, ruleset_attr_size, scoped};
+use crate::policy::spec::{Grant, TaskSpec};
+use crate::sys::error::At;
+use crate::sys::landlock::{Ruleset, RulesetAttr};
+use crate::sys::path::{self, Identity, Untrusted};
+use rustix::fs::{FileType, fstat};
+use rustix::io::Errno;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+
+/// The ruleset under construction, with what decides how paths are opened.
+pub(super) struct Rules {
+    pub ruleset: Ruleset,
+    abi: Abi,
+    pub untrusted: Untrusted,
+}
+
+impl Rules {
+    /// All rights that the ABI knows are handled, its scopes too. Network rights only where ports are named.
+    pub fn new(spec: &TaskSpec) -> Result<Rules, LaunchError> {
+        let attr = RulesetAttr { handled_access_fs: handled_fs(spec.abi).0, scoped: scoped(spec.abi), ..RulesetAttr::default() };
+        let ruleset = Ruleset::new(&attr, ruleset_attr_size(spec.abi))?;
+        Ok(Rules { ruleset, abi: spec.abi, untrusted: Untrusted { uid: spec.identity.uid, trees: writable(spec)? } })
+    }
+
+    pub fn grant(&mut self, grant: &Grant) -> Result<(), LaunchError> {
+        let unveil = |errno| LaunchError::Unveil { mode: grant.mode.to_string(), path: grant.path.clone(), errno };
+        let file = match path::open(&grant.path, &self.untrusted) {
+            Err(Errno::NOENT | Errno::NOTDIR) if !grant.required => return Ok(()),
+            other => other.map_err(unveil)?,
+        };
+        let kind = match FileType::from_raw_mode(fstat(&file).map_err(unveil)?.st_mode) {
+            FileType::Directory => PathKind::Directory,
+            FileType::CharacterDevice | FileType::BlockDevice => PathKind::Device,
+            _ => PathKind::File,
+        };
+        self.add(file.as_fd(), kind, grant.mode, &grant.path)
+    }
+
+    pub fn add(&mut self, file: BorrowedFd<'_>, kind: PathKind, mode: Mode, path: &Path) -> Result<(), LaunchError> {
+        let access = rights(mode, kind, self.abi);
+        // A mode that means nothing on this kind of path (c on a file) makes no rule: the kernel refuses empty ones.
+        if access.is_empty() {
+            return Ok(());
+        }
+        Ok(self.ruleset.allow(file, access.0).at_path("landlock_add_rule", path)?)
+    }
+}
+
+/// The directories in which the task may create files. A path that leads there by a link of the task's own making is found all the same:
+/// what this names is only not to be trusted, and opening it for a rule refuses the link.
+fn writable(spec: &TaskSpec) -> Result<Vec<Identity>, LaunchError> {
+    let create = spec.grants.iter().filter(|grant| grant.mode.contains(Mode::C)).map(|grant| &grant.path);
+    let own = spec.directories.iter().flat_map(|directories| [&directories.alloc_dir, &directories.task_dir]);
+    let mut trees = Vec::new();
+    for path in create.chain(own) {
+        // What can't be opened is reported, or passed over, where it is granted.
+        if let Ok(dir) = path::open(path, &Untrusted::default()) {
+            trees.push(Identity::of(&dir).at_path("stat", path)?);
+        }
+    }
+    Ok(trees)
+}
