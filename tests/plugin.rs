@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_executor::block_on;
-use futures_util::{SinkExt, StreamExt};
-use grpcio::{CallOption, ChannelBuilder, Client, EnvBuilder, Environment, Error, Method, RpcStatus, RpcStatusCode, WriteFlags};
+use futures_util::StreamExt;
+use grpcio::{CallOption, ChannelBuilder, Client, EnvBuilder, Environment, Error, Method, RpcStatus, RpcStatusCode};
 use nomad_driver_exec2::plugin::methods::*;
 use nomad_driver_exec2::plugin::wire::base::*;
 use nomad_driver_exec2::plugin::wire::driver::fingerprint_response::HealthState;

@@ -161,9 +161,14 @@ fn serve(task: u32, sessions: &mut [u32; SESSIONS]) {
         SIGNAL => {
             // Only what has not been reaped can be named: a pid that was given to another process is never hit.
             let errno = if request.id != 0 && (request.id == task || sessions.contains(&request.id)) {
-                let target = if request.flags & GROUP != 0 { -(request.id as i32) } else { request.id as i32 };
                 // SAFETY: no pointers.
-                -unsafe { call(nr::KILL, [target as isize as usize, request.value as usize, 0, 0, 0, 0]) } as i32
+                let kill = |target: i32| -unsafe { call(nr::KILL, [target as isize as usize, request.value as usize, 0, 0, 0, 0]) } as i32;
+                let one = request.id as i32;
+                match if request.flags & GROUP != 0 { kill(-one) } else { kill(one) } {
+                    // A session that was reported before it had a process group of its own: it is alone until then.
+                    ESRCH => kill(one),
+                    errno => errno,
+                }
             } else {
                 ESRCH
             };

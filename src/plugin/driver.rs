@@ -7,7 +7,7 @@ use super::service::{Plugin, Services};
 use super::wire::driver::driver_capabilities::{FSIsolation, MountConfigs};
 use super::wire::driver::*;
 use super::wire::task::network_isolation_spec::NetworkIsolationMode;
-use super::{lifecycle, schema};
+use super::{exec, lifecycle, schema};
 
 pub fn register(services: Services) -> Services {
     let services = services
@@ -18,12 +18,7 @@ pub fn register(services: Services) -> Services {
         .answer(&CAPABILITIES, capabilities)
         .hold(&FINGERPRINT, Event::Fingerprint)
         .hold(&TASK_EVENTS, Event::TaskEvents);
-    lifecycle::register(services)
-        .feed(&TASK_STATS, Event::TaskStats)
-        .refuse(&EXEC_TASK)
-        .refuse_duplex(&EXEC_TASK_STREAMING)
-        .refuse(&CREATE_NETWORK)
-        .refuse(&DESTROY_NETWORK)
+    exec::register(lifecycle::register(services)).feed(&TASK_STATS, Event::TaskStats).refuse(&CREATE_NETWORK).refuse(&DESTROY_NETWORK)
 }
 
 fn task_config_schema(_: &Plugin, _: TaskConfigSchemaRequest) -> Answer<TaskConfigSchemaResponse> {
@@ -34,7 +29,7 @@ fn capabilities(_: &Plugin, _: CapabilitiesRequest) -> Answer<CapabilitiesRespon
     let modes = [NetworkIsolationMode::HOST, NetworkIsolationMode::GROUP, NetworkIsolationMode::NONE];
     let capabilities = DriverCapabilities {
         send_signals: true,
-        exec: false,
+        exec: true,
         fs_isolation: FSIsolation::UNVEIL.into(),
         network_isolation_modes: modes.map(Into::into).to_vec(),
         must_create_network: false,

@@ -3,7 +3,7 @@
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
 
-use grpcio::{Method, RpcContext, ServerStreamingSink, Service, ServiceBuilder, UnarySink};
+use grpcio::{DuplexSink, Method, RequestStream, RpcContext, RpcStatus, ServerStreamingSink, Service, ServiceBuilder, UnarySink};
 
 use crate::policy::request::{Compute, PluginOptions};
 use crate::task::Tasks;
@@ -46,6 +46,15 @@ impl Plugin {
         let _ = lock(&self.events).send(event);
     }
 }
+
+/// A call with a stream in each direction. Dropped before its end, it reaches the client as CANCELLED.
+pub struct Conversation<Q, R> {
+    pub requests: RequestStream<Q>,
+    pub sink: DuplexSink<R>,
+}
+
+/// A call taken up, or given back with what to tell its client.
+pub type Taken<Q, R> = Result<(), Box<(Conversation<Q, R>, RpcStatus)>>;
 
 /// The services under construction.
 pub struct Services {
@@ -116,15 +125,23 @@ impl Services {
         self
     }
 
-    /// A stream in both directions that this version does not have.
-    pub fn refuse_duplex<Q: Send + 'static, R: Send + 'static>(mut self, method: &'static Method<Q, R>) -> Services {
+    /// A stream in both directions, served by a thread of its own. `handler` gives the call back, with the reason, when it has none.
+    pub fn converse<Q: Send + 'static, R: Send + 'static>(
+        mut self,
+        method: &Method<Q, R>,
+        handler: fn(&Plugin, Conversation<Q, R>) -> Taken<Q, R>,
+    ) -> Services {
+        let plugin = self.plugin.clone();
         self.builder = self.builder.add_duplex_streaming_handler(method, move |ctx, requests, sink| {
-            let refused = sink.fail(status::unimplemented(short(method)));
-            ctx.spawn(async move {
-                let _ = refused.await;
-                // Dropped any earlier, the unread requests would turn the refusal into CANCELLED.
-                drop(requests);
-            });
+            if let Err(refused) = handler(&plugin, Conversation { requests, sink }) {
+                let (call, status) = *refused;
+                let refused = call.sink.fail(status);
+                ctx.spawn(async move {
+                    let _ = refused.await;
+                    // Dropped any earlier, the unread requests would turn the refusal into CANCELLED.
+                    drop(call.requests);
+                });
+            }
         });
         self
     }
@@ -133,7 +150,7 @@ impl Services {
     pub fn hold_duplex<Q: 'static, R: 'static>(
         mut self,
         method: &Method<Q, R>,
-        event: fn(grpcio::RequestStream<Q>, grpcio::DuplexSink<R>) -> Event,
+        event: fn(RequestStream<Q>, DuplexSink<R>) -> Event,
     ) -> Services {
         let plugin = self.plugin.clone();
         self.builder = self.builder.add_duplex_streaming_handler(method, move |_, requests, sink| plugin.tell(event(requests, sink)));

@@ -10,6 +10,7 @@ pub mod mount;
 pub mod path;
 pub mod pidfd;
 pub mod process;
+pub mod pty;
 pub mod signal;
 pub mod socket;
 pub mod syscall;

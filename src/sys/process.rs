@@ -21,6 +21,20 @@ pub fn stat(pid: u32) -> Result<String> {
     Ok(String::from_utf8_lossy(&bytes[..length]).into_owned())
 }
 
+/// Real user and group of process `pid`, from /proc/PID/status. ENOENT: there is none.
+pub fn owner(pid: u32) -> Result<(u32, u32)> {
+    let path = PathBuf::from(format!("/proc/{pid}/status"));
+    let status = std::fs::read_to_string(&path).at_path("read", &path)?;
+    match (real_id(&status, "Uid:"), real_id(&status, "Gid:")) {
+        (Some(uid), Some(gid)) => Ok((uid, gid)),
+        _ => Err(Error { step: "parse", path: Some(path), errno: Errno::INVAL }),
+    }
+}
+
+fn real_id(status: &str, name: &str) -> Option<u32> {
+    status.lines().find_map(|line| line.strip_prefix(name))?.split_whitespace().next()?.parse().ok()
+}
+
 /// What /proc counts a process's time in.
 pub fn ticks_per_second() -> u64 {
     configured(libc::_SC_CLK_TCK)
@@ -66,5 +80,12 @@ mod tests {
         assert_eq!(start_time(u32::MAX).unwrap_err().errno, Errno::NOENT);
         assert_eq!(boot_id().unwrap().len(), 36);
         assert!(ticks_per_second() >= 100 && page_size() >= 4096);
+    }
+
+    #[test]
+    fn the_owner_is_the_real_one() {
+        assert_eq!(real_id("Name:\tx\nUid:\t80000\t0\t1\t2\nGid:\t7\t0\t0\t0\n", "Uid:"), Some(80000));
+        assert_eq!(real_id("Name:\tUid:\n", "Uid:"), None);
+        assert_eq!(owner(std::process::id()).unwrap().0, rustix::process::getuid().as_raw());
     }
 }

@@ -217,6 +217,8 @@ impl Life {
 
     fn orders(&mut self, task: &Task, record: &Record) {
         for order in take_orders(task) {
+            // Init waits for nobody: what it says while there is much to do here must not pile up until it is lost.
+            self.reports(task, record);
             match order {
                 Order::Wait(waiter) => self.waiters.push(waiter),
                 Order::Signal { process, signal, reply } => self.send(process.unwrap_or(self.command), signal, Some(reply)),

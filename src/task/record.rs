@@ -7,7 +7,7 @@ use crate::sys::error::{At, Error};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, fstat, mkdirat, openat, unlinkat};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -119,7 +119,9 @@ impl Record {
         let path = self.path.join(TASK);
         let file = openat(&self.dir, TASK, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).at_path("open", &path)?;
         let malformed = |reason: String| SavedError::Malformed { path: path.clone(), reason };
-        let saved: Saved = serde_json::from_reader(std::fs::File::from(file)).map_err(|e| malformed(e.to_string()))?;
+        let mut text = Vec::new();
+        std::fs::File::from(file).read_to_end(&mut text).at_path("read", &path)?;
+        let saved: Saved = serde_json::from_slice(&text).map_err(|e| malformed(e.to_string()))?;
         match saved.version {
             Saved::VERSION => Ok(saved),
             other => {

@@ -69,7 +69,7 @@ func TestCapabilities(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !caps.SendSignals || !caps.DynamicWorkloadUsers || caps.FSIsolation != fsisolation.Unveil || caps.MustInitiateNetwork || caps.DisableLogCollection {
+	if !caps.SendSignals || !caps.Exec || !caps.DynamicWorkloadUsers || caps.FSIsolation != fsisolation.Unveil || caps.MustInitiateNetwork || caps.DisableLogCollection {
 		t.Errorf("capabilities: %+v", caps)
 	}
 	for mode, want := range map[drivers.NetIsolationMode]bool{

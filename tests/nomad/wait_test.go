@@ -2,7 +2,6 @@ package nomad
 
 import (
 	"context"
-	"io"
 	"testing"
 	"time"
 
@@ -108,34 +107,3 @@ func TestDestroy(t *testing.T) {
 		t.Error("the task is still known")
 	}
 }
-
-// TestNotYet holds what comes with the next issue. Until then: an error, at once.
-func TestNotYet(t *testing.T) {
-	k := start(t).alloc(t).start(shell(trapping))
-	k.prints("ready")
-	for name, call := range map[string]func() error{
-		"RecoverTask": func() error { return k.driver.RecoverTask(k.handle) },
-		"ExecTask": func() error {
-			_, err := k.driver.ExecTask(k.id, []string{"/bin/true"}, time.Second)
-			return err
-		},
-		"ExecTaskStreaming": func() error {
-			return k.driver.DriverPlugin.(drivers.ExecTaskStreamingRawDriver).ExecTaskStreamingRaw(t.Context(), k.id, []string{"/bin/true"}, false, noInput{})
-		},
-	} {
-		var err error
-		bounded(t, name, func() { err = call() })
-		if err == nil {
-			t.Errorf("%s works: time to test it", name)
-		}
-		t.Logf("%s: %v", name, err)
-	}
-	if !k.running() {
-		t.Error("a call that is not there yet has ended the task")
-	}
-}
-
-type noInput struct{}
-
-func (noInput) Send(*drivers.ExecTaskStreamingResponseMsg) error    { return nil }
-func (noInput) Recv() (*drivers.ExecTaskStreamingRequestMsg, error) { return nil, io.EOF }

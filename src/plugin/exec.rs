@@ -1,0 +1,128 @@
+//! Commands that run in a task beside its own: script checks and template scripts (ExecTask), `alloc exec` (ExecTaskStreaming).
+
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use crate::policy::exit::ExitResult;
+use crate::task::Tasks;
+
+use super::exec_command::{Command, Next, Stdio, Wake};
+use super::exec_stream::{self, Call};
+use super::methods::{EXEC_TASK, EXEC_TASK_STREAMING};
+use super::reply::{Reply, lock};
+use super::service::{Plugin, Services, Taken};
+use super::wire::driver::{ExecTaskRequest, ExecTaskResponse, ExecTaskStreamingRequest, ExecTaskStreamingResponse};
+use super::wire::task::ExitResult as WireExit;
+use super::{clock, status};
+
+/// What ExecTask keeps of the output, from its end: as Nomad's exec driver does.
+const TAIL: usize = 4096;
+/// How long ExecTask waits for what it has killed.
+const DYING: Duration = Duration::from_secs(2);
+/// Of a session's thread.
+const STACK: usize = 128 << 10;
+
+pub fn register(services: Services) -> Services {
+    services.reply(&EXEC_TASK, exec).converse(&EXEC_TASK_STREAMING, stream)
+}
+
+fn stream(plugin: &Plugin, call: Call) -> Taken<ExecTaskStreamingRequest, ExecTaskStreamingResponse> {
+    let tasks = plugin.tasks.clone();
+    thread(call, move |call| exec_stream::serve(&tasks, call)).map_err(|(call, e)| Box::new((call, no_thread(&e))))
+}
+
+fn exec(plugin: &Plugin, request: ExecTaskRequest, reply: Reply<ExecTaskResponse>) {
+    let timeout = clock::duration(request.timeout.as_ref());
+    if timeout.is_zero() {
+        return reply.send(Err(status::unknown("timeout: must be set and more than zero")));
+    }
+    let tasks = plugin.tasks.clone();
+    let started = thread((request, reply), move |(request, reply)| reply.send(collect(&tasks, request, timeout).map_err(status::unknown)));
+    if let Err(((_, reply), e)) = started {
+        reply.send(Err(no_thread(&e)));
+    }
+}
+
+fn no_thread(error: &io::Error) -> grpcio::RpcStatus {
+    status::unknown(format!("start the session's thread: {error}"))
+}
+
+/// Runs `work` on a thread of its own, or gives back what it was to work on.
+fn thread<T: Send + 'static>(subject: T, work: impl FnOnce(T) + Send + 'static) -> Result<(), (T, io::Error)> {
+    let shared = Arc::new(Mutex::new(Some(subject)));
+    let taken = shared.clone();
+    let thread = std::thread::Builder::new().name("exec".into()).stack_size(STACK).spawn(move || {
+        let subject = lock(&taken).take();
+        if let Some(subject) = subject {
+            work(subject);
+        }
+    });
+    let Err(e) = thread else { return Ok(()) };
+    match lock(&shared).take() {
+        Some(subject) => Err((subject, e)),
+        None => Ok(()),
+    }
+}
+
+/// Runs a command to its end, with the last of what it said.
+fn collect(tasks: &Tasks, request: ExecTaskRequest, timeout: Duration) -> Result<ExecTaskResponse, String> {
+    // A timeout beyond what the clock can count is none.
+    let deadline = Instant::now().checked_add(timeout);
+    let wake = Wake::new().map_err(|e| e.to_string())?;
+    let mut command = Command::open(Stdio::Merged, &wake).map_err(|e| e.to_string())?;
+    command.start(tasks, &request.task_id, request.command).map_err(|e| e.to_string())?;
+    let mut tail = Vec::new();
+    loop {
+        wake.clear();
+        match command.next() {
+            Next::Output(_, bytes) => keep_last(&mut tail, &bytes),
+            Next::Closed(_) => {}
+            Next::Ended(Some(status)) => return Ok(response(tail, status)),
+            Next::Ended(None) => return Err("the task ended before the command did".to_owned()),
+            Next::Failed(reason) => return Err(reason),
+            Next::Nothing(_) => command.wait(true, deadline),
+        }
+        if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            command.kill();
+            let limit = Instant::now() + DYING;
+            while command.is_running() && Instant::now() < limit {
+                wake.clear();
+                command.wait(false, Some(limit));
+            }
+            return Err(format!("the command did not end within its timeout of {timeout:?} and was killed"));
+        }
+    }
+}
+
+fn keep_last(tail: &mut Vec<u8>, bytes: &[u8]) {
+    tail.extend_from_slice(bytes);
+    tail.drain(..tail.len().saturating_sub(TAIL));
+}
+
+fn response(stdout: Vec<u8>, status: i32) -> ExecTaskResponse {
+    let ExitResult { exit_code, signal, .. } = ExitResult::from_wait_status(status, false);
+    // The client follows the result unseen.
+    let result = Some(WireExit { exit_code, signal, ..Default::default() }).into();
+    ExecTaskResponse { stdout, result, ..Default::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_4096_bytes_are_kept() {
+        let mut tail = Vec::new();
+        let said: Vec<u8> = (0..10_000u32).map(|n| n as u8).collect();
+        said.chunks(999).for_each(|chunk| keep_last(&mut tail, chunk));
+        assert_eq!(tail, said[said.len() - TAIL..]);
+    }
+
+    #[test]
+    fn an_answer_has_its_result() {
+        let answer = response(b"x".to_vec(), 9);
+        assert_eq!((answer.stdout.as_slice(), answer.stderr.len()), (&b"x"[..], 0));
+        assert_eq!((answer.result.exit_code, answer.result.signal), (137, 9));
+    }
+}

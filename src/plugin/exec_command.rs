@@ -1,0 +1,304 @@
+//! A command that runs in a task beside the task's own, seen from here: our ends of its standard streams, and how far it has come.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::fs::{Gid, OFlags, Uid, fchown, fcntl_setfl};
+use rustix::io::Errno;
+use rustix::pipe::{PipeFlags, pipe_with};
+
+use crate::policy::signal::Signal;
+use crate::sys::error::At;
+use crate::sys::{self, process, pty};
+use crate::task::{NotFound, Session, TaskError, Tasks};
+
+use super::exec_input::Input;
+use super::reply::lock;
+
+/// Bytes taken from an output at one time.
+const CHUNK: usize = 32 << 10;
+/// How long an output that others still hold may be silent after the command has ended. They are processes it left behind; their
+/// output is still shown while it comes, but a daemon does not hold the session for ever.
+const LINGER: Duration = Duration::from_millis(500);
+/// No pipe and no terminal holds more when the command ends; what comes after that is not the command's.
+const BUFFERED: usize = 256 << 10;
+
+/// Wakes the thread that looks after a command from poll(2): for the task's reports, and as the waker of grpcio's futures.
+pub struct Wake(OwnedFd);
+
+impl Wake {
+    pub fn new() -> sys::Result<Arc<Wake>> {
+        Ok(Arc::new(Wake(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).at("eventfd")?)))
+    }
+
+    /// To be called before looking at what may wake: whatever happens from then on wakes again.
+    pub fn clear(&self) {
+        let mut count = [0; 8];
+        // EAGAIN when it is zero: there is nothing to clear then.
+        let _ = rustix::io::read(&self.0, &mut count);
+    }
+
+    pub fn wait(&self) {
+        // EINTR is a reason to look, too.
+        let _ = poll(&mut [PollFd::new(&self.0, PollFlags::IN)], None);
+    }
+}
+
+impl std::task::Wake for Wake {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        // Fails only when the counter is full, and then the thread is awake anyway.
+        let _ = rustix::io::write(&self.0, &1u64.to_ne_bytes());
+    }
+}
+
+/// What a command's standard streams are.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Stdio {
+    /// A pipe each.
+    Pipes,
+    /// A terminal for all three; its output is output 0.
+    Terminal,
+    /// No input, and one pipe for both outputs, which is output 0.
+    Merged,
+}
+
+/// What there is to know of a command next.
+pub enum Next {
+    /// Output 0 (standard output) or 1 (standard error) said something.
+    Output(usize, Vec<u8>),
+    /// That output has ended.
+    Closed(usize),
+    /// It has ended after its outputs have: its wait status, or `None` when the task ended first.
+    Ended(Option<i32>),
+    /// It could not be started.
+    Failed(String),
+    /// Nothing before the command is heard of, or before that time.
+    Nothing(Option<Instant>),
+}
+
+enum Stage {
+    New,
+    Starting,
+    /// Its pid in the task's namespace.
+    Running(u32),
+    Failed(String),
+    Ended(Option<i32>),
+}
+
+/// What the task's thread tells.
+struct Progress {
+    stage: Mutex<Stage>,
+    wake: Arc<Wake>,
+}
+
+impl Progress {
+    fn set(&self, stage: Stage) {
+        *lock(&self.stage) = stage;
+        std::task::Wake::wake_by_ref(&self.wake);
+    }
+}
+
+pub struct Command {
+    stdio: Stdio,
+    pub input: Input,
+    outputs: [Option<OwnedFd>; 2],
+    /// The output to look at first: they take turns.
+    turn: usize,
+    /// The ends of the command, until it starts.
+    theirs: Option<[OwnedFd; 3]>,
+    /// The task, once it starts there.
+    task: Option<(Tasks, String)>,
+    progress: Arc<Progress>,
+    chunk: Box<[u8]>,
+    /// Since when the ended command's outputs are silent.
+    silent: Option<Instant>,
+    /// What may still come of the ended command itself.
+    buffered: usize,
+}
+
+impl Command {
+    /// Its streams, before it starts. `wake` wakes the caller's thread.
+    pub fn open(stdio: Stdio, wake: &Arc<Wake>) -> sys::Result<Command> {
+        let (input, outputs, theirs) = streams(stdio)?;
+        for ours in input.iter().chain(outputs.iter().flatten()) {
+            fcntl_setfl(ours, OFlags::NONBLOCK).at("fcntl O_NONBLOCK")?;
+        }
+        Ok(Command {
+            stdio,
+            input: Input::new(input, stdio == Stdio::Terminal),
+            outputs,
+            turn: 0,
+            theirs: Some(theirs),
+            task: None,
+            progress: Arc::new(Progress { stage: Mutex::new(Stage::New), wake: wake.clone() }),
+            chunk: vec![0; CHUNK].into(),
+            silent: None,
+            buffered: BUFFERED,
+        })
+    }
+
+    /// Sets the terminal's size, if there is one.
+    pub fn resize(&self, rows: u16, columns: u16) {
+        if let Some(terminal) = self.outputs[0].as_ref().filter(|_| self.stdio == Stdio::Terminal)
+            && let Err(e) = pty::resize(terminal, rows, columns)
+        {
+            log::warn!("{e}");
+        }
+    }
+
+    /// Starts `argv` in the task `id`. How that went comes from `next`.
+    pub fn start(&mut self, tasks: &Tasks, id: &str, argv: Vec<String>) -> Result<(), NotFound> {
+        let status = tasks.inspect(id)?;
+        let Some(stdio) = self.theirs.take() else { return Ok(()) };
+        // As the log FIFOs: /dev/stdout and its like open anew what the descriptor names. It fails when the task is about to end.
+        if let Ok((uid, gid)) = process::owner(status.started.pid) {
+            for end in if self.stdio == Stdio::Merged { &stdio[1..] } else { &stdio[..] } {
+                let _ = fchown(end, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
+            }
+        }
+        self.task = Some((tasks.clone(), id.to_owned()));
+        *lock(&self.progress.stage) = Stage::Starting;
+        let (begun, ended) = (self.progress.clone(), self.progress.clone());
+        tasks.exec(
+            id,
+            Session { argv, stdio, terminal: self.stdio == Stdio::Terminal },
+            move |result| match result {
+                Ok(pid) => begun.set(Stage::Running(pid)),
+                Err(e) => begun.set(Stage::Failed(e.to_string())),
+            },
+            move |outcome| match outcome {
+                Ok(status) => ended.set(Stage::Ended(Some(status))),
+                Err(TaskError::Ended) => ended.set(Stage::Ended(None)),
+                Err(e) => ended.set(Stage::Failed(e.to_string())),
+            },
+        )
+    }
+
+    /// Never waits.
+    pub fn next(&mut self) -> Next {
+        // Asked before the outputs are read: after the end they hold the last of what the command said.
+        let ended = match &*lock(&self.progress.stage) {
+            Stage::Failed(reason) => return Next::Failed(reason.clone()),
+            Stage::Ended(status) => Some(*status),
+            _ => None,
+        };
+        for output in [self.turn, 1 - self.turn] {
+            match self.read(output) {
+                Some(0) => {
+                    self.outputs[output] = None;
+                    return Next::Closed(output);
+                }
+                Some(count) if ended.is_none() || self.may_follow(count) => {
+                    self.turn = 1 - output;
+                    return Next::Output(output, self.chunk[..count].to_vec());
+                }
+                _ => {}
+            }
+        }
+        let Some(status) = ended else { return Next::Nothing(None) };
+        self.input.abandon();
+        let Some(open) = self.outputs.iter().position(Option::is_some) else { return Next::Ended(status) };
+        if self.stdio == Stdio::Pipes {
+            let until = *self.silent.get_or_insert_with(Instant::now) + LINGER;
+            if Instant::now() < until {
+                return Next::Nothing(Some(until));
+            }
+        }
+        self.outputs[open] = None;
+        Next::Closed(open)
+    }
+
+    /// Whether `count` more bytes are shown after the end. With pipes all are, as long as they come.
+    fn may_follow(&mut self, count: usize) -> bool {
+        self.silent = None;
+        if self.stdio == Stdio::Pipes {
+            return true;
+        }
+        let may = self.buffered >= count;
+        self.buffered = self.buffered.saturating_sub(count);
+        may
+    }
+
+    /// Bytes in the chunk; 0 at the end, `None` when there is nothing at the moment.
+    fn read(&mut self, output: usize) -> Option<usize> {
+        let from = self.outputs[output].as_ref()?;
+        loop {
+            return match rustix::io::read(from, &mut self.chunk[..]) {
+                Ok(count) => Some(count),
+                Err(Errno::INTR) => continue,
+                Err(Errno::AGAIN) => None,
+                // EIO: nobody has the terminal open any more.
+                Err(_) => Some(0),
+            };
+        }
+    }
+
+    /// Waits for the wake, for room in the input, for one of the outputs if `outputs`, and until `until` at the most.
+    pub fn wait(&self, outputs: bool, until: Option<Instant>) {
+        let mut polled = vec![PollFd::new(&self.progress.wake.0, PollFlags::IN)];
+        if outputs {
+            polled.extend(self.outputs.iter().flatten().map(|output| PollFd::new(output, PollFlags::IN)));
+        }
+        let input = self.input.awaits();
+        polled.extend(input.iter().map(|input| PollFd::new(input, PollFlags::OUT)));
+        let timeout = until.map(|until| {
+            let left = until.saturating_duration_since(Instant::now());
+            Timespec { tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX), tv_nsec: i64::from(left.subsec_nanos()) }
+        });
+        // EINTR is a reason to look, too.
+        let _ = poll(&mut polled, timeout.as_ref());
+    }
+
+    /// SIGKILL for its process group. One that is just being started is awaited, or nobody would ever kill it.
+    pub fn kill(&self) {
+        let Some((tasks, id)) = &self.task else { return };
+        loop {
+            self.progress.wake.clear();
+            let pid = match *lock(&self.progress.stage) {
+                Stage::Starting => None,
+                Stage::Running(pid) => Some(pid),
+                _ => return,
+            };
+            if let Some(pid) = pid {
+                // It fails when the task or the command has just ended: nothing is left to be killed.
+                let _ = tasks.signal_session(id, pid, Signal::KILL, drop);
+                return;
+            }
+            self.progress.wake.wait();
+        }
+    }
+
+    pub fn is_running(&self) -> bool {
+        matches!(*lock(&self.progress.stage), Stage::Starting | Stage::Running(_))
+    }
+}
+
+type Streams = (Option<OwnedFd>, [Option<OwnedFd>; 2], [OwnedFd; 3]);
+
+/// Our input, our outputs, and the command's three ends.
+fn streams(stdio: Stdio) -> sys::Result<Streams> {
+    let pipe = || pipe_with(PipeFlags::CLOEXEC).at("pipe2");
+    let copy = |end: &OwnedFd| rustix::io::fcntl_dupfd_cloexec(end.as_fd(), 3).at("fcntl F_DUPFD_CLOEXEC");
+    match stdio {
+        Stdio::Pipes => {
+            let ((stdin, input), (output, stdout), (errors, stderr)) = (pipe()?, pipe()?, pipe()?);
+            Ok((Some(input), [Some(output), Some(errors)], [stdin, stdout, stderr]))
+        }
+        Stdio::Terminal => {
+            let pty = pty::open()?;
+            let theirs = [copy(&pty.slave)?, copy(&pty.slave)?, pty.slave];
+            Ok((Some(copy(&pty.master)?), [Some(pty.master), None], theirs))
+        }
+        Stdio::Merged => {
+            let null = rustix::fs::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, rustix::fs::Mode::empty());
+            let (output, stdout) = pipe()?;
+            Ok((None, [Some(output), None], [null.at_path("open", "/dev/null")?, copy(&stdout)?, stdout]))
+        }
+    }
+}

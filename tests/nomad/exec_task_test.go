@@ -1,0 +1,120 @@
+package nomad
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/nomad/plugins/drivers"
+	"github.com/hashicorp/nomad/plugins/drivers/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
+)
+
+// script runs one through ExecTask, as a script check does.
+func (k *task) script(script string, timeout time.Duration) (*drivers.ExecTaskResult, error) {
+	k.t.Helper()
+	return k.call(timeout, "/bin/sh", "-c", script)
+}
+
+func (k *task) call(timeout time.Duration, command ...string) (result *drivers.ExecTaskResult, err error) {
+	k.t.Helper()
+	bounded(k.t, "ExecTask", func() { result, err = k.driver.ExecTask(k.id, command, timeout) })
+	return result, err
+}
+
+func TestExecTask(t *testing.T) {
+	k := start(t).steady(t)
+	for script, code := range map[string]int{"exit 0": 0, "exit 1": 1, "exit 2": 2, "kill -9 $$": 137} {
+		r, err := k.script(script, *patience)
+		if err != nil || r.ExitResult == nil || r.ExitResult.ExitCode != code {
+			t.Errorf("%s: %+v, %v", script, r, err)
+		}
+	}
+	// Nomad reads standard output only.
+	r, err := k.script("echo to-out; echo to-err >&2; cat; echo opened > /proc/self/fd/2; exit 1", *patience)
+	if err != nil || string(r.Stdout) != "to-out\nto-err\nopened\n" || len(r.Stderr) != 0 || r.ExitResult.ExitCode != 1 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	r, err = k.script("i=0; while [ $i -lt 3000 ]; do echo line $i; i=$((i+1)); done", *patience)
+	if err != nil || len(r.Stdout) != 4096 || !strings.HasSuffix(string(r.Stdout), "line 2998\nline 2999\n") {
+		t.Errorf("of long output: %d bytes, %v", len(r.Stdout), err)
+	}
+	// What it leaves behind is not waited for.
+	begin := time.Now()
+	if r, err = k.script("sleep 600 & echo done", *patience); err != nil || string(r.Stdout) != "done\n" || time.Since(begin) > 10*time.Second {
+		t.Errorf("%+v, %v after %v", r, err, time.Since(begin))
+	}
+}
+
+func TestExecTaskTimeout(t *testing.T) {
+	k := start(t).steady(t)
+	for _, script := range []string{"sleep 600; :", "trap '' HUP INT TERM; sleep 600 & sleep 600; :", "cat /dev/zero"} {
+		begin := time.Now()
+		_, err := k.script(script, 300*time.Millisecond)
+		wantWords(t, err, "timeout", "300ms")
+		wantUnknown(t, err)
+		if took := time.Since(begin); took < 300*time.Millisecond || took > 10*time.Second {
+			t.Errorf("%s: took %v", script, took)
+		}
+		k.alone()
+	}
+	_, err := k.script("exit 0", 0)
+	wantWords(t, err, "timeout")
+	_, err = k.script("exit 0", -time.Second)
+	wantWords(t, err, "timeout")
+	bounded(t, "ExecTask", func() {
+		_, err = k.driver.wire.ExecTask(t.Context(), &proto.ExecTaskRequest{TaskId: k.id, Command: []string{"true"}})
+	})
+	wantWords(t, err, "timeout")
+	bounded(t, "ExecTask", func() {
+		_, err = k.driver.wire.ExecTask(t.Context(), &proto.ExecTaskRequest{
+			TaskId: k.id, Command: []string{"true"}, Timeout: &durationpb.Duration{Seconds: 1<<63 - 1},
+		})
+	})
+	if err != nil {
+		t.Errorf("with the longest timeout: %v", err)
+	}
+}
+
+func TestExecTaskRefusals(t *testing.T) {
+	k := start(t).steady(t)
+	for want, command := range map[string][]string{
+		"/no/such/command": {"/no/such/command"}, "no-such-command": {"no-such-command"}, "command": nil,
+	} {
+		_, err := k.call(*patience, command...)
+		wantWords(t, err, want)
+		wantUnknown(t, err)
+	}
+	_, err := (&task{alloc: k.alloc, id: unknownID}).script("exit 0", *patience)
+	wantWords(t, err, "task not found for given id")
+	// A task that ends under it.
+	ended := make(chan error)
+	go func() {
+		_, err := k.driver.ExecTask(k.id, []string{"sleep", "600"}, time.Hour)
+		ended <- err
+	}()
+	eventually(t, "the command runs", func() bool { return len(members(k.cgroup)) == 3 })
+	k.stop(0, "SIGKILL")
+	bounded(t, "ExecTask", func() { err = <-ended })
+	wantWords(t, err, "task", "ended")
+	_, err = k.script("exit 0", *patience)
+	wantWords(t, err, "ended")
+}
+
+// TestExecTaskOften leaves nothing behind, like a script check over months.
+func TestExecTaskOften(t *testing.T) {
+	k := start(t).steady(t)
+	run := func(n int) {
+		for i := range n {
+			if r, err := k.script(fmt.Sprintf("exit %d", i%3), *patience); err != nil || r.ExitResult.ExitCode != i%3 {
+				t.Fatalf("%+v, %v", r, err)
+			}
+		}
+	}
+	run(10)
+	threads, descriptors := k.driver.count(t, "task"), k.driver.count(t, "fd")
+	run(100)
+	eventually(t, "the threads are as before", func() bool { return k.driver.count(t, "task") <= threads })
+	eventually(t, "the descriptors are as before", func() bool { return k.driver.count(t, "fd") <= descriptors })
+}

@@ -1,0 +1,151 @@
+package nomad
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// terminal starts a script on a terminal.
+func (k *task) terminal(script string) *session {
+	k.t.Helper()
+	return k.exec(true, "/bin/sh", "-c", script)
+}
+
+func TestExecTerminal(t *testing.T) {
+	k := start(t).steady(t)
+	out, err := k.terminal("tty; test -t 0 && test -t 1 && test -t 2 && echo all; : > /dev/tty && echo controlling; echo error >&2").ends(0)
+	lines := strings.Split(strings.TrimSuffix(out, "\r\n"), "\r\n")
+	if len(lines) != 4 || !strings.HasPrefix(lines[0], "/dev/pts/") || !slices.Equal(lines[1:], []string{"all", "controlling", "error"}) || err != "" {
+		t.Errorf("stdout %q, stderr %q", out, err)
+	}
+	// The session and its foreground process group are the command's own.
+	if out, _ := k.terminal("set -- $(sed 's/.*) //' /proc/$$/stat); test $$ = $3 && test $$ = $4 && test $$ = $6 && echo leads").ends(0); out != "leads\r\n" {
+		t.Errorf("output %q", out)
+	}
+	// Its name is of no use to the task: nothing in /dev/pts is granted.
+	if out, _ := k.terminal(`echo stolen > "$(tty)" || echo denied`).ends(0); !strings.HasSuffix(out, "denied\r\n") || strings.Contains(out, "stolen") {
+		t.Errorf("output %q", out)
+	}
+}
+
+func TestExecTerminalSize(t *testing.T) {
+	k := start(t).steady(t)
+	// As the command line does: at once, and the last one counts.
+	s := k.terminal("trap 'stty size' WINCH; sleep 0.5; stty size; echo ready; while :; do sleep 0.1; done")
+	s.resize(50, 40)
+	s.resize(48, 120)
+	s.shows("48 120\r\nready")
+	s.resize(10, 20)
+	s.shows("10 20")
+	s.resize(-1, 1<<20) // what no terminal has
+	s.resize(33, 44)
+	s.shows("33 44")
+	s.press(3, "the command is gone", func() bool { return s.hasEnded() })
+	s.ends(130)
+}
+
+// press sends a key until it has an effect: shells lose a signal that comes while they start a command.
+func (s *session) press(key byte, what string, ok func() bool) {
+	s.t.Helper()
+	defer func() {
+		if s.t.Failed() {
+			s.t.Logf("key %#x, stdout so far: %q", key, s.stdout())
+		}
+	}()
+	var last time.Time
+	eventually(s.t, what, func() bool {
+		if time.Since(last) > time.Second {
+			last = time.Now()
+			s.input([]byte{key})
+		}
+		return ok()
+	})
+}
+
+func (s *session) hasEnded() bool {
+	select {
+	case <-s.done:
+		return true
+	default:
+		return false
+	}
+}
+
+func TestExecTerminalSignals(t *testing.T) {
+	k := start(t).steady(t)
+	for key, code := range map[byte]int{3: 130, 0x1c: 131} { // Ctrl-C, Ctrl-\
+		s := k.exec(true, "sleep", "600")
+		s.press(key, "the command is gone", func() bool { return s.hasEnded() })
+		s.ends(code)
+	}
+	// In an interactive shell it is the job that dies.
+	s := k.exec(true, "/bin/sh", "-i")
+	s.input([]byte("echo rea''dy; sleep 600\n"))
+	s.shows("ready")
+	eventually(t, "sleep runs", func() bool { return len(members(k.cgroup)) == 4 })
+	s.press(3, "sleep is gone", func() bool { return len(members(k.cgroup)) == 3 })
+	s.input([]byte("exit 9\n"))
+	s.ends(9)
+}
+
+func TestExecTerminalInputEnds(t *testing.T) {
+	k := start(t).steady(t)
+	for typed, want := range map[string]string{"line\n": "line\r\nline\r\n", "part": "partpart", "": ""} {
+		s := k.terminal("cat; echo; echo end; exit 4")
+		s.input([]byte(typed))
+		s.endInput()
+		out, _ := s.ends(4)
+		if out = strings.ReplaceAll(strings.ReplaceAll(out, "^D", ""), "\b", ""); out != want+"\r\nend\r\n" {
+			t.Errorf("%q: %q", typed, out)
+		}
+	}
+}
+
+// TestExecTerminalBulk writes more than a terminal holds, in raw mode, where every byte counts.
+func TestExecTerminalBulk(t *testing.T) {
+	k := start(t).steady(t)
+	s := k.terminal("stty raw -echo; echo ready; head -c 300000 | cat; stty sane; exit 2")
+	s.shows("ready")
+	sent := noise(300_000)
+	s.input(sent)
+	if out, _ := s.ends(2); !strings.HasSuffix(out, string(sent)) {
+		t.Errorf("%d bytes came back of %d, or others", len(out), len(sent))
+	}
+	// All that is said before the end arrives.
+	for range 20 {
+		if out, _ := k.terminal("head -c 20000 /dev/zero | tr '\\0' x").ends(0); len(out) != 20_000 {
+			t.Errorf("%d bytes of 20000", len(out))
+		}
+	}
+}
+
+func TestExecTerminalLeavesChildren(t *testing.T) {
+	k := start(t).steady(t)
+	begin := time.Now()
+	// It may write for ever, too.
+	out, _ := k.terminal("(trap '' HUP; while echo more; do :; done) & sleep 0.1; echo end").ends(0)
+	if took := time.Since(begin); took > 10*time.Second || !strings.Contains(out, "end\r\n") {
+		t.Errorf("took %v, %d bytes", took, len(out))
+	}
+	k.alone()
+}
+
+func TestExecTerminalOpensFast(t *testing.T) {
+	k := start(t).steady(t)
+	var took []time.Duration
+	for range 50 {
+		begin := time.Now()
+		s := k.driver.open(t)
+		s.setup(k.id, true, "/bin/sh", "-c", "echo ready")
+		if _, err := s.stream.Recv(); err != nil {
+			t.Fatal(err)
+		}
+		took = append(took, time.Since(begin))
+		s.listen()
+		s.ends(0)
+	}
+	slices.Sort(took)
+	t.Logf("from ExecTaskStreaming to the first byte of a shell's echo: median %v, 9 of 10 in %v, worst %v", took[25], took[45], took[49])
+}
