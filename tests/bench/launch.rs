@@ -49,7 +49,7 @@ pub fn measure(bench: &Bench, report: &mut Report) -> io::Result<()> {
 }
 
 fn start(spec: &TaskSpec, root: &Path) -> io::Result<(Duration, Duration)> {
-    let record: OwnedFd = OpenOptions::new().create(true).write(true).truncate(true).open(root.join("record"))?.into();
+    let record: OwnedFd = OpenOptions::new().create(true).read(true).write(true).truncate(true).open(root.join("record"))?.into();
     let before = Instant::now();
     let plan = Plan::new(spec, record).map_err(io::Error::other)?;
     let planned = before.elapsed();
