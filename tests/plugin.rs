@@ -190,7 +190,7 @@ fn the_launches_of_an_agent_start() {
     assert!(again.iter().all(Result::is_ok));
     assert!(plugin.ask(&TASK_CONFIG_SCHEMA).spec.object().attributes["command"].attr().required);
     let capabilities = plugin.ask(&CAPABILITIES).capabilities;
-    assert!(capabilities.send_signals && capabilities.dynamic_workload_users && !capabilities.exec);
+    assert!(capabilities.send_signals && capabilities.dynamic_workload_users && capabilities.exec);
     plugin.ask(&INIT);
     plugin.ask(&SHUTDOWN);
     let health = HealthCheckRequest { service: "plugin".to_owned(), ..Default::default() };

@@ -6,11 +6,9 @@ import (
 	"fmt"
 	"math/rand"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -333,41 +331,6 @@ func TestExecRefusals(t *testing.T) {
 	d.answers(t)
 }
 
-func TestExecMany(t *testing.T) {
-	k := start(t).steady(t)
-	var all sync.WaitGroup
-	for i := range 50 {
-		s := k.exec(i%2 == 1, "/bin/sh", "-c", "read line; echo $line; exit $line")
-		all.Add(1)
-		go func() {
-			defer all.Done()
-			s.input([]byte(strconv.Itoa(i) + "\n"))
-			<-s.done
-		}()
-		defer func() {
-			if out, _ := s.ends(i); !strings.HasSuffix(strings.ReplaceAll(out, "\r\n", "\n"), strconv.Itoa(i)+"\n") {
-				t.Errorf("session %d: %q", i, out)
-			}
-		}()
-	}
-	all.Wait()
-	// More than init has room for are refused, and take nothing from the others.
-	var sessions []*session
-	for range 128 {
-		sessions = append(sessions, k.exec(false, "cat"))
-	}
-	eventually(t, "128 sessions run", func() bool { return len(members(k.cgroup)) == 130 })
-	k.exec(false, "cat").fails("temporarily unavailable")
-	for _, s := range sessions {
-		s.endInput()
-	}
-	for _, s := range sessions {
-		s.ends(0)
-	}
-	k.sh("exit 0").ends(0)
-	k.alone()
-}
-
 func TestExecAfterRecovery(t *testing.T) {
 	d := start(t)
 	k := d.steady(t)
@@ -389,19 +352,4 @@ func TestExecAfterRecovery(t *testing.T) {
 	before := len(members(k.cgroup))
 	s.cancel()
 	eventually(t, "the session's processes are gone", func() bool { return len(members(k.cgroup)) <= before-2 })
-}
-
-func TestExecStorm(t *testing.T) {
-	k := start(t).steady(t)
-	for i := range 3000 {
-		s := k.driver.open(t)
-		s.setup(k.id, false, "sleep", "600")
-		time.Sleep(time.Duration(i%40) * 50 * time.Microsecond)
-		s.cancel()
-	}
-	time.Sleep(2 * time.Second)
-	t.Logf("%d processes left, %d threads", len(members(k.cgroup))-2, k.driver.count(t, "task"))
-	out, _ := exec.Command("sh", "-c", "ps -o pid,ppid,pgid,sid,stat,args --ppid "+strconv.Itoa(members(k.cgroup)[0])+"; cat /proc/"+strconv.Itoa(members(k.cgroup)[len(members(k.cgroup))-1])+"/status").CombinedOutput()
-	t.Logf("%s", out)
-	t.Fail()
 }
