@@ -11,7 +11,7 @@ use crate::sys::path::{self, Identity};
 use rustix::fs::{Mode as FileMode, OFlags};
 use rustix::io::Errno;
 use std::ffi::CString;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -79,9 +79,19 @@ impl TaskDirectories {
         ];
         let mut mounts = Vec::with_capacity(steps.len());
         for (dir, how, target) in steps {
-            let target_string = CString::new(target.as_os_str().as_bytes()).map_err(|_| Errno::INVAL).at_path("mount target", &target)?;
-            mounts.push((lifted(mount::copy(dir.as_fd(), how, &target)?)?, target_string));
+            mounts.push(attachment(dir.as_fd(), how, &target)?);
         }
         Ok(mounts)
     }
+}
+
+/// A read-only view of a directory, at its own place.
+pub(super) fn read_only(path: &Path) -> Result<(OwnedFd, CString), LaunchError> {
+    let opened = Opened::new(path)?;
+    attachment(opened.dir.as_fd(), Copy::ReadOnly, &opened.path)
+}
+
+fn attachment(dir: BorrowedFd<'_>, how: Copy, target: &Path) -> Result<(OwnedFd, CString), LaunchError> {
+    let path = CString::new(target.as_os_str().as_bytes()).map_err(|_| Errno::INVAL).at_path("mount target", target)?;
+    Ok((lifted(mount::copy(dir, how, target)?)?, path))
 }

@@ -1,10 +1,11 @@
 //! Everything that a launch needs, opened and checked before the clone.
 
 use super::child::{Attachment, Failure, Orders, Step, child};
-use super::directories::TaskDirectories;
+use super::directories::{self, TaskDirectories};
 use super::rules::Rules;
 use super::{LaunchError, command_block};
 use crate::init::{IMAGE, message};
+use crate::policy::abi::Abi;
 use crate::policy::access::{FsAccess, Mode, PathKind, rights};
 use crate::policy::limits::CgroupWrite;
 use crate::policy::spec::{Stdio, TaskSpec};
@@ -115,6 +116,10 @@ impl Plan {
         if let Some(directories) = &directories {
             directories.grant(&mut rules)?;
             mounts = directories.mounts()?;
+        }
+        // Without a right to truncate, a task of root could cut its record short, and its init would die of SIGBUS.
+        if spec.abi < Abi(3) {
+            mounts.push(directories::read_only(&spec.state_dir)?);
         }
 
         // Init finds its first request waiting, with the command and its descriptors.
