@@ -251,6 +251,9 @@ mod tests {
     fn the_schema_announces_the_defaults_that_the_reader_has() {
         let defaults = PluginOptions::default();
         for choice in schema::PLUGIN {
+            if let Unset::Null(_) = choice.unset {
+                continue;
+            }
             let unset = match choice.name {
                 "unveil_defaults" => Unset::Bool(defaults.unveil_defaults),
                 "unveil_by_task" => Unset::Bool(defaults.unveil_by_task),
@@ -259,7 +262,7 @@ mod tests {
                     assert!(matches!(choice.unset, Unset::Text(text) if defaults.state_dir == Path::new(text)));
                     continue;
                 }
-                _ => Unset::Null,
+                other => panic!("{other} has a default that is not compared"),
             };
             assert_eq!(choice.unset, unset, "{}", choice.name);
         }

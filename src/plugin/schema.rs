@@ -1,4 +1,4 @@
-//! The options of the two configuration blocks: one list each, from which Nomad's HCL schema is made.
+//! The options of the two configuration blocks: one list each, from which Nomad's HCL schema is made. The README's tables show the same.
 
 use super::wire::hclspec::{Attr, Default as Fallback, Literal, Object, Spec, spec::Block};
 
@@ -7,7 +7,7 @@ pub struct Choice {
     pub name: &'static str,
     pub kind: Kind,
     pub unset: Unset,
-    /// For a person, one line.
+    /// For a person, one line: what the README says.
     pub doc: &'static str,
 }
 
@@ -24,7 +24,8 @@ pub enum Kind {
 pub enum Unset {
     /// It must not be.
     Refused,
-    Null,
+    /// Null; with what that comes to, as the README shows it.
+    Null(&'static str),
     Bool(bool),
     Number(i64),
     Text(&'static str),
@@ -35,20 +36,37 @@ const fn choice(name: &'static str, kind: Kind, unset: Unset, doc: &'static str)
 }
 
 pub const PLUGIN: &[Choice] = &[
-    choice("unveil_defaults", Kind::Bool, Unset::Bool(true), "grant tasks the usual system paths"),
-    choice("unveil_by_task", Kind::Bool, Unset::Bool(false), "let tasks use unveil; otherwise a task that does is refused"),
-    choice("unveil_paths", Kind::Texts, Unset::Null, "mode:path entries granted to every task"),
-    choice("landlock_min_abi", Kind::Number, Unset::Number(1), "Landlock ABI below which the node is undetected"),
-    choice("state_dir", Kind::Text, Unset::Text("/run/nomad-driver-exec2"), "records of running tasks; root only, absolute"),
+    choice("unveil_defaults", Kind::Bool, Unset::Bool(true), "grant the usual system paths"),
+    choice("unveil_by_task", Kind::Bool, Unset::Bool(false), "tasks may use `unveil`; otherwise one that does is refused"),
+    choice("unveil_paths", Kind::Texts, NOTHING, "granted to every task"),
+    choice("landlock_min_abi", Kind::Number, Unset::Number(1), "below this Landlock ABI the node is undetected"),
+    choice("state_dir", Kind::Text, Unset::Text("/run/nomad-driver-exec2"), "records of running tasks; absolute, root's alone"),
 ];
 
 pub const TASK: &[Choice] = &[
-    choice("command", Kind::Text, Unset::Refused, "absolute; or relative to the task directory; or a name, looked up in PATH"),
-    choice("args", Kind::Texts, Unset::Null, "arguments of the command"),
-    choice("unveil", Kind::Texts, Unset::Null, "mode:path entries; a leading ? makes a missing path no error"),
-    choice("oom_score_adj", Kind::Number, Unset::Null, "-1000 to 1000; always written, 0 if unset"),
-    choice("work_dir", Kind::Text, Unset::Null, "absolute, or relative to the task directory; NOMAD_TASK_DIR if unset"),
+    choice(
+        "command",
+        Kind::Text,
+        Unset::Refused,
+        "absolute; with a slash: relative to the task's directory; a name: looked up in the task's PATH",
+    ),
+    choice("args", Kind::Texts, NOTHING, ""),
+    choice(
+        "unveil",
+        Kind::Texts,
+        NOTHING,
+        "`mode:path`, mode of the letters `r` read, `w` write, `x` execute, `c` create and remove; `?` in front: a missing path is no error",
+    ),
+    choice("oom_score_adj", Kind::Number, Unset::Null("`0`"), "-1000 to 1000; always written"),
+    choice(
+        "work_dir",
+        Kind::Text,
+        Unset::Null("`NOMAD_TASK_DIR`"),
+        "absolute, or relative to the task's directory; exported as `NOMAD_WORK_DIR`",
+    ),
 ];
+
+const NOTHING: Unset = Unset::Null("`[]`");
 
 /// The schema of a block of `choices`.
 pub fn object(choices: &[Choice]) -> Spec {
@@ -91,7 +109,7 @@ impl Unset {
     /// As an HCL expression, where there is a value to write.
     fn hcl(self) -> Option<String> {
         match self {
-            Unset::Refused | Unset::Null => None,
+            Unset::Refused | Unset::Null(_) => None,
             Unset::Bool(value) => Some(value.to_string()),
             Unset::Number(value) => Some(value.to_string()),
             Unset::Text(value) => Some(format!("{value:?}")),
@@ -122,6 +140,30 @@ mod tests {
         assert_eq!(attr(&object.attributes["command"]), ("command", "string", true));
         assert_eq!(attr(&object.attributes["args"]), ("args", "list(string)", false));
         assert_eq!(attr(&object.attributes["oom_score_adj"]), ("oom_score_adj", "number", false));
+    }
+
+    /// A row of the README's tables.
+    fn row(choice: &Choice) -> String {
+        let unset = match choice.unset {
+            Unset::Refused => String::new(),
+            Unset::Null(shown) => shown.to_owned(),
+            value => format!("`{}`", value.hcl().unwrap()),
+        };
+        format!("| `{}` | {unset} | {} |", choice.name, choice.doc).replace("|  |", "| |")
+    }
+
+    #[test]
+    fn the_readme_shows_these_options_and_no_others() {
+        let readme = include_str!("../../README.md");
+        for (heading, choices) in [("### Plugin options\n", PLUGIN), ("### Task options\n", TASK)] {
+            let (_, section) = readme.split_once(heading).unwrap();
+            let shown: Vec<&str> = section.trim_start().lines().take_while(|line| line.starts_with('|')).collect();
+            let want: Vec<String> = ["| option | default | meaning |".to_owned(), "|---|---|---|".to_owned()]
+                .into_iter()
+                .chain(choices.iter().map(row))
+                .collect();
+            assert_eq!(shown, want, "{heading}");
+        }
     }
 
     #[test]
