@@ -9,6 +9,7 @@ fn main() -> ExitCode {
         return ExitCode::from(cli::main(std::env::args_os().skip(1)));
     }
     sys::signal::prepare();
+    sys::capability::leave_to_one_thread();
     match plugin::serve(Tasks::default()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

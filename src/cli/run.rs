@@ -4,6 +4,7 @@ use super::arguments::Run;
 use super::scope::Scope;
 use super::{NOT_EXECUTABLE, NOT_FOUND, SETUP_FAILED, TIMED_OUT};
 use crate::launch::LaunchError;
+use crate::policy::capability::Capabilities;
 use crate::policy::environment::environment;
 use crate::policy::limits::{CgroupWrite, cli_writes};
 use crate::policy::request::PluginOptions;
@@ -46,6 +47,7 @@ pub fn run(options: Run) -> Result<u8, Failure> {
         return Err(setup("run: must be started by root: the cgroup, the namespaces and the change of user need it"));
     }
     sys::signal::prepare();
+    sys::capability::drop_bounding_set();
     let writes = cli_writes(options.memory, options.cpu_max, options.pids);
     let mut spec = spec(&options)?;
     let scope = Scope::create(&spec.id, &writes).map_err(setup)?;
@@ -149,6 +151,7 @@ fn spec(options: &Run) -> Result<TaskSpec, Failure> {
         grants: grants(!options.no_defaults, &options.unveil).map_err(|e| setup(format!("--unveil: {e}")))?,
         cgroup: PathBuf::new(),
         cgroup_writes: Vec::new(),
+        capabilities: Capabilities::default(),
         network: None,
         stdio: Stdio::Inherit,
         directories: None,

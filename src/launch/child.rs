@@ -29,8 +29,10 @@ pub enum Step {
     Groups,
     Gid,
     BoundingSet,
+    KeepCapabilities,
     Uid,
     Capabilities,
+    Ambient,
     NoNewPrivs,
     Confine,
     CloseOnExec,
@@ -57,8 +59,10 @@ impl Step {
             Step::Groups => "setgroups",
             Step::Gid => "setresgid",
             Step::BoundingSet => "drop capability from the bounding set",
+            Step::KeepCapabilities => "keep capabilities through setresuid",
             Step::Uid => "setresuid",
             Step::Capabilities => "capset",
+            Step::Ambient => "raise ambient capability",
             Step::NoNewPrivs => "no_new_privs",
             Step::Confine => "landlock_restrict_self",
             Step::CloseOnExec => "close_range",
@@ -97,6 +101,8 @@ pub struct Orders {
     pub uid: u32,
     /// Bit n: capability n is to leave the bounding set.
     pub bounding_drop: u64,
+    /// What the task has, in every set.
+    pub capabilities: u64,
     pub init: i32,
     /// What the child leaves when it fails.
     pub failed: Failure,
@@ -127,7 +133,10 @@ const MS_SLAVE: usize = 1 << 19;
 const O_WRONLY: usize = 1;
 const O_PATH: usize = 0o10000000;
 const O_CLOEXEC: usize = 0o2000000;
+const PR_SET_KEEPCAPS: usize = 8;
 const PR_CAPBSET_DROP: usize = 24;
+const PR_CAP_AMBIENT: usize = 47;
+const PR_CAP_AMBIENT_RAISE: usize = 2;
 const PR_SET_NO_NEW_PRIVS: usize = 38;
 const CAPABILITY_VERSION_3: u32 = 0x2008_0522;
 
@@ -232,11 +241,25 @@ unsafe fn confine(orders: &Orders) -> Failure {
             }
             capability += 1;
         }
+        if orders.capabilities != 0 {
+            step!(KeepCapabilities, 0, nr::PRCTL, PR_SET_KEEPCAPS, 1, 0, 0, 0);
+        }
         step!(Uid, 0, nr::SETRESUID, orders.uid, orders.uid, orders.uid);
-        // Permitted, effective and inheritable; the ambient set can't hold what these don't.
+        // Effective, permitted and inheritable; the ambient set can't hold what these don't.
         let header = [CAPABILITY_VERSION_3, 0];
-        let none = [0u32; 6];
-        step!(Capabilities, 0, nr::CAPSET, header.as_ptr(), none.as_ptr());
+        let (low, high) = (orders.capabilities as u32, (orders.capabilities >> 32) as u32);
+        let sets = [low, low, low, high, high, high];
+        step!(Capabilities, 0, nr::CAPSET, header.as_ptr(), sets.as_ptr());
+        if orders.capabilities != 0 {
+            // What a user other than root keeps when it executes a program.
+            let mut capability = 0;
+            while capability < 64 {
+                if orders.capabilities >> capability & 1 != 0 {
+                    step!(Ambient, capability, nr::PRCTL, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0);
+                }
+                capability += 1;
+            }
+        }
 
         step!(NoNewPrivs, 0, nr::PRCTL, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
         step!(Confine, 0, common::LANDLOCK_RESTRICT_SELF, orders.ruleset, 0);

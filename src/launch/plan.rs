@@ -7,11 +7,12 @@ use super::{LaunchError, command_block};
 use crate::init::{IMAGE, message};
 use crate::policy::abi::Abi;
 use crate::policy::access::{FsAccess, Mode, PathKind, rights};
+use crate::policy::capability::Capabilities;
 use crate::policy::limits::CgroupWrite;
 use crate::policy::spec::{Stdio, TaskSpec};
 use crate::sys::cgroup::Cgroup;
 use crate::sys::error::At;
-use crate::sys::{clone, fifo, memfd, pidfd, socket};
+use crate::sys::{capability, clone, fifo, memfd, pidfd, socket};
 use rustix::fs::{Mode as FileMode, OFlags};
 use rustix::io::Errno;
 use std::ffi::CString;
@@ -28,6 +29,7 @@ struct Shared {
     init: OwnedFd,
     /// `init` is a file, which needs a rule to be executed; a memory file does not.
     init_is_file: bool,
+    /// What a child of a task's thread has to drop.
     bounding: u64,
 }
 
@@ -48,6 +50,7 @@ pub struct Plan {
     unread: Vec<PathBuf>,
     oom_score_adj: String,
     identity: crate::policy::user::Identity,
+    capabilities: Capabilities,
     proc_access: FsAccess,
 }
 
@@ -146,6 +149,7 @@ impl Plan {
             unread,
             oom_score_adj: spec.oom_score_adj.to_string(),
             identity: spec.identity.clone(),
+            capabilities: spec.capabilities,
             proc_access: rights(Mode::R, PathKind::Directory, spec.abi),
         })
     }
@@ -154,8 +158,16 @@ impl Plan {
         &self.cgroup
     }
 
-    /// One clone3: the task's init runs, confined, or nothing is left.
+    /// One clone3: the task's init runs, confined, or nothing is left. On the one thread that can hand on capabilities, if it has any.
     pub fn launch(self) -> Result<Launched, LaunchError> {
+        if self.capabilities.is_empty() {
+            return self.launch_here();
+        }
+        capability::with_all(move || self.launch_here()).unwrap_or(Err(LaunchError::Clone { errno: Errno::AGAIN, hint: "" }))
+    }
+
+    fn launch_here(self) -> Result<Launched, LaunchError> {
+        let Capabilities(capabilities) = self.capabilities;
         let attachments: Vec<Attachment> =
             self.mounts.iter().map(|(mount, target)| Attachment { mount: mount.as_raw_fd(), target: target.as_ptr().cast() }).collect();
         let null = self.null.as_raw_fd();
@@ -174,7 +186,8 @@ impl Plan {
             groups_length: self.identity.groups.len(),
             gid: self.identity.gid,
             uid: self.identity.uid,
-            bounding_drop: self.shared.bounding,
+            bounding_drop: if capabilities == 0 { self.shared.bounding } else { capability::all().bounding & !capabilities },
+            capabilities,
             init: self.shared.init.as_raw_fd(),
             failed: Failure { step: Step::Unborn, errno: 0, index: 0 },
         };
@@ -193,7 +206,7 @@ impl Plan {
             let path = match failed.step {
                 Step::Attach => self.mounts.get(failed.index as usize).map(|(_, target)| format!(" {}", target.to_string_lossy())),
                 Step::JoinNetwork => self.network.as_ref().map(|(_, path)| format!(" {}", path.display())),
-                Step::BoundingSet => Some(format!(" {}", failed.index)),
+                Step::BoundingSet | Step::Ambient => Some(format!(" {}", failed.index)),
                 Step::OomScoreAdj => Some(format!(" {}", self.oom_score_adj)),
                 _ => None,
             };
@@ -292,7 +305,8 @@ fn shared(state_dir: &Path) -> Result<&'static Shared, LaunchError> {
         Some(init) => (init, false),
         None => (memfd::executable_file(IMAGE, state_dir)?, true),
     };
-    let made: &'static Shared = Box::leak(Box::new(Shared { init: lifted(init)?, init_is_file, bounding: bounding_set()? }));
+    let made: &'static Shared =
+        Box::leak(Box::new(Shared { init: lifted(init)?, init_is_file, bounding: capability::of_this_thread().bounding }));
     *slot = Some(made);
     Ok(made)
 }
@@ -306,13 +320,4 @@ pub fn private_memory() -> Result<(), LaunchError> {
         return Err(LaunchError::Refused { option: "sysctl fs.suid_dumpable".into(), reason });
     }
     Ok(())
-}
-
-/// The capabilities that a child could hand on, from `CapBnd` of this thread.
-fn bounding_set() -> Result<u64, LaunchError> {
-    let path = "/proc/thread-self/status";
-    let status = std::fs::read_to_string(path).at_path("read", path)?;
-    let line = status.lines().find_map(|line| line.strip_prefix("CapBnd:"));
-    let set = line.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).ok_or(Errno::INVAL);
-    Ok(set.at_path("read CapBnd of", path)?)
 }

@@ -33,6 +33,7 @@ fn attributes(options: &PluginOptions, facts: &Facts) -> HashMap<String, Attribu
     let values = [
         ("unveil.tasks", Value::BoolVal(options.unveil_by_task)),
         ("unveil.defaults", Value::BoolVal(options.unveil_defaults)),
+        ("caps.allowlist", Value::StringVal(options.allow_caps.to_string())),
         ("landlock.abi", Value::IntVal(facts.landlock_abi.into())),
         ("version", Value::StringVal(env!("CARGO_PKG_VERSION").to_owned())),
         ("features", Value::StringVal(features)),
@@ -54,7 +55,8 @@ mod tests {
         assert_eq!(value("unveil.defaults"), Some(Value::BoolVal(true)));
         assert_eq!(value("landlock.abi"), Some(Value::IntVal(4)));
         assert_eq!(value("features"), Some(Value::StringVal("refer,truncate,net".to_owned())));
-        assert_eq!(answer.attributes.len(), 5);
+        assert_eq!(value("caps.allowlist"), Some(Value::StringVal(PluginOptions::default().allow_caps.to_string())));
+        assert_eq!(answer.attributes.len(), 6);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::policy::capability::Capabilities;
 use crate::policy::request::{PluginOptions, TaskOptions};
 use crate::policy::unveil::Unveil;
 
@@ -31,6 +32,7 @@ pub fn plugin(msgpack: &[u8]) -> Result<PluginOptions, OptionError> {
         unveil_defaults: block.boolean("unveil_defaults")?.unwrap_or(unset.unveil_defaults),
         unveil_by_task: block.boolean("unveil_by_task")?.unwrap_or(unset.unveil_by_task),
         unveil_paths: block.unveil("unveil_paths")?,
+        allow_caps: block.capabilities("allow_caps")?.unwrap_or(unset.allow_caps),
         landlock_min_abi: block.abi("landlock_min_abi")?.unwrap_or(unset.landlock_min_abi),
         state_dir: block.directory("state_dir")?.unwrap_or(unset.state_dir),
     })
@@ -48,6 +50,8 @@ pub fn task(msgpack: &[u8]) -> Result<TaskOptions, OptionError> {
         args: block.texts("args")?,
         unveil: block.unveil("unveil")?,
         oom_score_adj: block.number("oom_score_adj")?,
+        cap_add: block.texts("cap_add")?,
+        cap_drop: block.texts("cap_drop")?,
         work_dir: block.text("work_dir")?,
     })
 }
@@ -94,6 +98,15 @@ impl Block {
             Unveil::parse(entry).map_err(|error| refuse(format!("{option}[{index}]"), error.to_string()))?;
         }
         Ok(entries)
+    }
+
+    /// `None` where nothing is said; an empty list is none.
+    fn capabilities(&mut self, option: &str) -> Result<Option<Capabilities>, OptionError> {
+        if let None | Some(Value::Nil) = self.0.get(option) {
+            return Ok(None);
+        }
+        let names = self.texts(option)?;
+        Capabilities::parse(&names).map(Some).map_err(|error| refuse(option, error.to_string()))
     }
 
     fn abi(&mut self, option: &str) -> Result<Option<u32>, OptionError> {
@@ -147,6 +160,7 @@ mod tests {
     #[test]
     fn a_full_plugin_block() {
         let bytes = block(&[
+            ("allow_caps", b"\x91\xa4Kill"),
             ("landlock_min_abi", &[0x04]),
             ("not_ours", b"\x91\xc0"),
             ("state_dir", b"\xa5/srv/"),
@@ -158,6 +172,7 @@ mod tests {
             unveil_defaults: false,
             unveil_by_task: true,
             unveil_paths: vec!["r:/etc".to_owned(), "?rx:/op".to_owned()],
+            allow_caps: Capabilities(1 << 5),
             state_dir: "/srv/".into(),
             landlock_min_abi: 4,
         };
@@ -168,6 +183,8 @@ mod tests {
     fn a_full_task_block() {
         let bytes = block(&[
             ("args", b"\x92\xa2-c\xa0"),
+            ("cap_add", b"\x91\xa4kill"),
+            ("cap_drop", b"\x91\xa3all"),
             ("command", b"\xa7/bin/sh"),
             ("oom_score_adj", &[0xcb, 0x40, 0x59, 0, 0, 0, 0, 0, 0]),
             ("unveil", b"\x91\xa6r:/srv"),
@@ -178,6 +195,8 @@ mod tests {
             args: vec!["-c".to_owned(), String::new()],
             unveil: vec!["r:/srv".to_owned()],
             oom_score_adj: Some(100),
+            cap_add: vec!["kill".to_owned()],
+            cap_drop: vec!["all".to_owned()],
             work_dir: Some("w".to_owned()),
         };
         assert_eq!(task(&bytes), Ok(options));
@@ -185,7 +204,8 @@ mod tests {
 
     #[test]
     fn a_refusal_names_option_value_and_reason() {
-        let table: [(&str, &[u8], &str); 8] = [
+        let table: [(&str, &[u8], &str); 9] = [
+            ("allow_caps", b"\x91\xa4root", "allow_caps: \"root\" is not the name of a capability"),
             ("unveil_defaults", b"\xa3yes", "unveil_defaults: \"yes\" is not a boolean"),
             ("unveil_paths", b"\xa6r:/etc", "unveil_paths: \"r:/etc\" is not a list of strings"),
             ("unveil_paths", b"\x92\xa4r:/a\xc0", "unveil_paths[1]: null is not a string"),
@@ -202,6 +222,16 @@ mod tests {
         assert_eq!(refusal(task(&block(&[("command", b"\xa0")]))), "command: it is missing or empty");
         assert_eq!(refusal(plugin(&[0x93, 1, 2, 3])), "the configuration is no block of options: a list of 3");
         assert!(refusal(plugin(&[0x81])).starts_with("malformed msgpack: "));
+    }
+
+    /// A value of an option that takes only some of its kind, other than its default.
+    fn valid(name: &str, kind: Kind) -> &'static [u8] {
+        match name {
+            "unveil_defaults" => &[0xc2],
+            "allow_caps" => b"\x91\xa3bpf",
+            _ if kind == Kind::Number => &[0x07],
+            _ => of_kind(kind),
+        }
     }
 
     fn of_kind(kind: Kind) -> &'static [u8] {
@@ -226,18 +256,13 @@ mod tests {
                 read(&block(&others.copied().chain([(*name, value)]).collect::<Vec<_>>()))
             };
             for other in [Kind::Bool, Kind::Number, Kind::Text, Kind::Texts] {
-                let result = with(of_kind(other));
+                let result = with(if other == *kind { valid(name, other) } else { of_kind(other) });
                 assert_eq!(result.is_ok(), other == *kind, "{name} given {other:?}: {result:?}");
                 if let Err(error) = result {
                     assert!(error.to_string().starts_with(&format!("{name}: ")), "{error}");
                 }
             }
-            let changed: &[u8] = match kind {
-                Kind::Bool if *name == "unveil_defaults" => &[0xc2],
-                Kind::Number => &[0x07],
-                kind => of_kind(*kind),
-            };
-            assert_ne!(with(changed).unwrap(), unset, "{name} is not read");
+            assert_ne!(with(valid(name, *kind)).unwrap(), unset, "{name} is not read");
         }
     }
 
@@ -258,6 +283,10 @@ mod tests {
                 "unveil_defaults" => Unset::Bool(defaults.unveil_defaults),
                 "unveil_by_task" => Unset::Bool(defaults.unveil_by_task),
                 "landlock_min_abi" => Unset::Number(defaults.landlock_min_abi.into()),
+                "allow_caps" => {
+                    assert!(matches!(choice.unset, Unset::Texts(names, _) if Capabilities::parse(names) == Ok(defaults.allow_caps)));
+                    continue;
+                }
                 "state_dir" => {
                     assert!(matches!(choice.unset, Unset::Text(text) if defaults.state_dir == Path::new(text)));
                     continue;

@@ -1,5 +1,7 @@
 //! The options of the two configuration blocks: one list each, from which Nomad's HCL schema is made. The README's tables show the same.
 
+use crate::policy::capability::DEFAULT_ALLOWED;
+
 use super::wire::hclspec::{Attr, Default as Fallback, Literal, Object, Spec, spec::Block};
 
 /// One option as an operator or a job author writes it.
@@ -29,6 +31,8 @@ pub enum Unset {
     Bool(bool),
     Number(i64),
     Text(&'static str),
+    /// With how the README shows them.
+    Texts(&'static [&'static str], &'static str),
 }
 
 const fn choice(name: &'static str, kind: Kind, unset: Unset, doc: &'static str) -> Choice {
@@ -39,6 +43,12 @@ pub const PLUGIN: &[Choice] = &[
     choice("unveil_defaults", Kind::Bool, Unset::Bool(true), "grant the usual system paths"),
     choice("unveil_by_task", Kind::Bool, Unset::Bool(false), "tasks may use `unveil`; otherwise one that does is refused"),
     choice("unveil_paths", Kind::Texts, NOTHING, "granted to every task"),
+    choice(
+        "allow_caps",
+        Kind::Texts,
+        Unset::Texts(&DEFAULT_ALLOWED, "the 13 of Nomad's exec driver"),
+        "the most that `cap_add` may ask for; `all` for every one",
+    ),
     choice("landlock_min_abi", Kind::Number, Unset::Number(1), "below this Landlock ABI the node is undetected"),
     choice("state_dir", Kind::Text, Unset::Text("/run/nomad-driver-exec2"), "records of running tasks; absolute, root's alone"),
 ];
@@ -58,6 +68,8 @@ pub const TASK: &[Choice] = &[
         "`mode:path`, mode of the letters `r` read, `w` write, `x` execute, `c` create and remove; `?` in front: a missing path is no error",
     ),
     choice("oom_score_adj", Kind::Number, Unset::Null("`0`"), "-1000 to 1000; always written"),
+    choice("cap_add", Kind::Texts, NOTHING, "capabilities, within `allow_caps`: names with or without `CAP_`, in any case; `all`"),
+    choice("cap_drop", Kind::Texts, NOTHING, "what not to have of `cap_add`'s `all`; a task has no capability of its own"),
     choice(
         "work_dir",
         Kind::Text,
@@ -113,6 +125,7 @@ impl Unset {
             Unset::Bool(value) => Some(value.to_string()),
             Unset::Number(value) => Some(value.to_string()),
             Unset::Text(value) => Some(format!("{value:?}")),
+            Unset::Texts(values, _) => Some(format!("{values:?}")),
         }
     }
 }
@@ -146,7 +159,7 @@ mod tests {
     fn row(choice: &Choice) -> String {
         let unset = match choice.unset {
             Unset::Refused => String::new(),
-            Unset::Null(shown) => shown.to_owned(),
+            Unset::Null(shown) | Unset::Texts(_, shown) => shown.to_owned(),
             value => format!("`{}`", value.hcl().unwrap()),
         };
         format!("| `{}` | {unset} | {} |", choice.name, choice.doc).replace("|  |", "| |")

@@ -3,6 +3,7 @@
 
 pub mod abi;
 pub mod access;
+pub mod capability;
 pub mod defaults;
 pub mod environment;
 pub mod event;

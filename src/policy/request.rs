@@ -1,5 +1,6 @@
 //! What is asked for, in plain values: one task as Nomad's StartTask (or the command line) describes it, and the plugin's options.
 
+use super::capability::{Capabilities, DEFAULT_ALLOWED};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -10,6 +11,8 @@ pub struct PluginOptions {
     pub unveil_by_task: bool,
     /// Each `mode:path`, as written.
     pub unveil_paths: Vec<String>,
+    /// The most that a task may ask for.
+    pub allow_caps: Capabilities,
     /// Absolute.
     pub state_dir: PathBuf,
     /// Landlock ABI below which the node is undetected.
@@ -22,6 +25,7 @@ impl Default for PluginOptions {
             unveil_defaults: true,
             unveil_by_task: false,
             unveil_paths: Vec::new(),
+            allow_caps: Capabilities::parse(&DEFAULT_ALLOWED).unwrap_or_default(),
             state_dir: PathBuf::from("/run/nomad-driver-exec2"),
             landlock_min_abi: 1,
         }
@@ -36,6 +40,9 @@ pub struct TaskOptions {
     /// Each `mode:path`, as written.
     pub unveil: Vec<String>,
     pub oom_score_adj: Option<i64>,
+    /// Names as written.
+    pub cap_add: Vec<String>,
+    pub cap_drop: Vec<String>,
     pub work_dir: Option<String>,
 }
 

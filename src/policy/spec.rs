@@ -2,6 +2,7 @@
 
 use super::abi::Abi;
 use super::access::Mode;
+use super::capability::{Capabilities, CapabilityError, granted};
 use super::defaults::DEFAULTS;
 use super::environment::{EnvError, environment};
 use super::limits::{CgroupWrite, LimitError, cgroup_writes};
@@ -27,6 +28,7 @@ pub struct TaskSpec {
     /// Absolute, in the task's view.
     pub work_dir: String,
     pub identity: Identity,
+    pub capabilities: Capabilities,
     /// -1000..=1000, as the kernel takes it.
     pub oom_score_adj: i32,
     pub grants: Vec<Grant>,
@@ -76,6 +78,8 @@ impl Directories {
 pub struct Facts<'a> {
     pub abi: Abi,
     pub compute: Compute,
+    /// What the plugin itself can hand on.
+    pub capabilities: Capabilities,
     pub passwd: &'a str,
     pub group: &'a str,
     pub host_env: &'a dyn Fn(&str) -> Option<String>,
@@ -91,6 +95,8 @@ pub enum SpecError {
     UnveilByTask(String),
     #[error("env {name}: {reason}")]
     Directory { name: &'static str, reason: String },
+    #[error("{0}: {1}")]
+    Capability(&'static str, CapabilityError),
     #[error("unveil: {0}")]
     Unveil(UnveilError),
     #[error("unveil_paths: {0}")]
@@ -108,6 +114,8 @@ pub fn compile(request: &TaskRequest, options: &PluginOptions, facts: &Facts<'_>
     let directories = directories(request)?;
     let task = &request.options;
     let identity = User::parse(&request.user)?.resolve(facts.passwd, facts.group)?;
+    let capabilities = granted(&task.cap_add, &task.cap_drop, options.allow_caps, facts.capabilities)
+        .map_err(|(option, e)| SpecError::Capability(option, e))?;
     let tmp = text(&directories.task_dir.join("tmp"));
     let work_dir = work_dir(task.work_dir.as_deref(), &directories.task_dir)?;
     let exported = task.work_dir.is_some().then_some(work_dir.as_str());
@@ -138,6 +146,7 @@ pub fn compile(request: &TaskRequest, options: &PluginOptions, facts: &Facts<'_>
         state_dir: options.state_dir.clone(),
         abi: facts.abi,
         identity,
+        capabilities,
         env,
     })
 }
@@ -279,7 +288,8 @@ mod tests {
     }
 
     fn compiled(request: &TaskRequest, options: &PluginOptions) -> Result<TaskSpec, String> {
-        let facts = Facts { abi: Abi(6), compute: Compute::default(), passwd: "", group: "", host_env: &|_| None };
+        let facts =
+            Facts { abi: Abi(6), compute: Compute::default(), capabilities: Capabilities::ALL, passwd: "", group: "", host_env: &|_| None };
         compile(request, options, &facts).map_err(|e| e.to_string())
     }
 

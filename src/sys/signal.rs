@@ -14,7 +14,6 @@ pub fn prepare() {
     ONCE.call_once(|| {
         // SAFETY: prctl without pointers.
         unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) };
-        drop_bounding_set();
         for signal in 1..=64 {
             match disposition(signal) {
                 // SIGCHLD, or children would vanish unreaped; libc's own two, which libc's sigaction refuses to touch.
@@ -24,17 +23,6 @@ pub fn prepare() {
             }
         }
     });
-}
-
-/// Empties the bounding set of this thread and of those that it starts. This process executes nothing and needs no set to gain from; what
-/// it may do stays. Children inherit the empty set and need not drop forty capabilities each: they check what is left.
-fn drop_bounding_set() {
-    for capability in 0..64 {
-        // SAFETY: prctl without pointers. EINVAL behind the last capability, EPERM without CAP_SETPCAP: nothing could be launched then.
-        if unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability as libc::c_ulong, 0, 0, 0) } != 0 {
-            return;
-        }
-    }
 }
 
 /// Swallows SIGINT: a terminal's Ctrl-C reaches the agent's whole process group, and tasks must outlive it.

@@ -2,6 +2,7 @@
 
 use super::{Start, TaskError};
 use crate::policy::abi::Abi;
+use crate::policy::capability::Capabilities;
 use crate::policy::request::PluginOptions;
 use crate::policy::spec::{TaskSpec, compile};
 use crate::sys;
@@ -97,7 +98,8 @@ pub(super) fn decide(start: Start) -> Result<TaskSpec, TaskError> {
     let dynamic = request.user.starts_with("nomad-");
     let (passwd, group) = if dynamic { (String::new(), String::new()) } else { (read("/etc/passwd")?, read("/etc/group")?) };
     let host_env = |name: &str| std::env::var(name).ok();
-    let facts = crate::policy::spec::Facts { abi, compute, passwd: &passwd, group: &group, host_env: &host_env };
+    let capabilities = Capabilities(sys::capability::all().permitted);
+    let facts = crate::policy::spec::Facts { abi, compute, capabilities, passwd: &passwd, group: &group, host_env: &host_env };
     Ok(compile(&request, &options, &facts)?)
 }
 

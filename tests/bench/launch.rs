@@ -6,9 +6,10 @@ use crate::machine::{Pinned, proceed};
 use crate::table::{Report, Sample};
 use nomad_driver_exec2::init::message;
 use nomad_driver_exec2::launch::Plan;
+use nomad_driver_exec2::policy::capability::Capabilities;
 use nomad_driver_exec2::policy::request::{Compute, PluginOptions, TaskOptions, TaskRequest};
 use nomad_driver_exec2::policy::spec::{Facts, TaskSpec, compile};
-use nomad_driver_exec2::sys::{pidfd, socket};
+use nomad_driver_exec2::sys::{capability, pidfd, socket};
 use nomad_driver_exec2::task::landlock;
 use std::fs::OpenOptions;
 use std::io;
@@ -23,6 +24,8 @@ const WARM_UP: usize = 20;
 const PAUSE: Duration = Duration::from_millis(200);
 
 pub fn measure(bench: &Bench, report: &mut Report) -> io::Result<()> {
+    // As the plugin at its start.
+    capability::leave_to_one_thread();
     let allocation = Allocation::create(&bench.scratch.0, &bench.slice)?;
     let spec = spec(bench, &allocation)?;
     let _pinned = Pinned::here()?;
@@ -87,6 +90,7 @@ fn spec(bench: &Bench, allocation: &Allocation) -> io::Result<TaskSpec> {
         ..PluginOptions::default()
     };
     let abi = landlock().map_err(io::Error::other)?;
-    let facts = Facts { abi, compute: Compute::default(), passwd: "", group: "", host_env: &|_| None };
+    let capabilities = Capabilities::default();
+    let facts = Facts { abi, compute: Compute::default(), capabilities, passwd: "", group: "", host_env: &|_| None };
     compile(&request, &options, &facts).map_err(io::Error::other)
 }

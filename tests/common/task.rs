@@ -3,12 +3,17 @@
 use super::{Scratch, exe, unique};
 use nomad_driver_exec2::policy::abi::Abi;
 use nomad_driver_exec2::policy::access::Mode;
+use nomad_driver_exec2::policy::capability::Capabilities;
 use nomad_driver_exec2::policy::signal::Signal;
 use nomad_driver_exec2::policy::spec::{Grant, Stdio, TaskSpec, grants};
 use nomad_driver_exec2::policy::user::Identity;
 use nomad_driver_exec2::sys::cgroup::mount_point;
-use nomad_driver_exec2::task::{Ended, NotFound, Start, Started, TaskError, Tasks};
+use nomad_driver_exec2::task::{Ended, NotFound, Session, Start, Started, TaskError, Tasks};
+use rustix::fs::{FileType, Mode as FileMode};
+use rustix::pipe::PipeFlags;
 use std::fs;
+use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -106,6 +111,7 @@ impl Node {
             env: Vec::new(),
             work_dir: "/".into(),
             identity: Identity { uid: 65534, gid: 65534, groups: Vec::new(), name: "nobody".into(), home: "/nonexistent".into() },
+            capabilities: Capabilities::default(),
             oom_score_adj: 0,
             grants,
             cgroup: self.cgroup.0.clone(),
@@ -133,6 +139,30 @@ impl Node {
         let id = spec.id.clone();
         let started = self.start(spec).unwrap_or_else(|e| panic!("not started: {e}"));
         (id, started)
+    }
+
+    /// Runs a probe to its end. What it printed.
+    pub fn output(&self, mut spec: TaskSpec) -> Vec<String> {
+        let fifo = self.scratch.path(&format!("out-{}", unique()));
+        rustix::fs::mknodat(rustix::fs::CWD, &fifo, FileType::Fifo, FileMode::RUSR | FileMode::WUSR, 0).expect("mkfifo");
+        let mut out = fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(&fifo).expect("open the FIFO");
+        spec.stdio = Stdio::Logs { stdout: fifo, stderr: "/dev/null".into() };
+        let (id, _) = self.run_spec(spec);
+        assert_eq!(self.finish(&id), 0);
+        read_lines(&mut out)
+    }
+
+    /// Runs a probe beside a task's own command. What it printed.
+    pub fn session(&self, id: &str, attempts: &[&str]) -> Vec<String> {
+        let (read, write) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).expect("pipe");
+        let [stdin, stderr] =
+            ["/dev/null"; 2].map(|path| fs::OpenOptions::new().read(true).write(true).open(path).expect("/dev/null").into());
+        let argv = [exe().display().to_string().as_str(), "--probe"].iter().chain(attempts).map(|word| word.to_string()).collect();
+        let (ended, end) = channel();
+        let session = Session { argv, stdio: [stdin, write, stderr], terminal: false };
+        self.tasks.exec(id, session, |_| {}, move |result| ended.send(result).unwrap_or_default()).expect("a task");
+        assert_eq!(got(&end).expect("an end"), 0);
+        read_lines(&mut read.into())
     }
 
     pub fn waiting(&self, id: &str) -> Receiver<Ended> {
@@ -178,6 +208,12 @@ impl Node {
         let records: Vec<_> = fs::read_dir(self.state_dir()).into_iter().flatten().map(|entry| entry.unwrap().file_name()).collect();
         assert!(records.is_empty(), "{records:?}");
     }
+}
+
+fn read_lines(from: &mut fs::File) -> Vec<String> {
+    let mut bytes = Vec::new();
+    from.read_to_end(&mut bytes).expect("read");
+    super::lines(&bytes)
 }
 
 pub fn got<T>(replied: &Receiver<T>) -> T {

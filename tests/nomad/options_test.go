@@ -1,0 +1,68 @@
+package nomad
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// procStatus is a job that prints lines of its own /proc/self/status.
+func procStatus(pattern string, extra ...string) job {
+	return job{config: strings.Join(append(extra, `command = "grep"`, fmt.Sprintf(`args = ["-E", %q, "/proc/self/status"]`, pattern)), "\n")}
+}
+
+// sets wants all five capability sets of a task to be this one.
+func (d *driver) sets(t *testing.T, want string, extra ...string) {
+	t.Helper()
+	var lines strings.Builder
+	for _, set := range []string{"Inh", "Prm", "Eff", "Bnd", "Amb"} {
+		fmt.Fprintf(&lines, "Cap%s:\t%s\n", set, want)
+	}
+	if out := d.output(t, procStatus("^Cap", extra...)); out != lines.String() {
+		t.Errorf("%v: the task has\n%swant %s", extra, out, want)
+	}
+}
+
+func TestCapAdd(t *testing.T) {
+	const none = "0000000000000000"
+	d := start(t)
+	d.sets(t, none)
+	d.sets(t, none, `cap_drop = ["all", "chown"]`)
+	d.sets(t, "0000000000000420", `cap_add = ["CAP_KILL", "Net_Bind_Service"]`, `cap_drop = ["all"]`)
+	// One task with capabilities leaves the next one none.
+	d.sets(t, none)
+	d.alloc(t).refused(shell("exit 0", `cap_add = ["chown", "sys_time"]`), "cap_add", `"sys_time"`, "allow_caps")
+	d.alloc(t).refused(shell("exit 0", `cap_add = ["nonsense"]`), "cap_add", `"nonsense"`, "not the name of a capability")
+	d.alloc(t).refused(shell("exit 0", `cap_drop = ["nonsense"]`), "cap_drop", `"nonsense"`)
+	d.alloc(t).refused(shell("exit 0", `cap_add = ["all"]`), "cap_add", `"all"`, "sys_admin")
+
+	d = start(t, `allow_caps = ["SYS_NICE"]`)
+	d.sets(t, "0000000000800000", `cap_add = ["sys_nice"]`)
+	d.sets(t, "0000000000800000", `cap_add = ["sys_nice", "CAP_SYS_NICE"]`)
+	d.alloc(t).refused(shell("exit 0", `cap_add = ["chown"]`), "chown", "allow_caps")
+	start(t, "allow_caps = []").alloc(t).refused(shell("exit 0", `cap_add = ["chown"]`), "chown", "allow_caps")
+}
+
+func TestCapAddOfAll(t *testing.T) {
+	d := start(t, `allow_caps = ["all"]`)
+	d.sets(t, strings.Repeat("0", 16))
+	out := d.output(t, procStatus("^Cap(Eff|Bnd)", `cap_add = ["all"]`, `cap_drop = ["chown"]`))
+	eff, bnd, _ := strings.Cut(strings.NewReplacer("CapEff:\t", "", "CapBnd:\t", "").Replace(strings.TrimSpace(out)), "\n")
+	if eff != bnd || !strings.HasPrefix(eff, "000001ff") || !strings.HasSuffix(eff, "fe") {
+		t.Errorf("a task with all but chown has %q", out)
+	}
+}
+
+func TestCapAddInSessions(t *testing.T) {
+	k := start(t).alloc(t).start(steady(`cap_add = ["kill"]`))
+	k.prints("ready")
+	if out, _ := k.exec(false, "grep", "CapEff", "/proc/self/status").ends(0); out != "CapEff:\t0000000000000020\n" {
+		t.Errorf("a session has %q", out)
+	}
+}
+
+func TestAllowCaps(t *testing.T) {
+	for _, option := range []string{`allow_caps = ["chown", "nonsense"]`, `allow_caps = [""]`} {
+		wantWords(t, launch(t).setConfig(t, agentConfig(), option), "allow_caps", "not the name of a capability")
+	}
+}
