@@ -144,36 +144,40 @@ fn the_kernels_settings_and_devices() {
 #[test]
 fn its_own_record() {
     needs!(Need::Task);
-    let mut run = Run::root().with(|command| command.stdin(Stdio::piped())).spawn_probe(&["say ready", "listen"]);
-    let mut answers = BufReader::new(run.stdout.take().unwrap()).lines().map(|line| line.unwrap());
-    assert_eq!(answers.next().as_deref(), Some("ready"));
-    let [scope, record] = places(run.id());
-    assert!(record.join("exit").exists());
-    let (scope, record) = (scope.display(), record.display());
-    let mut input = run.stdin.take().unwrap();
-    let mut try_it = |attempt: String| {
-        writeln!(input, "{attempt}").unwrap();
-        answers.next().unwrap()
-    };
-    // Where truncate can't be mediated the records are mounted read-only.
-    let unwritable = from_abi(3, "EACCES", "EROFS");
-    assert_eq!(try_it(format!("read {record}/exit")), "EACCES");
-    for verb in ["write", "open-truncate", "unlink", "truncate"] {
-        assert_eq!(try_it(format!("{verb} {record}/exit")), unwritable, "{verb}");
+    // Where truncate can't be mediated the records are mounted read-only in any case.
+    for (protect, unwritable, elsewhere) in [("strict", "EROFS", "EROFS"), ("off", from_abi(3, "EACCES", "EROFS"), "EACCES")] {
+        let mut run = Run::root()
+            .option("--protect-system", protect)
+            .with(|command| command.stdin(Stdio::piped()))
+            .spawn_probe(&["say ready", "listen"]);
+        let mut answers = BufReader::new(run.stdout.take().unwrap()).lines().map(|line| line.unwrap());
+        assert_eq!(answers.next().as_deref(), Some("ready"));
+        let [scope, record] = places(run.id());
+        assert!(record.join("exit").exists());
+        let (scope, record) = (scope.display(), record.display());
+        let mut input = run.stdin.take().unwrap();
+        let mut try_it = |attempt: String| {
+            writeln!(input, "{attempt}").unwrap();
+            answers.next().unwrap()
+        };
+        assert_eq!(try_it(format!("read {record}/exit")), "EACCES");
+        for verb in ["write", "open-truncate", "unlink", "truncate"] {
+            assert_eq!(try_it(format!("{verb} {record}/exit")), unwritable, "{verb}");
+        }
+        assert_eq!(try_it(format!("rename {record} {record}-stolen")), unwritable);
+        assert_eq!(try_it("list /run/nomad-driver-exec2".into()), "EACCES");
+        assert_eq!(try_it("create /run/nomad-driver-exec2/forged".into()), unwritable);
+        // Its cgroup it may read, and neither loosen nor leave.
+        assert_eq!(try_it(format!("read {scope}/cgroup.procs")), "ok");
+        for file in ["cgroup.procs", "cgroup.kill", "cgroup.freeze", "../cgroup.procs", "../../cgroup.procs"] {
+            assert_eq!(try_it(format!("write {scope}/{file}")), elsewhere, "{file}");
+        }
+        assert_eq!(try_it(format!("mkdir {scope}/sub")), elsewhere);
+        writeln!(input, "exit 7").unwrap();
+        drop(input);
+        run.stdout = None;
+        assert_eq!(common::finish(run).code, 7);
     }
-    assert_eq!(try_it(format!("rename {record} {record}-stolen")), unwritable);
-    assert_eq!(try_it("list /run/nomad-driver-exec2".into()), "EACCES");
-    assert_eq!(try_it("create /run/nomad-driver-exec2/forged".into()), unwritable);
-    // Its cgroup it may read, and neither loosen nor leave.
-    assert_eq!(try_it(format!("read {scope}/cgroup.procs")), "ok");
-    for file in ["cgroup.procs", "cgroup.kill", "cgroup.freeze", "../cgroup.procs", "../../cgroup.procs"] {
-        assert_eq!(try_it(format!("write {scope}/{file}")), "EACCES", "{file}");
-    }
-    assert_eq!(try_it(format!("mkdir {scope}/sub")), "EACCES");
-    writeln!(input, "exit 7").unwrap();
-    drop(input);
-    run.stdout = None;
-    assert_eq!(common::finish(run).code, 7);
 }
 
 #[test]

@@ -45,7 +45,7 @@ fn the_task_sees_its_limits_and_can_not_change_them() {
     let scope = places(run.id())[0].display().to_string();
     let input = format!("text {scope}/memory.max\nwrite {scope}/memory.max\n");
     std::io::Write::write_all(&mut run.stdin.take().unwrap(), input.as_bytes()).unwrap();
-    assert_eq!(common::finish(run).text(), "100663296\nEACCES\nok");
+    assert_eq!(common::finish(run).text(), "100663296\nEROFS\nok");
 }
 
 /// One line that names the limit and the controller, and no process started.

@@ -114,6 +114,6 @@ fn the_task_may_open_its_log_once_more() {
     assert_eq!(node.finish(&id), 0);
     let mut out = String::new();
     reader.read_to_string(&mut out).unwrap();
-    assert_eq!(out, "newok\nnewok\nok\nEACCES\nend\n");
+    assert_eq!(out, "newok\nnewok\nok\nEROFS\nend\n");
     assert_eq!(fifos.0.metadata().unwrap().uid(), 65534);
 }

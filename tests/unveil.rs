@@ -6,6 +6,11 @@ mod common;
 use common::{Need, Run, Scratch, from_abi, outside};
 use std::os::unix::net::UnixListener;
 
+/// What is not unveiled for writing is read-only as well, which would hide what Landlock does.
+fn landlock_alone(run: Run) -> Run {
+    run.option("--protect-system", "off")
+}
+
 /// The attempts below a directory, in this order.
 const ATTEMPTS: [&str; 19] = [
     "stat DIR/file",
@@ -64,11 +69,11 @@ fn expected(letters: &str) -> Vec<String> {
 fn each_letter_on_a_directory() {
     needs!(Need::Task);
     for letters in ["r", "w", "x", "c", "rw", "rx", "rwxc"] {
-        assert_eq!(on_directory(Run::root(), Some(letters)), expected(letters), "root, {letters}");
+        assert_eq!(on_directory(landlock_alone(Run::root()), Some(letters)), expected(letters), "root, {letters}");
     }
-    assert_eq!(on_directory(Run::new(), Some("rwxc")), expected("rwxc"), "nobody, rwxc");
-    assert_eq!(on_directory(Run::root(), None), expected(""), "root, nothing");
-    assert_eq!(on_directory(Run::new(), None), expected(""), "nobody, nothing");
+    assert_eq!(on_directory(landlock_alone(Run::new()), Some("rwxc")), expected("rwxc"), "nobody, rwxc");
+    assert_eq!(on_directory(landlock_alone(Run::root()), None), expected(""), "root, nothing");
+    assert_eq!(on_directory(landlock_alone(Run::new()), None), expected(""), "nobody, nothing");
 }
 
 #[test]
@@ -91,7 +96,7 @@ fn each_letter_on_a_file() {
             (format!("read {other}"), "EACCES".into()),
             (format!("write {other}"), "EACCES".into()),
         ];
-        let run = Run::root().unveil(letters, file).unveil(letters, tool.display());
+        let run = landlock_alone(Run::root()).unveil(letters, file).unveil(letters, tool.display());
         let (attempts, want): (Vec<String>, Vec<String>) = attempts.into_iter().unzip();
         assert_eq!(run.probe(&attempts), want, "{letters}: {attempts:?}");
     }
@@ -105,11 +110,11 @@ fn rules_of_one_path_union() {
     let (file, other) = (scratch.file("dir/file", "old"), scratch.file("dir/other", "old"));
     let (dir, file, other) = (dir.display(), file.display(), other.display());
     let attempts = [format!("read {file}"), format!("write {file}"), format!("read {other}"), format!("write {other}")];
-    assert_eq!(Run::new().unveil("r", &dir).unveil("w", &file).probe(&attempts), ["ok", "ok", "ok", "EACCES"]);
-    assert_eq!(Run::new().unveil("r", &dir).unveil("w", &dir).probe(&attempts), ["ok", "ok", "ok", "ok"]);
+    assert_eq!(landlock_alone(Run::new()).unveil("r", &dir).unveil("w", &file).probe(&attempts), ["ok", "ok", "ok", "EACCES"]);
+    assert_eq!(landlock_alone(Run::new()).unveil("r", &dir).unveil("w", &dir).probe(&attempts), ["ok", "ok", "ok", "ok"]);
     // A narrower rule below takes nothing away.
-    assert_eq!(Run::new().unveil("rw", &dir).unveil("r", &file).probe(&attempts), ["ok", "ok", "ok", "ok"]);
-    assert_eq!(Run::new().unveil("r", &dir).unveil("r", &file).probe(&attempts), ["ok", "EACCES", "ok", "EACCES"]);
+    assert_eq!(landlock_alone(Run::new()).unveil("rw", &dir).unveil("r", &file).probe(&attempts), ["ok", "ok", "ok", "ok"]);
+    assert_eq!(landlock_alone(Run::new()).unveil("r", &dir).unveil("r", &file).probe(&attempts), ["ok", "EACCES", "ok", "EACCES"]);
 }
 
 #[test]
@@ -124,12 +129,12 @@ fn a_rename_between_directories_wins_no_rights() {
         let _ = std::fs::remove_file(scratch.path("b/file"));
         outcome
     };
-    assert_eq!(tried(Run::new().unveil("c", &a).unveil("c", &b)), ["ok", "ok"]);
-    assert_eq!(tried(Run::new().unveil("rwxc", &a).unveil("rwxc", &b)), ["ok", "ok"]);
+    assert_eq!(tried(landlock_alone(Run::new()).unveil("c", &a).unveil("c", &b)), ["ok", "ok"]);
+    assert_eq!(tried(landlock_alone(Run::new()).unveil("rwxc", &a).unveil("rwxc", &b)), ["ok", "ok"]);
     // What may not be read where it is can't be moved to where it may.
-    assert_eq!(tried(Run::new().unveil("c", &a).unveil("rc", &b)), ["EXDEV", "ENOENT"]);
-    assert_eq!(tried(Run::new().unveil("rwc", &a).unveil("wc", &b)), ["ok", "EXDEV"]);
-    assert_eq!(tried(Run::new().unveil("rwc", &a).unveil("rw", &b)), ["EACCES", "ENOENT"]);
+    assert_eq!(tried(landlock_alone(Run::new()).unveil("c", &a).unveil("rc", &b)), ["EXDEV", "ENOENT"]);
+    assert_eq!(tried(landlock_alone(Run::new()).unveil("rwc", &a).unveil("wc", &b)), ["ok", "EXDEV"]);
+    assert_eq!(tried(landlock_alone(Run::new()).unveil("rwc", &a).unveil("rw", &b)), ["EACCES", "ENOENT"]);
 }
 
 #[test]
@@ -139,8 +144,11 @@ fn a_missing_path_is_an_error_unless_marked() {
     let file = scratch.file("file", "old");
     for missing in [scratch.path("missing"), file.join("below")] {
         let missing = missing.display();
-        assert_eq!(Run::new().unveil("?rwxc", &missing).unveil("?r", file.display()).probe(&[format!("read {scratch}/file")]), ["ok"]);
-        let ended = Run::new().unveil("r", &missing).probe_ends(&["say ran"]);
+        assert_eq!(
+            landlock_alone(Run::new()).unveil("?rwxc", &missing).unveil("?r", file.display()).probe(&[format!("read {scratch}/file")]),
+            ["ok"]
+        );
+        let ended = landlock_alone(Run::new()).unveil("r", &missing).probe_ends(&["say ran"]);
         assert_eq!((ended.code, ended.text().as_str()), (125, ""));
         let errno = if ended.stderr.contains("below") { "Not a directory (ENOTDIR)" } else { "No such file or directory (ENOENT)" };
         assert_eq!(ended.stderr, format!("nomad-driver-exec2: unveil r:{missing}: {errno}\n"));
@@ -162,17 +170,17 @@ fn the_rest_of_the_host_is_denied() {
         "list /dev",
     ];
     assert_eq!(outside(&attempts), ["ok"; 9]);
-    for run in [Run::new(), Run::root(), Run::root().flag("--no-defaults")] {
+    for run in [landlock_alone(Run::new()), landlock_alone(Run::root()), landlock_alone(Run::root()).flag("--no-defaults")] {
         assert_eq!(run.probe(&attempts), ["EACCES"; 9]);
     }
-    assert_eq!(Run::root().unveil("r", "/etc/passwd").probe(&attempts[..2]), ["ok", "EACCES"]);
-    assert_eq!(Run::root().unveil("r", "/root").probe(&["list /root"]), ["ok"]);
+    assert_eq!(landlock_alone(Run::root()).unveil("r", "/etc/passwd").probe(&attempts[..2]), ["ok", "EACCES"]);
+    assert_eq!(landlock_alone(Run::root()).unveil("r", "/root").probe(&["list /root"]), ["ok"]);
     let defaults = ["read /etc/hosts", "read /dev/urandom", "write /dev/null", "list /bin", "open-write /etc/hosts"];
-    assert_eq!(Run::root().probe(&defaults), ["ok", "ok", "ok", "ok", "EACCES"]);
-    assert_eq!(Run::root().flag("--no-defaults").probe(&defaults), ["EACCES"; 5]);
+    assert_eq!(landlock_alone(Run::root()).probe(&defaults), ["ok", "ok", "ok", "ok", "EACCES"]);
+    assert_eq!(landlock_alone(Run::root()).flag("--no-defaults").probe(&defaults), ["EACCES"; 5]);
     // The task's own /proc, with or without the defaults. A mount that is read-only says no before Landlock.
     let proc = ["list /proc", "text /proc/self/comm", "open-write /proc/self/oom_score_adj", "open-write /proc/sys/kernel/hostname"];
-    let found = Run::root().flag("--no-defaults").probe(&proc);
+    let found = landlock_alone(Run::root()).flag("--no-defaults").probe(&proc);
     assert_eq!(found[0], "ok");
     assert!(found[2..].iter().all(|outcome| outcome == "EACCES" || outcome == "EROFS"), "{found:?}");
 }
@@ -183,14 +191,17 @@ fn ioctls_go_with_w_on_the_device_itself() {
     let attempt = ["entropy /dev/random"];
     assert_eq!(outside(&attempt), ["ok"]);
     let denied = from_abi(5, "EACCES", "ok");
-    assert_eq!(Run::root().probe(&attempt), [denied]);
-    assert_eq!(Run::root().unveil("rwxc", "/dev").probe(&attempt), [denied]);
-    assert_eq!(Run::root().unveil("rw", "/dev/random").probe(&attempt), ["ok"]);
+    assert_eq!(landlock_alone(Run::root()).probe(&attempt), [denied]);
+    assert_eq!(landlock_alone(Run::root()).unveil("rwxc", "/dev").probe(&attempt), [denied]);
+    assert_eq!(landlock_alone(Run::root()).unveil("rw", "/dev/random").probe(&attempt), ["ok"]);
     // One that the device itself does not know; and a file is no device.
     let scratch = Scratch::new();
     let file = scratch.file("file", "old");
     let attempts = [format!("entropy {}", file.display()), "entropy /dev/null".into(), "entropy /dev/zero".into()];
-    assert_eq!(Run::root().unveil("r", file.display()).probe(&attempts), ["ENOTTY", "ENOTTY", from_abi(5, "EACCES", "ENOTTY")]);
+    assert_eq!(
+        landlock_alone(Run::root()).unveil("r", file.display()).probe(&attempts),
+        ["ENOTTY", "ENOTTY", from_abi(5, "EACCES", "ENOTTY")]
+    );
 }
 
 #[test]
@@ -204,9 +215,9 @@ fn sockets_of_the_host_need_w() {
     let attempts = [format!("connect {}", host.display()), format!("serve {}/own", dir.display())];
     assert_eq!(outside(&attempts), ["ok", "ok"]);
     let denied = from_abi(9, "EACCES", "ok");
-    assert_eq!(Run::new().unveil("rxc", dir.display()).probe(&attempts), [denied, "ok"]);
-    assert_eq!(Run::new().unveil("wc", dir.display()).probe(&attempts), ["ok", "ok"]);
-    assert_eq!(Run::new().unveil("w", host.display()).probe(&attempts), ["ok", "EACCES"]);
+    assert_eq!(landlock_alone(Run::new()).unveil("rxc", dir.display()).probe(&attempts), [denied, "ok"]);
+    assert_eq!(landlock_alone(Run::new()).unveil("wc", dir.display()).probe(&attempts), ["ok", "ok"]);
+    assert_eq!(landlock_alone(Run::new()).unveil("w", host.display()).probe(&attempts), ["ok", "EACCES"]);
 }
 
 #[test]
@@ -223,5 +234,5 @@ fn abstract_sockets_and_signals_end_at_the_sandbox() {
         "on-child kill 0".to_string(),
     ];
     assert_eq!(outside(&attempts), ["ok", "ok", "ok", "ok"]);
-    assert_eq!(Run::root().probe(&attempts), [from_abi(6, "EPERM", "ok"), "ok", "ESRCH", "ok"]);
+    assert_eq!(landlock_alone(Run::root()).probe(&attempts), [from_abi(6, "EPERM", "ok"), "ok", "ESRCH", "ok"]);
 }

@@ -1,6 +1,7 @@
 //! What was typed.
 
 use crate::policy::limits::{parse_bytes, parse_percent};
+use crate::policy::spec::ProtectSystem;
 use lexopt::{Arg, Parser};
 use std::ffi::OsString;
 use std::time::Duration;
@@ -18,6 +19,8 @@ unprivileged user, and exits with its exit code (128+n for signal n).
   --unveil MODE:PATH   let it use PATH; MODE of r, w, x, c (create); may repeat;
                        a leading ? makes a missing PATH no error
   --no-defaults        without the usual system paths
+  --protect-system S   strict (default): what is not unveiled for writing is also
+                       mounted read-only; off: Landlock alone keeps it
   --user USER          name, uid or uid:gid (default: 65534)
   --memory SIZE        memory.max, such as 64MiB
   --cpu-max PERCENT    cpu.max, such as 50%; 100% is one CPU
@@ -46,6 +49,7 @@ pub enum Command {
 pub struct Run {
     pub unveil: Vec<String>,
     pub no_defaults: bool,
+    pub protect_system: ProtectSystem,
     pub user: Option<String>,
     /// Bytes.
     pub memory: Option<u64>,
@@ -80,6 +84,7 @@ fn run(parser: &mut Parser) -> Result<Command, String> {
         match arg {
             Arg::Long("unveil") => run.unveil.push(value(parser, "--unveil")?),
             Arg::Long("no-defaults") => run.no_defaults = true,
+            Arg::Long("protect-system") => run.protect_system = limit(parser, "--protect-system", protect_system)?,
             Arg::Long("user") => run.user = Some(value(parser, "--user")?),
             Arg::Long("memory") => run.memory = Some(limit(parser, "--memory", |text| parse_bytes(text).map_err(|e| e.to_string()))?),
             Arg::Long("cpu-max") => run.cpu_max = Some(limit(parser, "--cpu-max", |text| parse_percent(text).map_err(|e| e.to_string()))?),
@@ -112,6 +117,10 @@ fn value(parser: &mut Parser, option: &str) -> Result<String, String> {
 fn limit<T>(parser: &mut Parser, option: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<T, String> {
     let text = value(parser, option)?;
     parse(&text).map_err(|reason| format!("run: {option} {reason}"))
+}
+
+fn protect_system(text: &str) -> Result<ProtectSystem, String> {
+    ProtectSystem::parse(text).ok_or_else(|| format!("{text:?}: neither strict nor off"))
 }
 
 fn pids(text: &str) -> Result<u64, String> {
@@ -151,12 +160,13 @@ mod tests {
 
     #[test]
     fn reads_every_option() {
-        let line = "run --unveil r:/a --unveil=?rw:/b --no-defaults --user 7:8 --memory 64MiB --cpu-max 50% --pids 9 --env A=b=c \
-                    --work-dir /w --timeout 500ms -v -- prog -x --user y";
+        let line = "run --unveil r:/a --unveil=?rw:/b --no-defaults --protect-system off --user 7:8 --memory 64MiB --cpu-max 50% --pids 9 \
+                    --env A=b=c --work-dir /w --timeout 500ms -v -- prog -x --user y";
         let Command::Run(run) = typed(line).unwrap() else { panic!("not run") };
         let want = Run {
             unveil: vec!["r:/a".into(), "?rw:/b".into()],
             no_defaults: true,
+            protect_system: ProtectSystem::Off,
             user: Some("7:8".into()),
             memory: Some(64 << 20),
             cpu_max: Some(50.0),

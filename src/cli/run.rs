@@ -9,7 +9,7 @@ use crate::policy::environment::environment;
 use crate::policy::limits::{CgroupWrite, cli_writes};
 use crate::policy::request::PluginOptions;
 use crate::policy::signal::Signal;
-use crate::policy::spec::{DEFAULT_PATH, Stdio, TaskSpec, argv, candidates, grants};
+use crate::policy::spec::{DEFAULT_PATH, ProtectSystem, Stdio, TaskSpec, argv, candidates, grants};
 use crate::policy::user::User;
 use crate::sys;
 use crate::task::{Ended, Start, TaskError, Tasks};
@@ -156,6 +156,7 @@ fn spec(options: &Run) -> Result<TaskSpec, Failure> {
         stdio: Stdio::Inherit,
         directories: None,
         state_dir: PluginOptions::default().state_dir,
+        protect_system: options.protect_system,
         abi,
         env,
     })
@@ -183,7 +184,8 @@ fn explain(spec: &TaskSpec, writes: &[CgroupWrite]) {
     let groups: Vec<String> = spec.identity.groups.iter().map(u32::to_string).collect();
     let user = &spec.identity;
     eprintln!("user: {} (uid {}, gid {}, groups [{}]), no capabilities, no_new_privs", user.name, user.uid, user.gid, groups.join(" "));
-    eprintln!("namespaces: pid, ipc, mount; fresh /proc");
+    let protected = if spec.protect_system == ProtectSystem::Strict { "; read-only but for what is unveiled for writing" } else { "" };
+    eprintln!("namespaces: pid, ipc, mount; fresh /proc{protected}");
 }
 
 fn exists(path: &Path) -> bool {

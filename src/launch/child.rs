@@ -5,6 +5,7 @@
 
 use crate::init::message::{PLUGIN_END, RECORD, SOCKET};
 use crate::sys::landlock::{PATH_BENEATH, PathBeneathAttr};
+use crate::sys::mount::{MOUNT_ATTR_RDONLY, MountAttr};
 use crate::sys::syscall::{common, nr, syscall as call};
 
 /// What the child was doing when it failed.
@@ -18,7 +19,10 @@ pub enum Step {
     JoinCgroup,
     JoinNetwork,
     Session,
-    SlavePropagation,
+    JoinMounts,
+    CopyMounts,
+    MountAttributes,
+    CloseMount,
     MountProc,
     Attach,
     Descriptors,
@@ -48,7 +52,10 @@ impl Step {
             Step::JoinCgroup => "join the cgroup",
             Step::JoinNetwork => "setns to the network namespace",
             Step::Session => "setsid",
-            Step::SlavePropagation => "mount slave /",
+            Step::JoinMounts => "setns to the base mount namespace",
+            Step::CopyMounts => "unshare the mount namespace",
+            Step::MountAttributes => "mount_setattr /",
+            Step::CloseMount => "mount private",
             Step::MountProc => "mount /proc",
             Step::Attach => "move_mount",
             Step::Descriptors => "dup3",
@@ -86,6 +93,13 @@ pub struct Orders {
     pub join: i32,
     /// -1: stay in the plugin's.
     pub network: i32,
+    /// The mount namespace to take a copy of; -1: the clone has taken one of the plugin's.
+    pub base: i32,
+    /// For all mounts of the copy.
+    pub mount_attr: MountAttr,
+    /// C strings: mount points that are to receive no more.
+    pub closed: *const *const u8,
+    pub closed_length: usize,
     pub attachments: *const Attachment,
     pub attachments_length: usize,
     /// What becomes 0, 1, 2, `SOCKET`, `RECORD` and `PLUGIN_END`.
@@ -108,28 +122,39 @@ pub struct Orders {
     pub failed: Failure,
 }
 
+/// `struct open_how` of linux/openat2.h.
+#[repr(C)]
+struct OpenHow {
+    flags: u64,
+    mode: u64,
+    resolve: u64,
+}
+
 /// Written by the child, read by the plugin once the child is gone.
 #[repr(C)]
 pub struct Failure {
     pub step: Step,
     pub errno: i32,
-    /// Which attachment, descriptor or capability.
+    /// Which mount point, attachment, descriptor or capability.
     pub index: u32,
 }
 
 const AT_FDCWD: usize = -100isize as usize;
 const AT_EMPTY_PATH: usize = 0x1000;
+const AT_RECURSIVE: usize = 0x8000;
+const CLONE_NEWNS: usize = 0x2_0000;
 const CLONE_NEWNET: usize = 0x4000_0000;
 const CLOSE_RANGE_CLOEXEC: usize = 4;
 const ENOSYS: isize = 38;
 const KEYCTL_JOIN_SESSION_KEYRING: usize = 1;
-const MOUNT_ATTR_RDONLY: u64 = 1;
-const MOVE_MOUNT_F_EMPTY_PATH: usize = 4;
+/// `MOVE_MOUNT_F_EMPTY_PATH` and `MOVE_MOUNT_T_EMPTY_PATH`.
+const MOVE_MOUNT_BOTH_EMPTY_PATHS: usize = 0x44;
+const RESOLVE_NO_SYMLINKS: u64 = 4;
+const MOUNT_ATTR_SIZE: usize = size_of::<MountAttr>();
 const MS_NOSUID: usize = 2;
 const MS_NODEV: usize = 4;
 const MS_NOEXEC: usize = 8;
-const MS_REC: usize = 1 << 14;
-const MS_SLAVE: usize = 1 << 19;
+const MS_PRIVATE: usize = 1 << 18;
 const O_WRONLY: usize = 1;
 const O_PATH: usize = 0o10000000;
 const O_CLOEXEC: usize = 0o2000000;
@@ -194,15 +219,36 @@ unsafe fn confine(orders: &Orders) -> Failure {
         }
         step!(Session, 0, nr::SETSID,);
 
+        if orders.base >= 0 {
+            step!(JoinMounts, 0, nr::SETNS, orders.base, CLONE_NEWNS);
+            step!(CopyMounts, 0, nr::UNSHARE, CLONE_NEWNS);
+        }
         // Mounts made here must not reach the host; the host's unmounts must reach here.
-        step!(SlavePropagation, 0, nr::MOUNT, 0, c"/".as_ptr(), 0, MS_REC | MS_SLAVE, 0);
+        step!(
+            MountAttributes,
+            0,
+            common::MOUNT_SETATTR,
+            AT_FDCWD,
+            c"/".as_ptr(),
+            AT_RECURSIVE,
+            &raw const orders.mount_attr,
+            MOUNT_ATTR_SIZE
+        );
+        let mut i = 0;
+        while i < orders.closed_length {
+            step!(CloseMount, i, nr::MOUNT, 0, *orders.closed.add(i), 0, MS_PRIVATE, 0);
+            i += 1;
+        }
         // The host's /proc shows the host's processes; this one the new pid namespace, of which this process is the first.
         let proc = c"/proc".as_ptr();
         step!(MountProc, 0, nr::MOUNT, c"proc".as_ptr(), proc, c"proc".as_ptr(), MS_NOSUID | MS_NODEV | MS_NOEXEC, 0);
-        let mut i = 0;
+        let no_links = OpenHow { flags: (O_PATH | O_CLOEXEC) as u64, mode: 0, resolve: RESOLVE_NO_SYMLINKS };
+        i = 0;
         while i < orders.attachments_length {
             let attachment = &*orders.attachments.add(i);
-            step!(Attach, i, common::MOVE_MOUNT, attachment.mount, c"".as_ptr(), AT_FDCWD, attachment.target, MOVE_MOUNT_F_EMPTY_PATH);
+            // Other tasks may have a hand in what is on the way.
+            let target = step!(Attach, i, common::OPENAT2, AT_FDCWD, attachment.target, &raw const no_links, size_of::<OpenHow>());
+            step!(Attach, i, common::MOVE_MOUNT, attachment.mount, c"".as_ptr(), target, c"".as_ptr(), MOVE_MOUNT_BOTH_EMPTY_PATHS);
             i += 1;
         }
 
@@ -222,8 +268,8 @@ unsafe fn confine(orders: &Orders) -> Failure {
         step!(OomScoreAdj, 2, nr::CLOSE, file);
 
         // File modes of /proc's files are the whole host's: root could change them.
-        let read_only = [MOUNT_ATTR_RDONLY, 0, 0, 0];
-        step!(SealProc, 0, common::MOUNT_SETATTR, AT_FDCWD, proc, 0, read_only.as_ptr(), 32);
+        let read_only = MountAttr { attr_set: MOUNT_ATTR_RDONLY, attr_clr: 0, propagation: 0, userns_fd: 0 };
+        step!(SealProc, 0, common::MOUNT_SETATTR, AT_FDCWD, proc, 0, &raw const read_only, MOUNT_ATTR_SIZE);
 
         // The agent's session keyring would be the task's too. While root, whose quota of keys is not the task user's.
         let joined = call(nr::KEYCTL, six!(KEYCTL_JOIN_SESSION_KEYRING, 0));

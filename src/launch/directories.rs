@@ -1,26 +1,20 @@
 //! The allocation's directories: what the task may do in them, and how they look to it.
 
 use super::LaunchError;
-use super::plan::lifted;
 use super::rules::Rules;
 use crate::policy::access::{Mode, PathKind};
 use crate::policy::spec::Directories;
 use crate::sys::error::At;
-use crate::sys::mount::{self, Copy};
+use crate::sys::mount::Copy;
 use crate::sys::path::{self, Identity};
 use rustix::fs::{Mode as FileMode, OFlags};
-use rustix::io::Errno;
-use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// The allocation's directories, opened once and known by where they really are: a job can name them through a symlink of its own.
 pub(super) struct TaskDirectories {
     alloc_dir: Opened,
     task_dir: Opened,
-    /// The parent of `task_dir`, with those of other tasks.
-    base: Opened,
     logs: OwnedFd,
     granted: Vec<(OwnedFd, Mode, PathBuf)>,
 }
@@ -59,8 +53,7 @@ impl TaskDirectories {
         for (mode, below) in Directories::GRANTS {
             granted.push((task_dir.beneath(below)?, mode, task_dir.path.join(below)));
         }
-        let base = Opened::new(task_dir.path.parent().unwrap_or(Path::new("/")))?;
-        Ok(TaskDirectories { logs: alloc_dir.beneath("alloc/logs")?, alloc_dir, task_dir, base, granted })
+        Ok(TaskDirectories { logs: alloc_dir.beneath("alloc/logs")?, alloc_dir, task_dir, granted })
     }
 
     pub fn grant(&self, rules: &mut Rules) -> Result<(), LaunchError> {
@@ -68,30 +61,18 @@ impl TaskDirectories {
     }
 
     /// The task's two views of its directories, with alloc/logs read-only in both. What the client mounts below them for other tasks,
-    /// now or later, would show the same inodes writable, and is left out. The base comes first: it may hold the others.
-    pub fn mounts(&self) -> Result<Vec<(OwnedFd, CString)>, LaunchError> {
-        let steps = [
-            (&self.base.dir, Copy::Alone, self.base.path.clone()),
-            (&self.alloc_dir.dir, Copy::Alone, self.alloc_dir.path.clone()),
-            (&self.logs, Copy::ReadOnly, self.alloc_dir.path.join("alloc/logs")),
-            (&self.task_dir.dir, Copy::Tree, self.task_dir.path.clone()),
-            (&self.logs, Copy::ReadOnly, self.task_dir.path.join("alloc/logs")),
-        ];
-        let mut mounts = Vec::with_capacity(steps.len());
-        for (dir, how, target) in steps {
-            mounts.push(attachment(dir.as_fd(), how, &target)?);
-        }
-        Ok(mounts)
+    /// now or later, would show the same inodes writable, and is left out.
+    pub fn views(&self) -> [(BorrowedFd<'_>, Copy, PathBuf); 4] {
+        [
+            (self.alloc_dir.dir.as_fd(), Copy::Alone, self.alloc_dir.path.clone()),
+            (self.logs.as_fd(), Copy::ReadOnly, self.alloc_dir.path.join("alloc/logs")),
+            (self.task_dir.dir.as_fd(), Copy::Tree, self.task_dir.path.clone()),
+            (self.logs.as_fd(), Copy::ReadOnly, self.task_dir.path.join("alloc/logs")),
+        ]
     }
-}
 
-/// A read-only view of a directory, at its own place.
-pub(super) fn read_only(path: &Path) -> Result<(OwnedFd, CString), LaunchError> {
-    let opened = Opened::new(path)?;
-    attachment(opened.dir.as_fd(), Copy::ReadOnly, &opened.path)
-}
-
-fn attachment(dir: BorrowedFd<'_>, how: Copy, target: &Path) -> Result<(OwnedFd, CString), LaunchError> {
-    let path = CString::new(target.as_os_str().as_bytes()).map_err(|_| Errno::INVAL).at_path("mount target", target)?;
-    Ok((lifted(mount::copy(dir, how, target)?)?, path))
+    /// Where both views are, without symlinks.
+    pub fn places(&self) -> [&Path; 2] {
+        [&self.alloc_dir.path, &self.task_dir.path]
+    }
 }

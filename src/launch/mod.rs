@@ -1,11 +1,15 @@
 //! From a decided task to a running one: `plan` gathers everything before the clone, `child` is the straight line after it.
 
+mod base;
 mod block;
 mod child;
 mod directories;
+mod host;
+mod mounts;
 mod plan;
 mod rules;
 
+pub use base::attend;
 pub use child::Step;
 pub use plan::{Launched, Plan, private_memory};
 

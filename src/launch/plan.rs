@@ -1,9 +1,10 @@
 //! Everything that a launch needs, opened and checked before the clone.
 
 use super::child::{Attachment, Failure, Orders, Step, child};
-use super::directories::{self, TaskDirectories};
+use super::directories::TaskDirectories;
+use super::mounts::{Mounts, Own};
 use super::rules::Rules;
-use super::{LaunchError, command_block};
+use super::{LaunchError, base, command_block};
 use crate::init::{IMAGE, message};
 use crate::policy::abi::Abi;
 use crate::policy::access::{FsAccess, Mode, PathKind, rights};
@@ -15,10 +16,9 @@ use crate::sys::error::At;
 use crate::sys::{capability, clone, fifo, memfd, pidfd, socket};
 use rustix::fs::{Mode as FileMode, OFlags};
 use rustix::io::Errno;
-use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// How long the processes of a forgotten task may take to die.
@@ -39,7 +39,7 @@ pub struct Plan {
     cgroup: Cgroup,
     ruleset: OwnedFd,
     network: Option<(OwnedFd, PathBuf)>,
-    mounts: Vec<(OwnedFd, CString)>,
+    mounts: Mounts,
     null: OwnedFd,
     keepers: Option<[OwnedFd; 2]>,
     plugin_end: OwnedFd,
@@ -59,7 +59,8 @@ pub struct Plan {
 pub struct Launched {
     /// Init's, in the plugin's pid namespace.
     pub pid: i32,
-    pub pidfd: OwnedFd,
+    /// Shared with whoever attends to its mounts.
+    pub pidfd: Arc<OwnedFd>,
     pub socket: OwnedFd,
     pub cgroup: Cgroup,
     /// For the words of a failed start.
@@ -70,8 +71,9 @@ pub struct Launched {
 }
 
 impl Plan {
-    /// Opens, checks and writes everything that `spec` names. `record` is the exit record, open for reading and writing.
-    pub fn new(spec: &TaskSpec, record: OwnedFd) -> Result<Plan, LaunchError> {
+    /// Opens, checks and writes everything that `spec` names. `exit` is the exit record, open for reading and writing, `record` the
+    /// directory that it is in: what is put there is left to whoever removes it.
+    pub fn new(spec: &TaskSpec, record: BorrowedFd<'_>, exit: OwnedFd) -> Result<Plan, LaunchError> {
         let shared = shared(&spec.state_dir)?;
         let cgroup = Cgroup::open(&spec.cgroup)?;
         vacate(&cgroup)?;
@@ -82,9 +84,18 @@ impl Plan {
         let null = lifted(null)?;
 
         let directories = spec.directories.as_ref().map(TaskDirectories::open).transpose()?;
+        let own = directories.as_ref().map(Own::new).transpose()?;
         let mut rules = Rules::new(spec)?;
         for grant in &spec.grants {
-            rules.grant(grant)?;
+            match &own {
+                Some(own) if own.hides(&grant.path) && grant.required => {
+                    let reason =
+                        format!("{} is in the client's directory of allocations, of which a task sees its own", grant.path.display());
+                    return Err(LaunchError::Refused { option: "unveil".into(), reason });
+                }
+                Some(own) if own.hides(&grant.path) => {}
+                _ => rules.grant(grant)?,
+            }
         }
         rules.add(cgroup.as_fd(), PathKind::Directory, Mode::R, cgroup.path())?;
         if shared.init_is_file {
@@ -115,14 +126,15 @@ impl Plan {
                 ([None, Some(out.writer), Some(err.writer)], Some(keepers))
             }
         };
-        let mut mounts = Vec::new();
-        if let Some(directories) = &directories {
+        let mut mounts = Mounts::new(spec.protect_system);
+        mounts.write(&rules.writable, own.as_ref())?;
+        if let (Some(directories), Some(own)) = (&directories, &own) {
             directories.grant(&mut rules)?;
-            mounts = directories.mounts()?;
+            mounts.own(own, directories, record)?;
         }
         // Without a right to truncate, a task of root could cut its record short, and its init would die of SIGBUS.
-        if spec.abi < Abi(3) {
-            mounts.push(directories::read_only(&spec.state_dir)?);
+        if spec.abi < Abi(3) && !mounts.are_protected() {
+            mounts.read_only(&spec.state_dir)?;
         }
 
         // Init finds its first request waiting, with the command and its descriptors.
@@ -143,7 +155,7 @@ impl Plan {
             keepers,
             plugin_end,
             init_end,
-            record: lifted(record)?,
+            record: lifted(exit)?,
             command: spec.command.clone(),
             work_dir: spec.work_dir.clone(),
             unread,
@@ -168,13 +180,22 @@ impl Plan {
 
     fn launch_here(self) -> Result<Launched, LaunchError> {
         let Capabilities(capabilities) = self.capabilities;
-        let attachments: Vec<Attachment> =
-            self.mounts.iter().map(|(mount, target)| Attachment { mount: mount.as_raw_fd(), target: target.as_ptr().cast() }).collect();
+        let attachments: Vec<Attachment> = self
+            .mounts
+            .attachments
+            .iter()
+            .map(|(mount, target)| Attachment { mount: mount.as_raw_fd(), target: target.as_ptr().cast() })
+            .collect();
+        let closed: Vec<*const u8> = self.mounts.closed.iter().map(|path| path.as_ptr().cast()).collect();
         let null = self.null.as_raw_fd();
         let [out, err] = self.keepers.as_ref().map_or([null, null], |[out, err]| [out.as_raw_fd(), err.as_raw_fd()]);
         let mut orders = Orders {
             join: -1,
             network: self.network.as_ref().map_or(-1, |(fd, _)| fd.as_raw_fd()),
+            base: self.mounts.base.as_ref().map_or(-1, |base| base.as_raw_fd()),
+            mount_attr: self.mounts.attr,
+            closed: closed.as_ptr(),
+            closed_length: closed.len(),
             attachments: attachments.as_ptr(),
             attachments_length: attachments.len(),
             descriptors: [null, out, err, self.init_end.as_raw_fd(), self.record.as_raw_fd(), self.plugin_end.as_raw_fd()],
@@ -204,7 +225,10 @@ impl Plan {
         if failed.step != Step::None {
             pidfd::reap(started.pidfd.as_fd())?;
             let path = match failed.step {
-                Step::Attach => self.mounts.get(failed.index as usize).map(|(_, target)| format!(" {}", target.to_string_lossy())),
+                Step::Attach => {
+                    self.mounts.attachments.get(failed.index as usize).map(|(_, target)| format!(" {}", target.to_string_lossy()))
+                }
+                Step::CloseMount => self.mounts.closed.get(failed.index as usize).map(|point| format!(" {}", point.to_string_lossy())),
                 Step::JoinNetwork => self.network.as_ref().map(|(_, path)| format!(" {}", path.display())),
                 Step::BoundingSet | Step::Ambient => Some(format!(" {}", failed.index)),
                 Step::OomScoreAdj => Some(format!(" {}", self.oom_score_adj)),
@@ -213,9 +237,11 @@ impl Plan {
             let path = path.unwrap_or_default();
             return Err(LaunchError::Child { step: failed.step, path, errno: Errno::from_raw_os_error(failed.errno) });
         }
+        let pidfd = Arc::new(started.pidfd);
+        base::attend(&pidfd);
         Ok(Launched {
             pid: started.pid,
-            pidfd: started.pidfd,
+            pidfd,
             socket: self.plugin_end,
             cgroup: self.cgroup,
             command: self.command,
@@ -231,7 +257,7 @@ impl Plan {
         let orders: *mut Orders = orders;
         // SAFETY: `child` keeps to raw syscalls. The orders and all that they point to live in the caller's frame, which stands
         // still until the child is gone; behind the raw pointer the compiler expects the child's writes.
-        let cloned = unsafe { clone::spawn(into_cgroup.then(|| self.cgroup.as_fd()), child, orders.cast()) };
+        let cloned = unsafe { clone::spawn(into_cgroup.then(|| self.cgroup.as_fd()), self.mounts.base.is_none(), child, orders.cast()) };
         cloned.map_err(|errno| LaunchError::Clone { errno, hint: clone_hint(errno) })
     }
 }

@@ -9,7 +9,7 @@ use crate::sys::landlock::{Ruleset, RulesetAttr};
 use crate::sys::path::{self, Identity, Untrusted};
 use rustix::fs::{FileType, fstat};
 use rustix::io::Errno;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 /// The ruleset under construction, with what decides how paths are opened.
@@ -17,6 +17,8 @@ pub(super) struct Rules {
     pub ruleset: Ruleset,
     abi: Abi,
     pub untrusted: Untrusted,
+    /// Files and directories that may be written.
+    pub writable: Vec<(OwnedFd, PathKind)>,
 }
 
 impl Rules {
@@ -24,7 +26,7 @@ impl Rules {
     pub fn new(spec: &TaskSpec) -> Result<Rules, LaunchError> {
         let attr = RulesetAttr { handled_access_fs: handled_fs(spec.abi).0, scoped: scoped(spec.abi), ..RulesetAttr::default() };
         let ruleset = Ruleset::new(&attr, ruleset_attr_size(spec.abi))?;
-        Ok(Rules { ruleset, abi: spec.abi, untrusted: Untrusted { uid: spec.identity.uid, trees: writable(spec)? } })
+        Ok(Rules { ruleset, abi: spec.abi, untrusted: Untrusted { uid: spec.identity.uid, trees: writable(spec)? }, writable: Vec::new() })
     }
 
     pub fn grant(&mut self, grant: &Grant) -> Result<(), LaunchError> {
@@ -33,12 +35,19 @@ impl Rules {
             Err(Errno::NOENT | Errno::NOTDIR) if !grant.required => return Ok(()),
             other => other.map_err(unveil)?,
         };
-        let kind = match FileType::from_raw_mode(fstat(&file).map_err(unveil)?.st_mode) {
+        let file_type = FileType::from_raw_mode(fstat(&file).map_err(unveil)?.st_mode);
+        let kind = match file_type {
             FileType::Directory => PathKind::Directory,
             FileType::CharacterDevice | FileType::BlockDevice => PathKind::Device,
             _ => PathKind::File,
         };
-        self.add(file.as_fd(), kind, grant.mode, &grant.path)
+        self.add(file.as_fd(), kind, grant.mode, &grant.path)?;
+        // A device, socket or FIFO can be written on a read-only mount.
+        let mountable = matches!(file_type, FileType::Directory | FileType::RegularFile);
+        if mountable && (grant.mode.contains(Mode::W) || grant.mode.contains(Mode::C)) {
+            self.writable.push((file, kind));
+        }
+        Ok(())
     }
 
     pub fn add(&mut self, file: BorrowedFd<'_>, kind: PathKind, mode: Mode, path: &Path) -> Result<(), LaunchError> {

@@ -53,6 +53,7 @@ pub fn task(msgpack: &[u8]) -> Result<TaskOptions, OptionError> {
         cap_add: block.texts("cap_add")?,
         cap_drop: block.texts("cap_drop")?,
         work_dir: block.text("work_dir")?,
+        protect_system: block.text("protect_system")?,
     })
 }
 
@@ -189,6 +190,7 @@ mod tests {
             ("oom_score_adj", &[0xcb, 0x40, 0x59, 0, 0, 0, 0, 0, 0]),
             ("unveil", b"\x91\xa6r:/srv"),
             ("work_dir", b"\xa1w"),
+            ("protect_system", b"\xa3off"),
         ]);
         let options = TaskOptions {
             command: "/bin/sh".to_owned(),
@@ -198,6 +200,7 @@ mod tests {
             cap_add: vec!["kill".to_owned()],
             cap_drop: vec!["all".to_owned()],
             work_dir: Some("w".to_owned()),
+            protect_system: Some("off".to_owned()),
         };
         assert_eq!(task(&bytes), Ok(options));
     }

@@ -67,6 +67,12 @@ pub const TASK: &[Choice] = &[
         NOTHING,
         "`mode:path`, mode of the letters `r` read, `w` write, `x` execute, `c` create and remove; `?` in front: a missing path is no error",
     ),
+    choice(
+        "protect_system",
+        Kind::Text,
+        Unset::Null("`\"strict\"`"),
+        "all that is not unveiled for writing is also mounted read-only for the task; `off`: Landlock alone keeps it from being written",
+    ),
     choice("oom_score_adj", Kind::Number, Unset::Null("`0`"), "-1000 to 1000; always written"),
     choice("cap_add", Kind::Texts, NOTHING, "capabilities, within `allow_caps`: names with or without `CAP_`, in any case; `all`"),
     choice("cap_drop", Kind::Texts, NOTHING, "what not to have of `cap_add`'s `all`; a task has no capability of its own"),

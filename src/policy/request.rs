@@ -44,6 +44,7 @@ pub struct TaskOptions {
     pub cap_add: Vec<String>,
     pub cap_drop: Vec<String>,
     pub work_dir: Option<String>,
+    pub protect_system: Option<String>,
 }
 
 /// One task, as StartTask describes it.

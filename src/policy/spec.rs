@@ -39,7 +39,27 @@ pub struct TaskSpec {
     pub stdio: Stdio,
     pub directories: Option<Directories>,
     pub state_dir: PathBuf,
+    pub protect_system: ProtectSystem,
     pub abi: Abi,
+}
+
+/// Whether what is not unveiled for writing is also mounted read-only: Landlock leaves chmod, chown, times and extended attributes open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ProtectSystem {
+    #[default]
+    Strict,
+    Off,
+}
+
+impl ProtectSystem {
+    /// `None` for any other word than `strict` and `off`.
+    pub fn parse(word: &str) -> Option<ProtectSystem> {
+        match word {
+            "strict" => Some(ProtectSystem::Strict),
+            "off" => Some(ProtectSystem::Off),
+            _ => None,
+        }
+    }
 }
 
 /// One path that the task may use.
@@ -144,6 +164,7 @@ pub fn compile(request: &TaskRequest, options: &PluginOptions, facts: &Facts<'_>
         },
         directories: Some(directories),
         state_dir: options.state_dir.clone(),
+        protect_system: protect_system(task.protect_system.as_deref())?,
         abi: facts.abi,
         identity,
         capabilities,
@@ -252,6 +273,12 @@ fn no_nul(option: &str, value: &str) -> Result<(), SpecError> {
     }
 }
 
+fn protect_system(written: Option<&str>) -> Result<ProtectSystem, SpecError> {
+    let Some(word) = written else { return Ok(ProtectSystem::default()) };
+    ProtectSystem::parse(word)
+        .ok_or_else(|| SpecError::Value { option: "protect_system".into(), reason: format!("{word:?} is neither \"strict\" nor \"off\"") })
+}
+
 fn oom_score_adj(value: Option<i64>) -> Result<i32, SpecError> {
     let value = value.unwrap_or(0);
     i32::try_from(value)
@@ -301,6 +328,7 @@ mod tests {
         assert_eq!(spec.work_dir, format!("{M}/local"));
         assert_eq!(spec.identity.uid, 80001);
         assert_eq!(spec.oom_score_adj, 0);
+        assert_eq!(spec.protect_system, ProtectSystem::Strict);
         assert_eq!(spec.grants.len(), DEFAULTS.len());
         assert!(spec.env.contains(&("TMPDIR".into(), format!("{M}/tmp"))));
         assert_eq!(spec.directories.unwrap().task_dir, Path::new(M));
@@ -338,9 +366,10 @@ mod tests {
     #[test]
     fn refusals_name_the_option_and_the_value() {
         type Change = fn(&mut TaskRequest);
-        let cases: [(Change, &str); 7] = [
+        let cases: [(Change, &str); 8] = [
             (|r| r.options.command.clear(), "command: must be set"),
             (|r| r.options.args = vec!["a\0b".into()], "args[0]: \"a\\0b\" holds a NUL"),
+            (|r| r.options.protect_system = Some("full".into()), "protect_system: \"full\" is neither \"strict\" nor \"off\""),
             (|r| r.options.oom_score_adj = Some(1001), "oom_score_adj: 1001 is not in -1000..1000"),
             (|r| r.user.clear(), "user \"\": user must be set"),
             (|r| r.cgroup = "nomad.slice".into(), "cgroup: \"nomad.slice\" is not an absolute path"),

@@ -1,6 +1,7 @@
 //! A task's cgroup (version 2): its directory is held, every file is opened relative to it.
 
 use super::error::{At, Error, Result};
+use super::mount_table::{FileSystem, Table};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{CWD, Mode, OFlags, fstatfs, openat};
 use rustix::io::Errno;
@@ -105,15 +106,8 @@ fn field(text: &str, key: &str) -> Option<u64> {
 
 /// Where the cgroup v2 hierarchy is mounted, from /proc/self/mountinfo.
 pub fn mount_point() -> Option<PathBuf> {
-    mount_point_in(&std::fs::read_to_string("/proc/self/mountinfo").ok()?)
-}
-
-fn mount_point_in(mountinfo: &str) -> Option<PathBuf> {
-    mountinfo.lines().find_map(|line| {
-        let (fields, rest) = line.split_once(" - ")?;
-        let at = fields.split(' ').nth(4)?;
-        (rest.split(' ').next() == Some("cgroup2")).then(|| PathBuf::from(at))
-    })
+    let mounts = Table::open().and_then(|table| table.read()).ok()?;
+    mounts.into_iter().find(|mount| mount.file_system == FileSystem::Cgroup2).map(|mount| mount.path)
 }
 
 #[cfg(test)]
@@ -121,13 +115,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_flat_keyed_files_and_mountinfo() {
+    fn reads_flat_keyed_files() {
         assert_eq!(field("populated 1\nfrozen 0\n", "populated"), Some(1));
         assert_eq!(field("oom 3\noom_kill 2\noom_group_kill 0\n", "oom_kill"), Some(2));
         assert_eq!(field("oom_kill_not 2\n", "oom_kill"), None);
-        let hybrid = "30 20 0:27 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n31 20 0:28 / /sys/fs/cgroup/unified rw,relatime shared:9 - cgroup2 cgroup2 rw\n";
-        assert_eq!(mount_point_in(hybrid), Some(PathBuf::from("/sys/fs/cgroup/unified")));
-        assert_eq!(mount_point_in("30 20 0:27 / /x rw - tmpfs cgroup2 rw\n"), None);
     }
 
     #[test]

@@ -19,26 +19,32 @@ const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 const STACK: usize = 64 << 10;
 const GUARD: usize = 64 << 10;
 
-/// A child in pid, ipc and mount namespaces of its own.
+/// A child in pid and ipc namespaces of its own.
 #[derive(Debug)]
 pub struct Child {
     pub pid: i32,
     pub pidfd: OwnedFd,
 }
 
-/// Clones, into `cgroup` if there is one; the child calls `child(argument)` in this process's memory. Returns when it has executed a program
+/// Clones, into `cgroup` if there is one, with a copy of the mount namespace if `mounts`; the child calls `child(argument)` in this process's memory. Returns when it has executed a program
 /// or ended: which of the two, `argument` must tell. Errors: those of clone3(2).
 ///
 /// # Safety
 /// `child` must keep to raw syscalls: no libc, no allocation, no lock, no thread-local data, no unwinding. `argument` must be
 /// what it expects, and stay valid during the call.
-pub unsafe fn spawn(cgroup: Option<BorrowedFd<'_>>, child: unsafe extern "C" fn(*mut u8) -> !, argument: *mut u8) -> Result<Child, Errno> {
+pub unsafe fn spawn(
+    cgroup: Option<BorrowedFd<'_>>,
+    mounts: bool,
+    child: unsafe extern "C" fn(*mut u8) -> !,
+    argument: *mut u8,
+) -> Result<Child, Errno> {
     super::signal::prepare();
     let stack = Stack::take()?;
     let mut pidfd: i32 = -1;
     let into = if cgroup.is_some() { CLONE_INTO_CGROUP } else { 0 };
+    let mounts = if mounts { CLONE_NEWNS } else { 0 };
     let args = CloneArgs {
-        flags: CLONE_VM | CLONE_VFORK | CLONE_PIDFD | CLONE_CLEAR_SIGHAND | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWNS | into,
+        flags: CLONE_VM | CLONE_VFORK | CLONE_PIDFD | CLONE_CLEAR_SIGHAND | CLONE_NEWPID | CLONE_NEWIPC | mounts | into,
         pidfd: &raw mut pidfd as u64,
         exit_signal: libc::SIGCHLD as u64,
         stack: stack.bottom() as u64,

@@ -8,6 +8,7 @@ pub mod fifo;
 pub mod landlock;
 pub mod memfd;
 pub mod mount;
+pub mod mount_table;
 pub mod path;
 pub mod pidfd;
 pub mod process;

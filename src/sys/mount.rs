@@ -1,47 +1,57 @@
-//! Detached mounts: made in the plugin, attached by the child in its own mount namespace.
+//! Mount namespaces, and detached mounts: made in the plugin, attached by the child in its own namespace.
 
 use super::error::{At, Result};
 use super::syscall::common;
-use rustix::mount::OpenTreeFlags;
+use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, Statx, StatxAttributes, StatxFlags, statx};
+use rustix::io::Errno;
+use rustix::mount::{MountPropagationFlags, OpenTreeFlags, UnmountFlags};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 /// `struct mount_attr` of linux/mount.h.
 #[repr(C)]
-#[derive(Default)]
-struct MountAttr {
-    attr_set: u64,
-    attr_clr: u64,
-    propagation: u64,
-    userns_fd: u64,
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MountAttr {
+    pub attr_set: u64,
+    pub attr_clr: u64,
+    pub propagation: u64,
+    pub userns_fd: u64,
 }
 
-const MOUNT_ATTR_RDONLY: u64 = 1;
-const MS_PRIVATE: u64 = 1 << 18;
-const MS_SLAVE: u64 = 1 << 19;
+pub const MOUNT_ATTR_RDONLY: u64 = 1;
+pub const MS_PRIVATE: u64 = 1 << 18;
+pub const MS_SLAVE: u64 = 1 << 19;
 
 /// How a copy differs from the mounts it was taken of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Copy {
     /// The directory without what is mounted below it, read-only, sending and receiving no mounts.
     ReadOnly,
-    /// The directory without what is mounted below it, sending and receiving no mounts.
+    /// The file, or the directory without what is mounted below it; sending and receiving no mounts.
     Alone,
     /// With all that is mounted below it; it receives the original's mounts and unmounts.
     Tree,
+    /// With all that is mounted below it now; sending and receiving no mounts.
+    ClosedTree,
 }
 
-/// A detached copy of the mount at `dir`, from there on. `path` names it in errors.
-pub fn copy(dir: BorrowedFd<'_>, how: Copy, path: &Path) -> Result<OwnedFd> {
-    let recursive = if how == Copy::Tree { OpenTreeFlags::AT_RECURSIVE } else { OpenTreeFlags::empty() };
+impl Copy {
+    fn is_recursive(self) -> bool {
+        matches!(self, Copy::Tree | Copy::ClosedTree)
+    }
+}
+
+/// A detached copy of the mount at `file`, from there on. `path` names it in errors.
+pub fn copy(file: BorrowedFd<'_>, how: Copy, path: &Path) -> Result<OwnedFd> {
+    let recursive = if how.is_recursive() { OpenTreeFlags::AT_RECURSIVE } else { OpenTreeFlags::empty() };
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
-    let tree = rustix::mount::open_tree(dir, "", flags | recursive).at_path("open_tree", path)?;
+    let tree = rustix::mount::open_tree(file, "", flags | recursive).at_path("open_tree", path)?;
     let attr = MountAttr {
         attr_set: if how == Copy::ReadOnly { MOUNT_ATTR_RDONLY } else { 0 },
         propagation: if how == Copy::Tree { MS_SLAVE } else { MS_PRIVATE },
         ..MountAttr::default()
     };
-    let flags = libc::AT_EMPTY_PATH | if how == Copy::Tree { libc::AT_RECURSIVE } else { 0 };
+    let flags = libc::AT_EMPTY_PATH | if how.is_recursive() { libc::AT_RECURSIVE } else { 0 };
     // SAFETY: the kernel reads the attribute, all 32 bytes, before it returns; the path is an empty C string.
     let done = unsafe {
         libc::syscall(common::MOUNT_SETATTR as i64, tree.as_raw_fd(), c"".as_ptr(), flags, &raw const attr, size_of::<MountAttr>())
@@ -49,4 +59,72 @@ pub fn copy(dir: BorrowedFd<'_>, how: Copy, path: &Path) -> Result<OwnedFd> {
     let done = if done == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) };
     done.at_path("mount_setattr", path)?;
     Ok(tree)
+}
+
+/// The mount namespace of this thread.
+pub fn namespace() -> Result<OwnedFd> {
+    let path = "/proc/thread-self/ns/mnt";
+    rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).at_path("open", path)
+}
+
+/// Gives this thread a root and a working directory of its own.
+pub fn leave_root() -> Result<()> {
+    // SAFETY: no pointers.
+    let done = if unsafe { libc::unshare(libc::CLONE_FS) } == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) };
+    done.at("unshare the root directory")
+}
+
+/// Gives this thread alone a copy of its mount namespace, which receives mounts and unmounts from the original and sends none.
+pub fn leave_namespace() -> Result<()> {
+    // SAFETY: no pointers; the thread gets a root and a working directory of its own, other threads keep theirs.
+    let done = if unsafe { libc::unshare(libc::CLONE_NEWNS) } == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) };
+    done.at("unshare the mount namespace")?;
+    rustix::mount::mount_change("/", MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC).at_path("mount slave", "/")
+}
+
+/// Moves this thread, which shares its root and working directory with no other, into a mount namespace, given as such or as a process's
+/// pidfd. Its root and working directory are that namespace's root then.
+pub fn enter_namespace(of: BorrowedFd<'_>) -> Result<()> {
+    // SAFETY: no pointers.
+    let done = if unsafe { libc::setns(of.as_raw_fd(), libc::CLONE_NEWNS) } == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) };
+    done.at("setns to the mount namespace")
+}
+
+/// Takes away what is mounted at `path`, and below. It goes when nobody uses it any more.
+pub fn detach(path: &Path) -> rustix::io::Result<()> {
+    rustix::mount::unmount(path, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW)
+}
+
+/// As [`detach`], with all mounts on top of each other there, if they are of file system `dev`. No symlink on the way is followed. Changes
+/// this thread's working directory.
+pub fn detach_all_of(path: &Path, dev: (u32, u32)) -> rustix::io::Result<()> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Err(Errno::INVAL) };
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let parent = rustix::fs::openat2(rustix::fs::CWD, parent, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS)?;
+    rustix::process::fchdir(&parent)?;
+    loop {
+        let stat = look(Path::new(name))?;
+        if !is_mount(&stat) || (stat.stx_dev_major, stat.stx_dev_minor) != dev {
+            return Ok(());
+        }
+        detach(Path::new(name))?;
+    }
+}
+
+/// The nearest mount point at or above a directory.
+pub fn point(dir: &Path) -> Result<&Path> {
+    for ancestor in dir.ancestors() {
+        if is_mount(&look(ancestor).at_path("statx", ancestor)?) {
+            return Ok(ancestor);
+        }
+    }
+    Ok(Path::new("/"))
+}
+
+fn look(path: &Path) -> rustix::io::Result<Statx> {
+    statx(rustix::fs::CWD, path, AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT, StatxFlags::BASIC_STATS)
+}
+
+fn is_mount(stat: &Statx) -> bool {
+    stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT)
 }

@@ -1,5 +1,6 @@
 //! Opening paths that a task could have had a hand in.
 
+use super::error::At;
 use rustix::fs::{CWD, FileType, Mode, OFlags, PROC_SUPER_MAGIC, ResolveFlags, fstat, fstatfs, openat2, readlinkat};
 use rustix::io::Errno;
 use std::collections::VecDeque;
@@ -19,7 +20,7 @@ pub fn open_strict(path: &Path) -> rustix::io::Result<OwnedFd> {
 }
 
 /// As [`open_strict`], relative to a directory and never above it.
-pub fn open_beneath(dir: &OwnedFd, path: &Path) -> rustix::io::Result<OwnedFd> {
+pub fn open_beneath(dir: impl AsFd, path: &Path) -> rustix::io::Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::CLOEXEC;
     openat2(dir, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS | ResolveFlags::BENEATH)
 }
@@ -49,6 +50,12 @@ pub struct Identity {
 impl Identity {
     pub fn of(file: impl AsFd) -> rustix::io::Result<Identity> {
         let stat = fstat(file)?;
+        Ok(Identity { dev: stat.st_dev, ino: stat.st_ino })
+    }
+
+    /// Of this thread's root directory.
+    pub fn at_root() -> super::Result<Identity> {
+        let stat = rustix::fs::stat("/").at_path("stat", "/")?;
         Ok(Identity { dev: stat.st_dev, ino: stat.st_ino })
     }
 }

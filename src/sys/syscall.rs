@@ -34,6 +34,7 @@ pub mod nr {
     pub const PPOLL: usize = 271;
     pub const KEYCTL: usize = 250;
     pub const SIGNALFD4: usize = 289;
+    pub const UNSHARE: usize = 272;
     pub const SETNS: usize = 308;
     pub const EXECVEAT: usize = 322;
 }
@@ -67,6 +68,7 @@ pub mod nr {
     pub const PPOLL: usize = 73;
     pub const KEYCTL: usize = 219;
     pub const SIGNALFD4: usize = 74;
+    pub const UNSHARE: usize = 97;
     pub const SETNS: usize = 268;
     pub const EXECVEAT: usize = 281;
 }
@@ -77,6 +79,7 @@ pub mod common {
     pub const MOVE_MOUNT: usize = 429;
     pub const CLONE3: usize = 435;
     pub const CLOSE_RANGE: usize = 436;
+    pub const OPENAT2: usize = 437;
     pub const MOUNT_SETATTR: usize = 442;
     pub const LANDLOCK_CREATE_RULESET: usize = 444;
     pub const LANDLOCK_ADD_RULE: usize = 445;

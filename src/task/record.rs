@@ -8,7 +8,7 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, fstat, mkdirat, openat, unlinkat};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
@@ -105,6 +105,11 @@ impl Record {
         &self.path
     }
 
+    /// For what else has the task's lifetime.
+    pub fn directory(&self) -> BorrowedFd<'_> {
+        self.dir.as_fd()
+    }
+
     /// Writes what a later plugin needs. Until then the client does not know of the task, so a torn file is nobody's loss.
     pub fn save(&self, saved: &Saved) -> Result<(), Error> {
         let path = self.path.join(TASK);
@@ -142,13 +147,7 @@ impl Record {
 
     /// Removes the record from the file system.
     pub fn remove(self) -> Result<(), Error> {
-        for file in [EXIT, TASK] {
-            match unlinkat(&self.dir, file, AtFlags::empty()) {
-                Ok(()) | Err(Errno::NOENT) => {}
-                Err(errno) => return Err(errno).at_path("remove", self.path.join(file)),
-            }
-        }
-        rustix::fs::rmdir(&self.path).at_path("remove record", &self.path)
+        std::fs::remove_dir_all(&self.path).at_path("remove record", &self.path)
     }
 }
 

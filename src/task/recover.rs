@@ -5,7 +5,7 @@ use super::life::Life;
 use super::record::{Record, Saved};
 use super::{Ended, Started, Status, TaskError};
 use crate::init::message::PLUGIN_END;
-use crate::launch::Launched;
+use crate::launch::{Launched, attend};
 use crate::policy::event::Oom;
 use crate::policy::exit::ExitResult;
 use crate::sys::cgroup::Cgroup;
@@ -13,6 +13,7 @@ use crate::sys::{pidfd, process};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A task as its record and the kernel tell of it.
@@ -50,6 +51,8 @@ pub(super) fn recover(id: &str, path: &Path) -> Result<Recovered, TaskError> {
     let cgroup = Cgroup::open(&saved.cgroup);
     match (init, cgroup) {
         (Some((init, socket)), Ok(cgroup)) => {
+            let init = Arc::new(init);
+            attend(&init);
             let launched = Launched {
                 pid: saved.pid as i32,
                 pidfd: init,

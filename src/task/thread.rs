@@ -48,7 +48,7 @@ pub(super) fn resume(tasks: &Tasks, id: &str, task: &Task, record: &Path, reply:
 fn begin(id: &str, start: Start) -> Result<(Record, Life), TaskError> {
     let spec = decide(start)?;
     let (record, exit) = Record::create(&spec.state_dir, id)?;
-    let launched = Plan::new(&spec, exit).and_then(|plan| {
+    let launched = Plan::new(&spec, record.directory(), exit).and_then(|plan| {
         let oom_kills = plan.cgroup().oom_kills();
         Ok((plan.launch()?, oom_kills))
     });

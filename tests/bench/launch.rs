@@ -11,9 +11,9 @@ use nomad_driver_exec2::policy::request::{Compute, PluginOptions, TaskOptions, T
 use nomad_driver_exec2::policy::spec::{Facts, TaskSpec, compile};
 use nomad_driver_exec2::sys::{capability, pidfd, socket};
 use nomad_driver_exec2::task::landlock;
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -52,9 +52,12 @@ pub fn measure(bench: &Bench, report: &mut Report) -> io::Result<()> {
 }
 
 fn start(spec: &TaskSpec, root: &Path) -> io::Result<(Duration, Duration)> {
-    let record: OwnedFd = OpenOptions::new().create(true).read(true).write(true).truncate(true).open(root.join("record"))?.into();
+    let record = OpenOptions::new().create(true).read(true).write(true).truncate(true).open(root.join("record"))?;
+    // Init maps it.
+    record.set_len(message::RECORD_LENGTH as u64)?;
+    let records = fs::File::open(root)?;
     let before = Instant::now();
-    let plan = Plan::new(spec, record).map_err(io::Error::other)?;
+    let plan = Plan::new(spec, records.as_fd(), record.into()).map_err(io::Error::other)?;
     let planned = before.elapsed();
     let before = Instant::now();
     let launched = plan.launch().map_err(io::Error::other)?;

@@ -34,6 +34,11 @@ pub fn make(verb: &str, words: &[&str]) -> Option<Result<String>> {
         "symlink" => rustix::fs::symlink(path, words[1]),
         "link" => rustix::fs::link(path, words[1]),
         "rename" => rustix::fs::rename(path, words[1]),
+        // What Landlock leaves open.
+        "chmod" => rustix::fs::chmod(path, Mode::from_raw_mode(0o750)),
+        "chown" => rustix::fs::chown(path, Some(rustix::fs::Uid::ROOT), None),
+        "utimes" => rustix::fs::utimensat(CWD, path, &epoch(), AtFlags::empty()),
+        "setxattr" => rustix::fs::setxattr(path, "user.probe", b"x", rustix::fs::XattrFlags::empty()),
         "entropy" => open(path, OFlags::RDONLY).and_then(|file| entropy(&file)),
         "connect" => UnixStream::connect(path).map(drop).map_err(errno),
         "serve" => serve(path),
@@ -49,6 +54,11 @@ pub fn make(verb: &str, words: &[&str]) -> Option<Result<String>> {
 
 fn open(path: &str, flags: OFlags) -> Result<rustix::fd::OwnedFd> {
     rustix::fs::open(path, flags | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty())
+}
+
+fn epoch() -> rustix::fs::Timestamps {
+    let zero = rustix::fs::Timespec { tv_sec: 0, tv_nsec: 0 };
+    rustix::fs::Timestamps { last_access: zero, last_modification: zero }
 }
 
 fn read_some(mut file: std::fs::File) -> Result<()> {

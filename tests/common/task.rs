@@ -5,7 +5,7 @@ use nomad_driver_exec2::policy::abi::Abi;
 use nomad_driver_exec2::policy::access::Mode;
 use nomad_driver_exec2::policy::capability::Capabilities;
 use nomad_driver_exec2::policy::signal::Signal;
-use nomad_driver_exec2::policy::spec::{Grant, Stdio, TaskSpec, grants};
+use nomad_driver_exec2::policy::spec::{Directories, Grant, ProtectSystem, Stdio, TaskSpec, grants};
 use nomad_driver_exec2::policy::user::Identity;
 use nomad_driver_exec2::sys::cgroup::mount_point;
 use nomad_driver_exec2::task::{Ended, NotFound, Session, Start, Started, TaskError, Tasks};
@@ -120,8 +120,24 @@ impl Node {
             stdio: Stdio::Logs { stdout: "/dev/null".into(), stderr: "/dev/null".into() },
             directories: None,
             state_dir: self.state_dir(),
+            protect_system: ProtectSystem::Strict,
             abi: Abi(super::abi()),
         }
+    }
+
+    /// The directories of an allocation's task `probe`, made and mounted as the client does.
+    pub fn directories(&self, alloc: &str) -> Directories {
+        let alloc_dir = self.scratch.path("alloc").join(alloc);
+        let task_dir = self.scratch.path("alloc_mounts").join(format!("{alloc}-probe"));
+        let source = alloc_dir.join("probe");
+        for dir in ["alloc/logs", "probe/local", "probe/tmp", "probe/alloc", "probe/secrets"] {
+            fs::create_dir_all(alloc_dir.join(dir)).expect("a directory");
+        }
+        fs::create_dir_all(&task_dir).expect("a directory");
+        rustix::mount::mount("tmpfs", source.join("secrets"), "tmpfs", rustix::mount::MountFlags::empty(), None).expect("a tmpfs");
+        rustix::mount::mount_bind_recursive(&source, &task_dir).expect("a mount");
+        rustix::mount::mount_bind(alloc_dir.join("alloc"), task_dir.join("alloc")).expect("a mount");
+        Directories { alloc_dir, task_dir }
     }
 
     pub fn start(&self, spec: TaskSpec) -> Result<Started, TaskError> {
