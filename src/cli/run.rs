@@ -12,7 +12,7 @@ use crate::policy::signal::Signal;
 use crate::policy::spec::{DEFAULT_PATH, ProtectSystem, Stdio, TaskSpec, argv, candidates, grants};
 use crate::policy::user::User;
 use crate::sys;
-use crate::task::{Ended, Start, TaskError, Tasks};
+use crate::task::{Accounts, Ended, Start, TaskError, Tasks};
 use rustix::io::Errno;
 use std::collections::BTreeMap;
 use std::fmt::{self, Display};
@@ -128,9 +128,9 @@ fn not_started(error: TaskError, paths: &[String]) -> Failure {
 
 fn spec(options: &Run) -> Result<TaskSpec, Failure> {
     let abi = crate::task::landlock().map_err(setup)?;
-    let read = |path| std::fs::read_to_string(path).unwrap_or_default();
     let user = User::parse(options.user.as_deref().unwrap_or(DEFAULT_USER)).map_err(|e| setup(format!("--user: {e}")))?;
-    let identity = user.resolve(&read("/etc/passwd"), &read("/etc/group")).map_err(|e| setup(format!("--user: {e}")))?;
+    let accounts = Accounts::of(&user, &[]).map_err(setup)?;
+    let identity = user.resolve(&accounts.passwd, &accounts.group).map_err(|e| setup(format!("--user: {e}")))?;
     let mut env: BTreeMap<String, String> =
         std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect();
     env.extend(options.env.iter().cloned());

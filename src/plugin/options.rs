@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::policy::capability::Capabilities;
+use crate::policy::ids::IdRanges;
 use crate::policy::request::{PluginOptions, TaskOptions};
 use crate::policy::unveil::Unveil;
 
@@ -33,6 +34,8 @@ pub fn plugin(msgpack: &[u8]) -> Result<PluginOptions, OptionError> {
         unveil_by_task: block.boolean("unveil_by_task")?.unwrap_or(unset.unveil_by_task),
         unveil_paths: block.unveil("unveil_paths")?,
         allow_caps: block.capabilities("allow_caps")?.unwrap_or(unset.allow_caps),
+        denied_host_uids: block.ids("denied_host_uids")?,
+        denied_host_gids: block.ids("denied_host_gids")?,
         landlock_min_abi: block.abi("landlock_min_abi")?.unwrap_or(unset.landlock_min_abi),
         state_dir: block.directory("state_dir")?.unwrap_or(unset.state_dir),
     })
@@ -52,6 +55,8 @@ pub fn task(msgpack: &[u8]) -> Result<TaskOptions, OptionError> {
         oom_score_adj: block.number("oom_score_adj")?,
         cap_add: block.texts("cap_add")?,
         cap_drop: block.texts("cap_drop")?,
+        group: block.text("group")?.filter(|name| !name.is_empty()),
+        group_add: block.texts("group_add")?,
         work_dir: block.text("work_dir")?,
         protect_system: block.text("protect_system")?,
     })
@@ -110,6 +115,11 @@ impl Block {
         Capabilities::parse(&names).map(Some).map_err(|error| refuse(option, error.to_string()))
     }
 
+    fn ids(&mut self, option: &str) -> Result<IdRanges, OptionError> {
+        let text = self.text(option)?.unwrap_or_default();
+        IdRanges::parse(&text).map_err(|error| refuse(option, error.to_string()))
+    }
+
     fn abi(&mut self, option: &str) -> Result<Option<u32>, OptionError> {
         let Some(number) = self.number(option)? else { return Ok(None) };
         match u32::try_from(number) {
@@ -162,6 +172,8 @@ mod tests {
     fn a_full_plugin_block() {
         let bytes = block(&[
             ("allow_caps", b"\x91\xa4Kill"),
+            ("denied_host_gids", b"\xa70,10-20"),
+            ("denied_host_uids", b"\xa10"),
             ("landlock_min_abi", &[0x04]),
             ("not_ours", b"\x91\xc0"),
             ("state_dir", b"\xa5/srv/"),
@@ -174,6 +186,8 @@ mod tests {
             unveil_by_task: true,
             unveil_paths: vec!["r:/etc".to_owned(), "?rx:/op".to_owned()],
             allow_caps: Capabilities(1 << 5),
+            denied_host_uids: IdRanges::parse("0").unwrap(),
+            denied_host_gids: IdRanges::parse("0,10-20").unwrap(),
             state_dir: "/srv/".into(),
             landlock_min_abi: 4,
         };
@@ -186,6 +200,8 @@ mod tests {
             ("args", b"\x92\xa2-c\xa0"),
             ("cap_add", b"\x91\xa4kill"),
             ("cap_drop", b"\x91\xa3all"),
+            ("group", b"\xa1g"),
+            ("group_add", b"\x91\xa17"),
             ("command", b"\xa7/bin/sh"),
             ("oom_score_adj", &[0xcb, 0x40, 0x59, 0, 0, 0, 0, 0, 0]),
             ("unveil", b"\x91\xa6r:/srv"),
@@ -199,6 +215,8 @@ mod tests {
             oom_score_adj: Some(100),
             cap_add: vec!["kill".to_owned()],
             cap_drop: vec!["all".to_owned()],
+            group: Some("g".to_owned()),
+            group_add: vec!["7".to_owned()],
             work_dir: Some("w".to_owned()),
             protect_system: Some("off".to_owned()),
         };
@@ -207,7 +225,12 @@ mod tests {
 
     #[test]
     fn a_refusal_names_option_value_and_reason() {
-        let table: [(&str, &[u8], &str); 9] = [
+        let table: [(&str, &[u8], &str); 10] = [
+            (
+                "denied_host_uids",
+                b"\xa51,9-1",
+                "denied_host_uids: \"9-1\" of \"1,9-1\" is not an id or an ascending range such as \"10-20\"",
+            ),
             ("allow_caps", b"\x91\xa4root", "allow_caps: \"root\" is not the name of a capability"),
             ("unveil_defaults", b"\xa3yes", "unveil_defaults: \"yes\" is not a boolean"),
             ("unveil_paths", b"\xa6r:/etc", "unveil_paths: \"r:/etc\" is not a list of strings"),
@@ -232,6 +255,7 @@ mod tests {
         match name {
             "unveil_defaults" => &[0xc2],
             "allow_caps" => b"\x91\xa3bpf",
+            "denied_host_uids" | "denied_host_gids" => b"\xa50,2-3",
             _ if kind == Kind::Number => &[0x07],
             _ => of_kind(kind),
         }

@@ -49,6 +49,8 @@ pub const PLUGIN: &[Choice] = &[
         Unset::Texts(&DEFAULT_ALLOWED, "the 13 of Nomad's exec driver"),
         "the most that `cap_add` may ask for; `all` for every one",
     ),
+    choice("denied_host_uids", Kind::Text, EMPTY, "ids and ranges such as `0,10-20` that no task may run as"),
+    choice("denied_host_gids", Kind::Text, EMPTY, "the same for groups, supplementary ones included"),
     choice("landlock_min_abi", Kind::Number, Unset::Number(1), "below this Landlock ABI the node is undetected"),
     choice("state_dir", Kind::Text, Unset::Text("/run/nomad-driver-exec2"), "records of running tasks; absolute, root's alone"),
 ];
@@ -76,6 +78,8 @@ pub const TASK: &[Choice] = &[
     choice("oom_score_adj", Kind::Number, Unset::Null("`0`"), "-1000 to 1000; always written"),
     choice("cap_add", Kind::Texts, NOTHING, "capabilities, within `allow_caps`: names with or without `CAP_`, in any case; `all`"),
     choice("cap_drop", Kind::Texts, NOTHING, "what not to have of `cap_add`'s `all`; a task has no capability of its own"),
+    choice("group", Kind::Text, EMPTY, "name or gid of the primary group, instead of the user's"),
+    choice("group_add", Kind::Texts, NOTHING, "supplementary groups beside the user's own"),
     choice(
         "work_dir",
         Kind::Text,
@@ -84,6 +88,7 @@ pub const TASK: &[Choice] = &[
     ),
 ];
 
+const EMPTY: Unset = Unset::Null("`\"\"`");
 const NOTHING: Unset = Unset::Null("`[]`");
 
 /// The schema of a block of `choices`.

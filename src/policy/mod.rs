@@ -8,6 +8,7 @@ pub mod defaults;
 pub mod environment;
 pub mod event;
 pub mod exit;
+pub mod ids;
 pub mod limits;
 pub mod request;
 pub mod signal;

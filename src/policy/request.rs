@@ -1,6 +1,7 @@
 //! What is asked for, in plain values: one task as Nomad's StartTask (or the command line) describes it, and the plugin's options.
 
 use super::capability::{Capabilities, DEFAULT_ALLOWED};
+use super::ids::IdRanges;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -11,6 +12,9 @@ pub struct PluginOptions {
     pub unveil_by_task: bool,
     /// Each `mode:path`, as written.
     pub unveil_paths: Vec<String>,
+    /// Ids that no task may run as.
+    pub denied_host_uids: IdRanges,
+    pub denied_host_gids: IdRanges,
     /// The most that a task may ask for.
     pub allow_caps: Capabilities,
     /// Absolute.
@@ -25,6 +29,8 @@ impl Default for PluginOptions {
             unveil_defaults: true,
             unveil_by_task: false,
             unveil_paths: Vec::new(),
+            denied_host_uids: IdRanges::default(),
+            denied_host_gids: IdRanges::default(),
             allow_caps: Capabilities::parse(&DEFAULT_ALLOWED).unwrap_or_default(),
             state_dir: PathBuf::from("/run/nomad-driver-exec2"),
             landlock_min_abi: 1,
@@ -43,6 +49,9 @@ pub struct TaskOptions {
     /// Names as written.
     pub cap_add: Vec<String>,
     pub cap_drop: Vec<String>,
+    /// A name or a gid, as each of `group_add`.
+    pub group: Option<String>,
+    pub group_add: Vec<String>,
     pub work_dir: Option<String>,
     pub protect_system: Option<String>,
 }

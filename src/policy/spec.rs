@@ -134,6 +134,8 @@ pub fn compile(request: &TaskRequest, options: &PluginOptions, facts: &Facts<'_>
     let directories = directories(request)?;
     let task = &request.options;
     let identity = User::parse(&request.user)?.resolve(facts.passwd, facts.group)?;
+    let identity = identity.regrouped(task.group.as_deref(), &task.group_add, facts.group)?;
+    identity.allowed(&options.denied_host_uids, &options.denied_host_gids)?;
     let capabilities = granted(&task.cap_add, &task.cap_drop, options.allow_caps, facts.capabilities)
         .map_err(|(option, e)| SpecError::Capability(option, e))?;
     let tmp = text(&directories.task_dir.join("tmp"));

@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use super::ids::IdRanges;
+
 /// The job's `user`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum User {
@@ -35,8 +37,16 @@ pub enum UserError {
     Colon(String),
     #[error("user {user:?}: {id} is no id; the largest is {max}")]
     OutOfRange { user: String, id: String, max: u32 },
-    #[error("user {0:?}: there is no such name in /etc/passwd")]
+    #[error("user {0:?}: there is no such name in /etc/passwd, nor in systemd's userdb")]
     Unknown(String),
+    #[error("{option}: {name:?}: there is no such name in /etc/group, nor in systemd's userdb")]
+    UnknownGroup { option: &'static str, name: String },
+    #[error("{option}: {id} is no id; the largest is {max}")]
+    GroupOutOfRange { option: &'static str, id: String, max: u32 },
+    #[error("user {user:?}: the plugin's denied_host_uids holds uid {uid}")]
+    DeniedUid { user: String, uid: u32 },
+    #[error("user {user:?}: the plugin's denied_host_gids holds gid {gid}")]
+    DeniedGid { user: String, gid: u32 },
 }
 
 /// Home of users that have none, as the client's dynamic users.
@@ -93,6 +103,53 @@ impl User {
     }
 }
 
+impl Identity {
+    /// With the job's `group` instead of the user's own, and those of `group_add` beside the user's: names of the text of /etc/group, or gids.
+    pub fn regrouped(mut self, primary: Option<&str>, add: &[String], group: &str) -> Result<Identity, UserError> {
+        if let Some(primary) = primary {
+            self.gid = gid("group", primary, group)?;
+        }
+        for name in add {
+            let gid = gid("group_add", name, group)?;
+            if !self.groups.contains(&gid) {
+                self.groups.push(gid);
+            }
+        }
+        self.groups.retain(|gid| *gid != self.gid);
+        Ok(self)
+    }
+
+    /// Whether the operator lets tasks have these ids.
+    pub fn allowed(&self, denied_uids: &IdRanges, denied_gids: &IdRanges) -> Result<(), UserError> {
+        let user = || self.name.clone();
+        if denied_uids.contains(self.uid) {
+            return Err(UserError::DeniedUid { user: user(), uid: self.uid });
+        }
+        match std::iter::once(&self.gid).chain(&self.groups).find(|gid| denied_gids.contains(**gid)) {
+            Some(gid) => Err(UserError::DeniedGid { user: user(), gid: *gid }),
+            None => Ok(()),
+        }
+    }
+}
+
+fn gid(option: &'static str, written: &str, group: &str) -> Result<u32, UserError> {
+    if is_decimal(written) {
+        return number(written, MAX_ID).ok_or_else(|| UserError::GroupOutOfRange { option, id: written.into(), max: MAX_ID });
+    }
+    let found = group.lines().filter_map(group_entry).find(|(name, ..)| *name == written);
+    found.map(|(_, gid, _)| gid).ok_or_else(|| UserError::UnknownGroup { option, name: written.into() })
+}
+
+/// Whether the text of /etc/passwd has a user of that name.
+pub fn is_user(passwd: &str, name: &str) -> bool {
+    passwd.lines().filter_map(Passwd::parse).any(|entry| entry.name == name)
+}
+
+/// Whether the text of /etc/group has a group of that name.
+pub fn is_group(group: &str, name: &str) -> bool {
+    group.lines().filter_map(group_entry).any(|(known, ..)| known == name)
+}
+
 fn unlisted(uid: u32, gid: u32, name: String) -> Identity {
     Identity { uid, gid, groups: Vec::new(), name, home: NO_HOME.into() }
 }
@@ -117,7 +174,7 @@ impl<'a> Passwd<'a> {
 
     fn identity(&self, group: &str) -> Identity {
         let mut groups = Vec::new();
-        for (gid, members) in group.lines().filter_map(group_entry) {
+        for (_, gid, members) in group.lines().filter_map(group_entry) {
             let member = members.split(',').any(|member| member.trim_start() == self.name);
             if member && gid != self.gid && !groups.contains(&gid) {
                 groups.push(gid);
@@ -129,12 +186,12 @@ impl<'a> Passwd<'a> {
     }
 }
 
-/// The gid and the member list of a line of /etc/group, group(5).
-fn group_entry(line: &str) -> Option<(u32, &str)> {
+/// Name, gid and member list of a line of /etc/group, group(5).
+fn group_entry(line: &str) -> Option<(&str, u32, &str)> {
     let mut fields = line.trim_start().split(':');
-    entry_name(fields.next()?)?;
+    let name = entry_name(fields.next()?)?;
     let (_password, gid) = (fields.next()?, fields.next()?);
-    Some((number(gid, MAX_ID)?, fields.next().unwrap_or_default()))
+    Some((name, number(gid, MAX_ID)?, fields.next().unwrap_or_default()))
 }
 
 fn entry_name(name: &str) -> Option<&str> {
@@ -249,6 +306,39 @@ empty:x:700
             let user = User::parse(text).unwrap();
             assert_eq!(user.resolve(PASSWD, GROUP), Ok(expected), "{text}");
         }
+    }
+
+    #[test]
+    fn groups_that_a_job_names() {
+        let bob = || User::parse("bob").unwrap().resolve(PASSWD, GROUP).unwrap();
+        type Row<'a> = (Option<&'a str>, &'a [&'a str], u32, &'a [u32]);
+        let table: [Row<'_>; 6] = [
+            (None, &[], 100, &[200, 600]),
+            (Some("docker"), &[], 200, &[600]),
+            (Some("7"), &[], 7, &[200, 600]),
+            (None, &["audio", "200", "100"], 100, &[200, 600, 300]),
+            (Some("audio"), &["root", "audio"], 300, &[200, 600, 0]),
+            (Some("empty"), &[], 700, &[200, 600]),
+        ];
+        for (primary, add, gid, groups) in table {
+            let add: Vec<String> = add.iter().map(|name| name.to_string()).collect();
+            let identity = bob().regrouped(primary, &add, GROUP).unwrap();
+            assert_eq!((identity.gid, identity.groups.as_slice()), (gid, groups), "{primary:?} {add:?}");
+        }
+        let refused = |primary, add: &[String]| bob().regrouped(primary, add, GROUP).unwrap_err().to_string();
+        assert_eq!(refused(Some("broken"), &[]), "group: \"broken\": there is no such name in /etc/group, nor in systemd's userdb");
+        assert_eq!(refused(Some("4294967295"), &[]), "group: 4294967295 is no id; the largest is 4294967294");
+        assert!(refused(None, &["".into()]).starts_with("group_add: \"\": there is no such name"));
+    }
+
+    #[test]
+    fn ids_that_the_operator_denies() {
+        let bob = User::parse("bob").unwrap().resolve(PASSWD, GROUP).unwrap();
+        let allowed = |uids, gids| bob.allowed(&IdRanges::parse(uids).unwrap(), &IdRanges::parse(gids).unwrap()).map_err(|e| e.to_string());
+        assert_eq!(allowed("0-999,1001", "0-99,101-199,1000"), Ok(()));
+        assert_eq!(allowed("0,1000", ""), Err("user \"bob\": the plugin's denied_host_uids holds uid 1000".into()));
+        assert_eq!(allowed("", "100"), Err("user \"bob\": the plugin's denied_host_gids holds gid 100".into()));
+        assert_eq!(allowed("", "500-700"), Err("user \"bob\": the plugin's denied_host_gids holds gid 600".into()));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! One task's life, on a thread of its own, and the register of all tasks.
 
+mod accounts;
 mod event;
 mod life;
 mod node;
@@ -8,7 +9,9 @@ mod recover;
 mod session;
 mod stats;
 mod thread;
+mod userdb;
 
+pub use accounts::Accounts;
 pub use event::TaskEvent;
 pub use node::{Facts, landlock, prerequisites};
 pub use session::{Session, SessionEnd};

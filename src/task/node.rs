@@ -1,12 +1,13 @@
 //! What a node must have, and the facts that every task's decision needs.
 
-use super::{Start, TaskError};
+use super::{Accounts, Start, TaskError};
 use crate::policy::abi::Abi;
 use crate::policy::capability::Capabilities;
 use crate::policy::request::PluginOptions;
-use crate::policy::spec::{TaskSpec, compile};
+use crate::policy::spec::{SpecError, TaskSpec, compile};
+use crate::policy::user::User;
 use crate::sys;
-use crate::sys::error::{At, Words};
+use crate::sys::error::Words;
 use rustix::io::Errno;
 use std::path::PathBuf;
 
@@ -91,12 +92,10 @@ pub(super) fn decide(start: Start) -> Result<TaskSpec, TaskError> {
         Start::Request { request, options, compute } => (request, options, compute),
     };
     let abi = landlock().map_err(TaskError::Node)?;
-    let read = |path: &str| match std::fs::read_to_string(path) {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
-        other => other.at_path("read", path),
-    };
-    let dynamic = request.user.starts_with("nomad-");
-    let (passwd, group) = if dynamic { (String::new(), String::new()) } else { (read("/etc/passwd")?, read("/etc/group")?) };
+    let user = User::parse(&request.user).map_err(SpecError::from)?;
+    let task = &request.options;
+    let groups: Vec<&str> = task.group.iter().chain(&task.group_add).map(String::as_str).collect();
+    let Accounts { passwd, group } = Accounts::of(&user, &groups)?;
     let host_env = |name: &str| std::env::var(name).ok();
     let capabilities = Capabilities(sys::capability::all().permitted);
     let facts = crate::policy::spec::Facts { abi, compute, capabilities, passwd: &passwd, group: &group, host_env: &host_env };
