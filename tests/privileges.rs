@@ -7,6 +7,7 @@ use common::Need;
 use common::task::Node;
 use nomad_driver_exec2::policy::capability::Capabilities;
 use nomad_driver_exec2::policy::spec::TaskSpec;
+use nomad_driver_exec2::policy::ulimit::Ulimit;
 use nomad_driver_exec2::policy::user::Identity;
 
 const SETS: [&str; 5] = ["status self CapInh", "status self CapPrm", "status self CapEff", "status self CapBnd", "status self CapAmb"];
@@ -78,4 +79,60 @@ fn a_capability_does_not_open_what_is_not_unveiled() {
     assert_eq!(node.output(with(node.spec(&attempts), &["dac_override", "sys_admin"])), ["EACCES", "EPERM", "EPERM"]);
     assert_eq!(node.output(unveiled(with(node.spec(&attempts), &["dac_override", "setuid"]))), ["ok", "EPERM", "ok"]);
     assert_eq!(node.output(unveiled(node.spec(&attempts))), ["EACCES", "EPERM", "EPERM"]);
+}
+
+fn limited(spec: TaskSpec, limits: &[(&str, &str)]) -> TaskSpec {
+    let map = limits.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+    TaskSpec { ulimits: Ulimit::parse_all(&map).unwrap(), ..spec }
+}
+
+#[test]
+fn limits_of_a_task_and_its_sessions() {
+    needs!(Need::Task);
+    let node = Node::new();
+    let limits = [("nofile", "70:80"), ("core", "0"), ("nproc", "500"), ("cpu", "60:unlimited"), ("stack", "1048576"), ("fsize", "0")];
+    let probes = ["limit 7", "limit 4", "limit 6", "limit 3", "limit 1"];
+    let want = ["70:80", "0:0", "500:500", "1048576:1048576", "0:0"];
+    for spec in [node.spec(&probes), root(node.spec(&probes))] {
+        assert_eq!(node.output(limited(spec, &limits)), want);
+    }
+    let (id, _) = node.run_spec(limited(node.spec(&[SLEEPS]), &limits));
+    assert_eq!(node.session(&id, &probes), want);
+    node.destroy(&id, true).unwrap().unwrap();
+    let own = common::outside(&["limit 7", "limit 4"]);
+    assert_eq!(node.output(node.spec(&["limit 7", "limit 4"])), own);
+}
+
+/// Init's own limits stay: it goes on to start sessions, and to write the exit status.
+#[test]
+fn limits_do_not_hamper_init() {
+    needs!(Need::Task);
+    let node = Node::new();
+    let limits = [("nofile", "3"), ("fsize", "0"), ("nproc", "1"), ("as", "unlimited"), ("sigpending", "0"), ("memlock", "0")];
+    let (id, _) = node.run_spec(limited(node.spec(&["sleep 300", "exit 9"]), &limits));
+    assert_eq!(node.session(&id, &["limit 7"]), ["3:3"]);
+    assert_eq!(node.finish(&id), 9);
+}
+
+#[test]
+fn hard_limits_are_raised_for_every_user() {
+    needs!(Need::Task, Need::Capability(24));
+    let node = Node::new();
+    let own: u64 = common::outside(&["limit 7"])[0].rsplit(':').next().unwrap().parse().unwrap();
+    let more = format!("{}:{}", own + 1, own + 2);
+    let (id, _) =
+        node.run_spec(limited(node.spec(&[SLEEPS]), &[("nofile", &more), ("nice", "40"), ("rtprio", "1:99"), ("memlock", "unlimited")]));
+    let want = [more.as_str(), "40:40", "1:99", "unlimited:unlimited"];
+    assert_eq!(node.session(&id, &["limit 7", "limit 13", "limit 14", "limit 8"]), want);
+    node.destroy(&id, true).unwrap().unwrap();
+}
+
+/// Beyond fs.nr_open the kernel refuses even root; without CAP_SYS_RESOURCE any more than there is.
+#[test]
+fn a_limit_that_can_not_be_raised_is_named() {
+    needs!(Need::Task);
+    let node = Node::new();
+    let most = u64::MAX >> 1;
+    let error = node.start(limited(node.spec(&["exit 0"]), &[("nofile", &most.to_string())])).unwrap_err().to_string();
+    assert_eq!(error, format!("raise ulimit nofile to {most}: Operation not permitted (EPERM)"));
 }

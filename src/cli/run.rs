@@ -148,6 +148,7 @@ fn spec(options: &Run) -> Result<TaskSpec, Failure> {
         work_dir: work_dir.to_string_lossy().into_owned(),
         identity,
         oom_score_adj: 0,
+        ulimits: Vec::new(),
         grants: grants(!options.no_defaults, &options.unveil).map_err(|e| setup(format!("--unveil: {e}")))?,
         cgroup: PathBuf::new(),
         cgroup_writes: Vec::new(),

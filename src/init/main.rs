@@ -331,7 +331,7 @@ unsafe extern "C" fn execute(argument: *mut u8) -> ! {
     exit(127)
 }
 
-/// Own process group, standard descriptors, working directory, empty signal mask, exec. Returns only on failure, with its step.
+/// Own process group, standard descriptors, working directory, limits, empty signal mask, exec. Returns only on failure, with its step.
 ///
 /// # Safety
 /// `command.block` must be a mapped block.
@@ -361,6 +361,15 @@ unsafe fn confined_already(command: &Command) -> (u32, i32) {
         let entered = call(nr::CHDIR, [block + head.work_dir as usize, 0, 0, 0, 0, 0]);
         if entered < 0 {
             return (FAILED_WORK_DIR, -entered as i32);
+        }
+        // Hard limits that had to be raised have been, while there was the privilege. This process keeps its own: a low one would hamper it.
+        let limits = (block + head.limits as usize) as *const Limit;
+        for i in 0..head.limits_length as usize {
+            let limit = limits.add(i);
+            let done = call(nr::PRLIMIT64, [0, (*limit).resource as usize, &raw const (*limit).soft as usize, 0, 0, 0]);
+            if done < 0 {
+                return (FAILED_ULIMIT, -done as i32);
+            }
         }
         let empty = 0u64;
         call(nr::RT_SIGPROCMASK, [SIG_SETMASK, &raw const empty as usize, 0, 8, 0, 0]);

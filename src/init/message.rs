@@ -46,6 +46,7 @@ pub const FAILED_SESSION: u32 = 3;
 pub const FAILED_STDIO: u32 = 4;
 pub const FAILED_WORK_DIR: u32 = 5;
 pub const FAILED_EXEC: u32 = 6;
+pub const FAILED_ULIMIT: u32 = 7;
 
 /// From init.
 #[repr(C)]
@@ -60,7 +61,7 @@ pub struct Report {
 /// Length of `Request` and of `Report`, in bytes.
 pub const LENGTH: usize = 16;
 
-/// Head of a command block: three arrays of offsets into the block (each ended by 0) and the strings behind them.
+/// Head of a command block: three arrays of offsets into the block (each ended by 0), the limits, and the strings behind them.
 /// Init maps the block and turns the offsets into addresses.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
@@ -75,6 +76,18 @@ pub struct Block {
     pub envp: u64,
     /// Number of words from `paths` on, the terminating zeros included.
     pub words: u64,
+    /// Offset of the limits, and their number.
+    pub limits: u64,
+    pub limits_length: u64,
+}
+
+/// A resource limit of the command: setrlimit(2)'s resource, and `struct rlimit64`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    pub resource: u64,
+    pub soft: u64,
+    pub hard: u64,
 }
 
 /// The exit record's content: `RECORD_MAGIC`, then the wait status, each 32 bits in native order. Zeros until then.

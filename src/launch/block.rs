@@ -1,15 +1,17 @@
 //! The command block: what init needs to execute a command, laid out in one piece (see `init::message::Block`).
 
-use crate::init::message::Block;
+use crate::init::message::{Block, Limit};
+use crate::policy::ulimit::Ulimit;
 
-/// Lays out the paths to try, the arguments, the environment and the working directory. No string holds a NUL: `policy` refused those.
-pub fn lay_out(paths: &[String], argv: &[String], env: &[(String, String)], work_dir: &str) -> Vec<u8> {
+/// Lays out the paths to try, the arguments, the environment, the working directory and the limits. No string holds a NUL: `policy` refused those.
+pub fn lay_out(paths: &[String], argv: &[String], env: &[(String, String)], work_dir: &str, ulimits: &[Ulimit]) -> Vec<u8> {
     let word = size_of::<u64>();
     let arrays = size_of::<Block>();
     let words = paths.len() + 1 + argv.len() + 1 + env.len() + 1;
     let mut offsets = Vec::with_capacity(words);
     let mut strings = Vec::with_capacity(4096);
-    let first = arrays + words * word;
+    let limits = arrays + words * word;
+    let first = limits + ulimits.len() * size_of::<Limit>();
     let mut push = |parts: &[&str]| {
         let at = (first + strings.len()) as u64;
         parts.iter().for_each(|part| strings.extend_from_slice(part.as_bytes()));
@@ -24,9 +26,11 @@ pub fn lay_out(paths: &[String], argv: &[String], env: &[(String, String)], work
     let argv_at = arrays + (paths.len() + 1) * word;
     let envp_at = argv_at + (argv.len() + 1) * word;
     let length = first + strings.len();
-    let head = [length as u64, directory, arrays as u64, argv_at as u64, envp_at as u64, words as u64];
+    let counts = [words as u64, limits as u64, ulimits.len() as u64];
+    let head = [length as u64, directory, arrays as u64, argv_at as u64, envp_at as u64];
     let mut block = Vec::with_capacity(length);
-    head.iter().chain(&offsets).for_each(|value| block.extend_from_slice(&value.to_ne_bytes()));
+    let limits = ulimits.iter().flat_map(|limit| [u64::from(limit.resource), limit.soft, limit.hard]);
+    head.into_iter().chain(counts).chain(offsets).chain(limits).for_each(|value| block.extend_from_slice(&value.to_ne_bytes()));
     block.extend_from_slice(&strings);
     block
 }
@@ -56,13 +60,19 @@ mod tests {
     fn offsets_lead_to_the_strings() {
         let own = |list: &[&str]| list.iter().map(|s| s.to_string()).collect::<Vec<_>>();
         let env = vec![("A".to_string(), "1".to_string()), ("EMPTY".to_string(), String::new())];
-        let block = lay_out(&own(&["/bin/x", "/usr/bin/x"]), &own(&["x", "-v", ""]), &env, "/work");
+        let block = lay_out(&own(&["/bin/x", "/usr/bin/x"]), &own(&["x", "-v", ""]), &env, "/work", &[]);
         assert_eq!(word(&block, 0), block.len());
         assert_eq!(string(&block, word(&block, 8)), "/work");
         assert_eq!(strings(&block, word(&block, 16)), ["/bin/x", "/usr/bin/x"]);
         assert_eq!(strings(&block, word(&block, 24)), ["x", "-v", ""]);
         assert_eq!(strings(&block, word(&block, 32)), ["A=1", "EMPTY="]);
         assert_eq!(word(&block, 40), 3 + 4 + 3);
-        assert_eq!(strings(&lay_out(&own(&["/x"]), &own(&["x"]), &[], "/"), 64 + 16), Vec::<&str>::new());
+        assert_eq!((word(&block, 48), word(&block, 56)), (64 + 10 * 8, 0));
+        let ulimits = [Ulimit { resource: 7, soft: 8, hard: 9 }, Ulimit { resource: 0, soft: 1, hard: u64::MAX }];
+        let block = lay_out(&own(&["/x"]), &own(&["x"]), &env, "/work", &ulimits);
+        let limits = word(&block, 48);
+        assert_eq!(std::array::from_fn(|i| word(&block, limits + i * 8)), [7, 8, 9, 0, 1, usize::MAX]);
+        assert_eq!((word(&block, 56), string(&block, limits + 48), strings(&block, word(&block, 32))), (2, "/work", vec!["A=1", "EMPTY="]));
+        assert_eq!(strings(&lay_out(&own(&["/x"]), &own(&["x"]), &[], "/", &[]), 80 + 16), Vec::<&str>::new());
     }
 }

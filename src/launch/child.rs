@@ -3,7 +3,7 @@
 //! It runs in the plugin's memory while the plugin's thread stands still: raw syscalls on what the plan has prepared, nothing
 //! else. No libc, no allocation, no lock, no panic, no thread-local data. Every failure leaves its step and errno in the plan.
 
-use crate::init::message::{PLUGIN_END, RECORD, SOCKET};
+use crate::init::message::{Limit, PLUGIN_END, RECORD, SOCKET};
 use crate::sys::landlock::{PATH_BENEATH, PathBeneathAttr};
 use crate::sys::mount::{MOUNT_ATTR_RDONLY, MountAttr};
 use crate::sys::syscall::{common, nr, syscall as call};
@@ -28,6 +28,7 @@ pub enum Step {
     Descriptors,
     ProcRule,
     OomScoreAdj,
+    Ulimit,
     SealProc,
     Keyring,
     Groups,
@@ -61,6 +62,7 @@ impl Step {
             Step::Descriptors => "dup3",
             Step::ProcRule => "landlock_add_rule /proc",
             Step::OomScoreAdj => "write oom_score_adj",
+            Step::Ulimit => "raise ulimit",
             Step::SealProc => "mount_setattr read-only /proc",
             Step::Keyring => "join a new session keyring",
             Step::Groups => "setgroups",
@@ -109,6 +111,9 @@ pub struct Orders {
     pub proc_access: u64,
     pub oom_score_adj: *const u8,
     pub oom_score_adj_length: usize,
+    /// Hard limits that are higher than this process's own.
+    pub raised: *const Limit,
+    pub raised_length: usize,
     pub groups: *const u32,
     pub groups_length: usize,
     pub gid: u32,
@@ -266,6 +271,13 @@ unsafe fn confine(orders: &Orders) -> Failure {
         step!(OomScoreAdj, 1, nr::WRITE, file, orders.oom_score_adj, orders.oom_score_adj_length);
         // Open for writing, it would keep /proc from becoming read-only.
         step!(OomScoreAdj, 2, nr::CLOSE, file);
+
+        i = 0;
+        while i < orders.raised_length {
+            let limit = orders.raised.add(i);
+            step!(Ulimit, i, nr::PRLIMIT64, 0, (*limit).resource, &raw const (*limit).soft, 0);
+            i += 1;
+        }
 
         // File modes of /proc's files are the whole host's: root could change them.
         let read_only = MountAttr { attr_set: MOUNT_ATTR_RDONLY, attr_clr: 0, propagation: 0, userns_fd: 0 };

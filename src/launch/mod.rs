@@ -14,6 +14,7 @@ pub use child::Step;
 pub use plan::{Launched, Plan, private_memory};
 
 use crate::init::message::{self, Report};
+use crate::policy::ulimit::Ulimit;
 use crate::sys::error::Words;
 use rustix::io::Errno;
 use std::os::fd::OwnedFd;
@@ -52,8 +53,14 @@ impl LaunchError {
 }
 
 /// What init needs to execute a command, as a memory file to send with a `START`.
-pub fn command_block(paths: &[String], argv: &[String], env: &[(String, String)], work_dir: &str) -> Result<OwnedFd, LaunchError> {
-    Ok(crate::sys::memfd::block(&block::lay_out(paths, argv, env, work_dir))?)
+pub fn command_block(
+    paths: &[String],
+    argv: &[String],
+    env: &[(String, String)],
+    work_dir: &str,
+    ulimits: &[Ulimit],
+) -> Result<OwnedFd, LaunchError> {
+    Ok(crate::sys::memfd::block(&block::lay_out(paths, argv, env, work_dir, ulimits))?)
 }
 
 /// What init's report of a failed start means to the one who wrote the command.
@@ -64,6 +71,7 @@ pub fn command_failed(report: &Report, command: &[String], work_dir: &str) -> La
         message::FAILED_EXEC => return not_executed(errno, command),
         message::FAILED_CLONE => ("clone3 of the command".to_string(), ""),
         message::FAILED_SESSION => ("session of the command".to_string(), ""),
+        message::FAILED_ULIMIT => ("prlimit of an ulimit".to_string(), ""),
         message::FAILED_STDIO => ("standard descriptors of the command".to_string(), ""),
         _ => ("command block".to_string(), ""),
     };

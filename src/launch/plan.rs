@@ -5,15 +5,17 @@ use super::directories::TaskDirectories;
 use super::mounts::{Mounts, Own};
 use super::rules::Rules;
 use super::{LaunchError, base, command_block};
+use crate::init::message::Limit;
 use crate::init::{IMAGE, message};
 use crate::policy::abi::Abi;
 use crate::policy::access::{FsAccess, Mode, PathKind, rights};
 use crate::policy::capability::Capabilities;
 use crate::policy::limits::CgroupWrite;
 use crate::policy::spec::{Stdio, TaskSpec};
+use crate::policy::ulimit::Ulimit;
 use crate::sys::cgroup::Cgroup;
 use crate::sys::error::At;
-use crate::sys::{capability, clone, fifo, memfd, pidfd, socket};
+use crate::sys::{capability, clone, fifo, memfd, pidfd, process, socket};
 use rustix::fs::{Mode as FileMode, OFlags};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -49,6 +51,8 @@ pub struct Plan {
     work_dir: String,
     unread: Vec<PathBuf>,
     oom_score_adj: String,
+    /// Hard limits to raise, and their names.
+    raised: Vec<(Limit, &'static str)>,
     identity: crate::policy::user::Identity,
     capabilities: Capabilities,
     proc_access: FsAccess,
@@ -140,7 +144,7 @@ impl Plan {
         // Init finds its first request waiting, with the command and its descriptors.
         let (plugin_end, init_end) = socket::pair()?;
         let (plugin_end, init_end) = (lifted(plugin_end)?, lifted(init_end)?);
-        let block = command_block(&spec.command, &spec.argv, &spec.env, &spec.work_dir)?;
+        let block = command_block(&spec.command, &spec.argv, &spec.env, &spec.work_dir, &spec.ulimits)?;
         let [stdin, stdout, stderr] = stdio.each_ref().map(|fd| fd.as_ref().map_or(null.as_fd(), |fd| fd.as_fd()));
         let start = message::Request { kind: message::START, ..message::Request::default() };
         socket::send(plugin_end.as_fd(), &start, &[block.as_fd(), stdin, stdout, stderr]).at("send the command to init")?;
@@ -160,6 +164,7 @@ impl Plan {
             work_dir: spec.work_dir.clone(),
             unread,
             oom_score_adj: spec.oom_score_adj.to_string(),
+            raised: raised(&spec.ulimits)?,
             identity: spec.identity.clone(),
             capabilities: spec.capabilities,
             proc_access: rights(Mode::R, PathKind::Directory, spec.abi),
@@ -187,6 +192,7 @@ impl Plan {
             .map(|(mount, target)| Attachment { mount: mount.as_raw_fd(), target: target.as_ptr().cast() })
             .collect();
         let closed: Vec<*const u8> = self.mounts.closed.iter().map(|path| path.as_ptr().cast()).collect();
+        let raised: Vec<Limit> = self.raised.iter().map(|(limit, _)| *limit).collect();
         let null = self.null.as_raw_fd();
         let [out, err] = self.keepers.as_ref().map_or([null, null], |[out, err]| [out.as_raw_fd(), err.as_raw_fd()]);
         let mut orders = Orders {
@@ -203,6 +209,8 @@ impl Plan {
             proc_access: self.proc_access.0,
             oom_score_adj: self.oom_score_adj.as_ptr(),
             oom_score_adj_length: self.oom_score_adj.len(),
+            raised: raised.as_ptr(),
+            raised_length: raised.len(),
             groups: self.identity.groups.as_ptr(),
             groups_length: self.identity.groups.len(),
             gid: self.identity.gid,
@@ -230,6 +238,7 @@ impl Plan {
                 }
                 Step::CloseMount => self.mounts.closed.get(failed.index as usize).map(|point| format!(" {}", point.to_string_lossy())),
                 Step::JoinNetwork => self.network.as_ref().map(|(_, path)| format!(" {}", path.display())),
+                Step::Ulimit => self.raised.get(failed.index as usize).map(|(limit, name)| format!(" {name} to {}", limit.hard)),
                 Step::BoundingSet | Step::Ambient => Some(format!(" {}", failed.index)),
                 Step::OomScoreAdj => Some(format!(" {}", self.oom_score_adj)),
                 _ => None,
@@ -292,6 +301,19 @@ fn limit(cgroup: &Cgroup, writes: &[CgroupWrite]) -> Result<(), LaunchError> {
         }
     }
     Ok(())
+}
+
+/// The hard limits that this process, and so init, would not let a task have. Only root can raise them, and init is the task's user's: it sets
+/// what is left of each when it starts a command.
+fn raised(ulimits: &[Ulimit]) -> Result<Vec<(Limit, &'static str)>, LaunchError> {
+    let mut raised = Vec::new();
+    for ulimit in ulimits {
+        let (soft, hard) = process::limit(ulimit.resource).at("prlimit")?;
+        if ulimit.hard > hard {
+            raised.push((Limit { resource: ulimit.resource.into(), soft, hard: ulimit.hard }, ulimit.name()));
+        }
+    }
+    Ok(raised)
 }
 
 fn network(path: &Path) -> Result<(OwnedFd, PathBuf), LaunchError> {

@@ -84,6 +84,21 @@ impl Value {
         }
     }
 
+    /// A map of names to strings; null is the empty one. An error comes with the name at fault, if it is one.
+    pub fn named_texts(self) -> Result<BTreeMap<String, String>, (Option<String>, String)> {
+        match self {
+            Value::Nil => Ok(BTreeMap::new()),
+            Value::Map(values) => {
+                let text = |(name, value): (String, Value)| match value {
+                    Value::Text(value) => Ok((name, value)),
+                    other => Err((Some(name), other.is_not("a string"))),
+                };
+                values.into_iter().map(text).collect()
+            }
+            other => Err((None, other.is_not("a map of strings"))),
+        }
+    }
+
     fn is_not(&self, expected: &str) -> String {
         format!("{self} is not {expected}")
     }

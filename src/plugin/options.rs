@@ -55,6 +55,7 @@ pub fn task(msgpack: &[u8]) -> Result<TaskOptions, OptionError> {
         oom_score_adj: block.number("oom_score_adj")?,
         cap_add: block.texts("cap_add")?,
         cap_drop: block.texts("cap_drop")?,
+        ulimit: block.named_texts("ulimit")?,
         group: block.text("group")?.filter(|name| !name.is_empty()),
         group_add: block.texts("group_add")?,
         work_dir: block.text("work_dir")?,
@@ -93,6 +94,13 @@ impl Block {
     fn texts(&mut self, option: &str) -> Result<Vec<String>, OptionError> {
         self.take(option).texts().map_err(|(index, reason)| match index {
             Some(index) => refuse(format!("{option}[{index}]"), reason),
+            None => refuse(option, reason),
+        })
+    }
+
+    fn named_texts(&mut self, option: &str) -> Result<BTreeMap<String, String>, OptionError> {
+        self.take(option).named_texts().map_err(|(name, reason)| match name {
+            Some(name) => refuse(format!("{option}: {name}"), reason),
             None => refuse(option, reason),
         })
     }
@@ -204,6 +212,7 @@ mod tests {
             ("group_add", b"\x91\xa17"),
             ("command", b"\xa7/bin/sh"),
             ("oom_score_adj", &[0xcb, 0x40, 0x59, 0, 0, 0, 0, 0, 0]),
+            ("ulimit", b"\x81\xa3cpu\xa17"),
             ("unveil", b"\x91\xa6r:/srv"),
             ("work_dir", b"\xa1w"),
             ("protect_system", b"\xa3off"),
@@ -215,6 +224,7 @@ mod tests {
             oom_score_adj: Some(100),
             cap_add: vec!["kill".to_owned()],
             cap_drop: vec!["all".to_owned()],
+            ulimit: [("cpu".to_owned(), "7".to_owned())].into(),
             group: Some("g".to_owned()),
             group_add: vec!["7".to_owned()],
             work_dir: Some("w".to_owned()),
@@ -244,6 +254,9 @@ mod tests {
         for (name, value, reason) in table {
             assert_eq!(refusal(plugin(&block(&[(name, value)]))), reason);
         }
+        let of_task = |name: &str, value: &[u8]| refusal(task(&block(&[("command", b"\xa1x"), (name, value)])));
+        assert_eq!(of_task("ulimit", b"\x81\xa3cpu\x07"), "ulimit: cpu: 7 is not a string");
+        assert_eq!(of_task("ulimit", b"\x91\xa3cpu"), "ulimit: a list of 1 is not a map of strings");
         assert_eq!(refusal(task(&[])), "command: it is missing or empty");
         assert_eq!(refusal(task(&block(&[("command", b"\xa0")]))), "command: it is missing or empty");
         assert_eq!(refusal(plugin(&[0x93, 1, 2, 3])), "the configuration is no block of options: a list of 3");
@@ -267,6 +280,7 @@ mod tests {
             Kind::Number => &[0x01],
             Kind::Text => b"\xa4/tmp",
             Kind::Texts => b"\x91\xa4r:/a",
+            Kind::NamedTexts => b"\x81\xa3cpu\xa17",
         }
     }
 
@@ -282,7 +296,7 @@ mod tests {
                 let others = required.iter().filter(|(other, _)| other != name);
                 read(&block(&others.copied().chain([(*name, value)]).collect::<Vec<_>>()))
             };
-            for other in [Kind::Bool, Kind::Number, Kind::Text, Kind::Texts] {
+            for other in [Kind::Bool, Kind::Number, Kind::Text, Kind::Texts, Kind::NamedTexts] {
                 let result = with(if other == *kind { valid(name, other) } else { of_kind(other) });
                 assert_eq!(result.is_ok(), other == *kind, "{name} given {other:?}: {result:?}");
                 if let Err(error) = result {

@@ -2,7 +2,7 @@
 
 use crate::policy::capability::DEFAULT_ALLOWED;
 
-use super::wire::hclspec::{Attr, Default as Fallback, Literal, Object, Spec, spec::Block};
+use super::wire::hclspec::{Attr, BlockAttrs, Default as Fallback, Literal, Object, Spec, spec::Block};
 
 /// One option as an operator or a job author writes it.
 pub struct Choice {
@@ -19,6 +19,8 @@ pub enum Kind {
     Number,
     Text,
     Texts,
+    /// A block of names and strings, written `name { ... }` or `name = { ... }`.
+    NamedTexts,
 }
 
 /// What an option is when it is left out.
@@ -78,6 +80,12 @@ pub const TASK: &[Choice] = &[
     choice("oom_score_adj", Kind::Number, Unset::Null("`0`"), "-1000 to 1000; always written"),
     choice("cap_add", Kind::Texts, NOTHING, "capabilities, within `allow_caps`: names with or without `CAP_`, in any case; `all`"),
     choice("cap_drop", Kind::Texts, NOTHING, "what not to have of `cap_add`'s `all`; a task has no capability of its own"),
+    choice(
+        "ulimit",
+        Kind::NamedTexts,
+        Unset::Null("`{}`"),
+        "resource limits by their names in lower case, such as `nofile`; each `\"soft:hard\"`, `\"n\"` or `\"unlimited\"`",
+    ),
     choice("group", Kind::Text, EMPTY, "name or gid of the primary group, instead of the user's"),
     choice("group_add", Kind::Texts, NOTHING, "supplementary groups beside the user's own"),
     choice(
@@ -99,6 +107,10 @@ pub fn object(choices: &[Choice]) -> Spec {
 
 impl Choice {
     fn spec(&self) -> Spec {
+        if self.kind == Kind::NamedTexts {
+            let (name, type_) = (self.name.to_owned(), self.kind.hcl().to_owned());
+            return spec(Block::BlockAttrs(BlockAttrs { name, type_, ..Default::default() }));
+        }
         let attr = spec(Block::Attr(Attr {
             name: self.name.to_owned(),
             type_: self.kind.hcl().to_owned(),
@@ -117,13 +129,14 @@ impl Choice {
 }
 
 impl Kind {
-    /// As an HCL type expression.
+    /// As an HCL type expression; of each value in a block of names.
     fn hcl(self) -> &'static str {
         match self {
             Kind::Bool => "bool",
             Kind::Number => "number",
             Kind::Text => "string",
             Kind::Texts => "list(string)",
+            Kind::NamedTexts => "string",
         }
     }
 }
@@ -163,6 +176,8 @@ mod tests {
         assert_eq!(object.attributes.len(), TASK.len());
         assert_eq!(attr(&object.attributes["command"]), ("command", "string", true));
         assert_eq!(attr(&object.attributes["args"]), ("args", "list(string)", false));
+        let Some(Block::BlockAttrs(ulimit)) = &object.attributes["ulimit"].block else { panic!("{spec:?}") };
+        assert_eq!((ulimit.name.as_str(), ulimit.type_.as_str(), ulimit.required), ("ulimit", "string", false));
         assert_eq!(attr(&object.attributes["oom_score_adj"]), ("oom_score_adj", "number", false));
     }
 

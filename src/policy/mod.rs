@@ -13,6 +13,7 @@ pub mod limits;
 pub mod request;
 pub mod signal;
 pub mod spec;
+pub mod ulimit;
 pub mod unveil;
 pub mod usage;
 pub mod user;

@@ -49,6 +49,8 @@ pub struct TaskOptions {
     /// Names as written.
     pub cap_add: Vec<String>,
     pub cap_drop: Vec<String>,
+    /// Limits by name, as written.
+    pub ulimit: BTreeMap<String, String>,
     /// A name or a gid, as each of `group_add`.
     pub group: Option<String>,
     pub group_add: Vec<String>,

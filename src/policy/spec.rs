@@ -7,6 +7,7 @@ use super::defaults::DEFAULTS;
 use super::environment::{EnvError, environment};
 use super::limits::{CgroupWrite, LimitError, cgroup_writes};
 use super::request::{Compute, PluginOptions, TaskRequest};
+use super::ulimit::{Ulimit, UlimitError};
 use super::unveil::{Unveil, UnveilError};
 use super::user::{Identity, User, UserError};
 use std::path::{Component, Path, PathBuf};
@@ -31,6 +32,7 @@ pub struct TaskSpec {
     pub capabilities: Capabilities,
     /// -1000..=1000, as the kernel takes it.
     pub oom_score_adj: i32,
+    pub ulimits: Vec<Ulimit>,
     pub grants: Vec<Grant>,
     pub cgroup: PathBuf,
     pub cgroup_writes: Vec<CgroupWrite>,
@@ -126,6 +128,8 @@ pub enum SpecError {
     #[error(transparent)]
     Limit(#[from] LimitError),
     #[error(transparent)]
+    Ulimit(#[from] UlimitError),
+    #[error(transparent)]
     Env(#[from] EnvError),
 }
 
@@ -156,6 +160,7 @@ pub fn compile(request: &TaskRequest, options: &PluginOptions, facts: &Facts<'_>
         argv: argv(&task.command, &task.args)?,
         work_dir,
         oom_score_adj: oom_score_adj(task.oom_score_adj)?,
+        ulimits: Ulimit::parse_all(&task.ulimit)?,
         grants,
         cgroup: absolute("cgroup", &request.cgroup)?,
         cgroup_writes: cgroup_writes(&request.resources, facts.compute)?,

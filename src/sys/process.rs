@@ -35,6 +35,14 @@ fn real_id(status: &str, name: &str) -> Option<u32> {
     status.lines().find_map(|line| line.strip_prefix(name))?.split_whitespace().next()?.parse().ok()
 }
 
+/// This process's soft and hard limit of `resource`, RLIMIT_* of setrlimit(2); `u64::MAX` for none. EINVAL: there is no such resource.
+pub fn limit(resource: u32) -> rustix::io::Result<(u64, u64)> {
+    let mut limit = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the kernel fills a local, and changes nothing without a new limit.
+    let done = unsafe { libc::prlimit64(0, resource, std::ptr::null(), &raw mut limit) };
+    if done == 0 { Ok((limit.rlim_cur, limit.rlim_max)) } else { Err(Errno::from_raw_os_error(libc::EINVAL)) }
+}
+
 /// What /proc counts a process's time in.
 pub fn ticks_per_second() -> u64 {
     configured(libc::_SC_CLK_TCK)

@@ -35,6 +35,7 @@ pub mod nr {
     pub const KEYCTL: usize = 250;
     pub const SIGNALFD4: usize = 289;
     pub const UNSHARE: usize = 272;
+    pub const PRLIMIT64: usize = 302;
     pub const SETNS: usize = 308;
     pub const EXECVEAT: usize = 322;
 }
@@ -69,6 +70,7 @@ pub mod nr {
     pub const KEYCTL: usize = 219;
     pub const SIGNALFD4: usize = 74;
     pub const UNSHARE: usize = 97;
+    pub const PRLIMIT64: usize = 261;
     pub const SETNS: usize = 268;
     pub const EXECVEAT: usize = 281;
 }

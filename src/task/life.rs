@@ -199,6 +199,7 @@ impl Life {
             env: spec.env,
             base: spec.directories.map_or_else(|| "/".into(), |directories| directories.task_dir),
             work_dir: spec.work_dir,
+            ulimits: spec.ulimits,
         })
     }
 

@@ -3,6 +3,7 @@
 
 use super::event::Subject;
 use crate::init::message::{RECORD_LENGTH, RECORD_MAGIC};
+use crate::policy::ulimit::Ulimit;
 use crate::sys::error::{At, Error};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, fstat, mkdirat, openat, unlinkat};
 use rustix::io::Errno;
@@ -40,6 +41,8 @@ pub struct Saved {
     pub oom_kills: u64,
     pub env: Vec<(String, String)>,
     pub work_dir: String,
+    #[serde(default)]
+    pub ulimits: Vec<Ulimit>,
     /// What a command with a slash is relative to.
     pub base: PathBuf,
 }
@@ -232,6 +235,7 @@ mod tests {
             oom_kills: 0,
             env: vec![("A".into(), "b\n\"".into())],
             work_dir: "/w".into(),
+            ulimits: vec![Ulimit { resource: 7, soft: 8, hard: u64::MAX }],
             base: "/m".into(),
         };
         record.save(&saved).unwrap();

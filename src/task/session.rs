@@ -55,7 +55,7 @@ impl Sessions {
         let (command, args) = session.argv.split_first().ok_or(TaskError::EmptyCommand)?;
         let search = saved.env.iter().find(|(name, _)| name == "PATH").map_or(DEFAULT_PATH, |(_, path)| path);
         let paths = candidates(command, search, &saved.base)?;
-        let block = command_block(&paths, &argv(command, args)?, &saved.env, &saved.work_dir)?;
+        let block = command_block(&paths, &argv(command, args)?, &saved.env, &saved.work_dir, &saved.ulimits)?;
         // 0 is the task's own command.
         self.last_token = self.last_token.wrapping_add(1).max(1);
         let flags = if session.terminal { message::TERMINAL } else { 0 };

@@ -24,6 +24,8 @@ pub enum Need {
     Abi(u32),
     Controller(&'static str),
     NoController(&'static str),
+    /// Of this process, by number: some hosts keep them even from root.
+    Capability(u32),
     /// A user of that name in /etc/passwd.
     User(&'static str),
 }
@@ -37,6 +39,7 @@ impl Need {
             Need::Abi(least) => (abi() >= *least, format!("Landlock ABI {} is below {least}", abi())),
             Need::Controller(name) => (controller(name), format!("no {name} controller in cgroup v2")),
             Need::NoController(name) => (!controller(name), format!("there is a {name} controller")),
+            Need::Capability(number) => (sys::capability::all().permitted >> number & 1 == 1, format!("no capability {number}")),
             Need::User(name) => (line_of("/etc/passwd", name), format!("no user {name}")),
         };
         (!met).then_some(reason)

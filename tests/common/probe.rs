@@ -82,6 +82,11 @@ pub fn make(attempt: &str) -> Result<String> {
             return Ok(line.split_once(':').map_or("", |(_, value)| value.trim()).to_string());
         }
         "oom_score_adj" => return Ok(std::fs::read_to_string("/proc/self/oom_score_adj").map_err(errno)?.trim().to_string()),
+        // Soft and hard, by the number of the resource.
+        "limit" => {
+            let (soft, hard) = nomad_driver_exec2::sys::process::limit(number() as u32)?;
+            return Ok([soft, hard].map(|value| if value == u64::MAX { "unlimited".into() } else { value.to_string() }).join(":"));
+        }
         "bind" => {
             let port = words[0].parse().expect("a port");
             return std::net::TcpListener::bind(("127.0.0.1", port)).map(|_| String::new()).map_err(errno);

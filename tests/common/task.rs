@@ -113,6 +113,7 @@ impl Node {
             identity: Identity { uid: 65534, gid: 65534, groups: Vec::new(), name: "nobody".into(), home: "/nonexistent".into() },
             capabilities: Capabilities::default(),
             oom_score_adj: 0,
+            ulimits: Vec::new(),
             grants,
             cgroup: self.cgroup.0.clone(),
             cgroup_writes: Vec::new(),

@@ -66,3 +66,35 @@ func TestAllowCaps(t *testing.T) {
 		wantWords(t, launch(t).setConfig(t, agentConfig(), option), "allow_caps", "not the name of a capability")
 	}
 }
+
+func TestUlimit(t *testing.T) {
+	d := start(t)
+	script := "ulimit -Sn; ulimit -Hn; ulimit -c; ulimit -St"
+	for _, option := range []string{`ulimit = { nofile = "70:80", core = "0", cpu = "60:unlimited" }`,
+		"ulimit {\n nofile = \"70:80\"\n core = 0\n cpu = \"60:unlimited\"\n}"} {
+		if out := d.output(t, shell(script, option)); out != "70\n80\n0\n60\n" {
+			t.Errorf("%s: %q", option, out)
+		}
+	}
+	k := d.alloc(t).start(steady(`ulimit = { nofile = "70:80" }`))
+	k.prints("ready")
+	if out, _ := k.sh("ulimit -n").ends(0); out != "70\n" {
+		t.Errorf("a session has %q", out)
+	}
+	d.alloc(t).refused(shell("exit 0", `ulimit = { NOFILE = "1" }`), "ulimit", `"NOFILE"`, "nofile")
+	d.alloc(t).refused(shell("exit 0", `ulimit = { nofile = "many" }`), "ulimit", "nofile", `"many"`)
+	d.alloc(t).refused(shell("exit 0", `ulimit = { nofile = "9:8" }`), "ulimit", "9:8", "above")
+	d.alloc(t).refused(shell("exit 0", `ulimit = { nofile = "unlimited" }`), "ulimit", "nofile", "EPERM")
+}
+
+// TestUlimitAfterRecovery has a session of the next plugin get what the first one was told.
+func TestUlimitAfterRecovery(t *testing.T) {
+	d := start(t)
+	k := d.alloc(t).start(steady(`ulimit = { nofile = "70:80" }`))
+	k.prints("ready")
+	d.crash(t)
+	k.recovered(d.successor(t))
+	if out, _ := k.sh("ulimit -n").ends(0); out != "70\n" {
+		t.Errorf("a session has %q", out)
+	}
+}

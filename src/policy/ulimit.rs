@@ -1,0 +1,116 @@
+//! A task's resource limits, setrlimit(2).
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// One limit. `u64::MAX` is no limit, as RLIM_INFINITY.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ulimit {
+    /// RLIMIT_* of asm-generic/resource.h.
+    pub resource: u32,
+    pub soft: u64,
+    pub hard: u64,
+}
+
+/// By number; in their kernel's names, less RLIMIT_ and in lower case.
+const NAMES: [&str; 16] = [
+    "cpu",
+    "fsize",
+    "data",
+    "stack",
+    "core",
+    "rss",
+    "nproc",
+    "nofile",
+    "memlock",
+    "as",
+    "locks",
+    "sigpending",
+    "msgqueue",
+    "nice",
+    "rtprio",
+    "rttime",
+];
+
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum UlimitError {
+    #[error("ulimit: {0:?} is no limit; there are {names}", names = NAMES.join(", "))]
+    Unknown(String),
+    #[error("ulimit: {name} = {value:?} is not \"soft:hard\", a number or \"unlimited\"")]
+    Value { name: String, value: String },
+    #[error("ulimit: {name} = {value:?}: the soft limit is above the hard one")]
+    Inverted { name: String, value: String },
+}
+
+impl Ulimit {
+    /// Of a map of names to `soft:hard`, or one value for both; each a number or `unlimited`.
+    pub fn parse_all(map: &BTreeMap<String, String>) -> Result<Vec<Ulimit>, UlimitError> {
+        map.iter().map(|(name, value)| Ulimit::parse(name, value)).collect()
+    }
+
+    fn parse(name: &str, value: &str) -> Result<Ulimit, UlimitError> {
+        let resource = NAMES.iter().position(|known| *known == name).ok_or_else(|| UlimitError::Unknown(name.into()))? as u32;
+        let (soft, hard) = value.split_once(':').unwrap_or((value, value));
+        let (soft, hard) = one(soft).zip(one(hard)).ok_or_else(|| UlimitError::Value { name: name.into(), value: value.into() })?;
+        match soft > hard {
+            true => Err(UlimitError::Inverted { name: name.into(), value: value.into() }),
+            false => Ok(Ulimit { resource, soft, hard }),
+        }
+    }
+
+    pub fn name(&self) -> &'static str {
+        NAMES.get(self.resource as usize).copied().unwrap_or("unknown")
+    }
+}
+
+fn one(text: &str) -> Option<u64> {
+    if text == "unlimited" {
+        return Some(u64::MAX);
+    }
+    // A sign would be read too: -1 stands for no limit elsewhere, and must not be a number here.
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(name: &str, value: &str) -> Result<(u32, u64, u64), String> {
+        let map = [(name.to_string(), value.to_string())].into();
+        let all = Ulimit::parse_all(&map).map_err(|e| e.to_string())?;
+        Ok((all[0].resource, all[0].soft, all[0].hard))
+    }
+
+    #[test]
+    fn written_forms() {
+        for (name, value, want) in [
+            ("nofile", "1024:4096", (7, 1024, 4096)),
+            ("core", "0", (4, 0, 0)),
+            ("memlock", "unlimited", (8, u64::MAX, u64::MAX)),
+            ("stack", "8388608:unlimited", (3, 8 << 20, u64::MAX)),
+            ("rttime", "7:7", (15, 7, 7)),
+        ] {
+            assert_eq!(parse(name, value), Ok(want), "{name}={value}");
+        }
+        assert_eq!(NAMES.map(|name| parse(name, "1").unwrap().0), std::array::from_fn(|number| number as u32));
+    }
+
+    #[test]
+    fn refusals_name_limit_and_value() {
+        for (name, value, want) in [
+            ("NOFILE", "1", "ulimit: \"NOFILE\" is no limit; there are cpu, fsize,"),
+            ("nofile", "", "ulimit: nofile = \"\" is not"),
+            ("nofile", "-1", "ulimit: nofile = \"-1\" is not \"soft:hard\", a number or \"unlimited\""),
+            ("nofile", "1:2:3", "ulimit: nofile = \"1:2:3\" is not"),
+            ("nofile", "1k", "ulimit: nofile = \"1k\" is not"),
+            ("nofile", "18446744073709551616", "ulimit: nofile = "),
+            ("nofile", "unlimited:5", "ulimit: nofile = \"unlimited:5\": the soft limit is above the hard one"),
+            ("nofile", "6:5", "ulimit: nofile = \"6:5\": the soft limit is above the hard one"),
+        ] {
+            let error = parse(name, value).unwrap_err();
+            assert!(error.starts_with(want), "{error}");
+        }
+    }
+}
