@@ -107,7 +107,7 @@ func TestUserDatabase(t *testing.T) {
 	if out, want := a.drained(), fmt.Sprintf("%s:%s 64444:ghost:ghost:/home/ghost\n", uid, uid); out != want {
 		t.Errorf("a user of the database: %q, want %q", out, want)
 	}
-	if out, want := a.driver.output(t, ids("1000", `group = "ghosts"`, `work_dir = "/"`)), "1000:64444:64444\n"; out != want {
+	if out, want := a.driver.output(t, ids("1717", `group = "ghosts"`, `work_dir = "/"`)), "1717:64444:64444\n"; out != want {
 		t.Errorf("a group of the database: %q, want %q", out, want)
 	}
 	a.refused(ids("nobody-at-all"), `"nobody-at-all"`, "userdb")
