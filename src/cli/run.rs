@@ -6,6 +6,7 @@ use super::{NOT_EXECUTABLE, NOT_FOUND, SETUP_FAILED, TIMED_OUT};
 use crate::launch::LaunchError;
 use crate::policy::capability::Capabilities;
 use crate::policy::environment::environment;
+use crate::policy::kill::KillMode;
 use crate::policy::limits::{CgroupWrite, cli_writes};
 use crate::policy::request::PluginOptions;
 use crate::policy::signal::Signal;
@@ -152,6 +153,7 @@ fn spec(options: &Run) -> Result<TaskSpec, Failure> {
         grants: grants(!options.no_defaults, &options.unveil).map_err(|e| setup(format!("--unveil: {e}")))?,
         cgroup: PathBuf::new(),
         cgroup_writes: Vec::new(),
+        kill_mode: KillMode::default(),
         capabilities: Capabilities::default(),
         network: None,
         stdio: Stdio::Inherit,

@@ -295,7 +295,7 @@ fn limit(cgroup: &Cgroup, writes: &[CgroupWrite]) -> Result<(), LaunchError> {
             Err(e) if e.errno == Errno::NOENT => {
                 let reason =
                     format!("{} can't be set to {}: the cgroup has no such file (controller not enabled)", write.file, write.value.trim());
-                return Err(LaunchError::Refused { option: "resources".into(), reason });
+                return Err(LaunchError::Refused { option: write.option().into(), reason });
             }
             other => other?,
         }

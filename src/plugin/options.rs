@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use crate::policy::capability::Capabilities;
 use crate::policy::ids::IdRanges;
+use crate::policy::kill::KillMode;
+use crate::policy::limits::Swap;
 use crate::policy::request::{PluginOptions, TaskOptions};
 use crate::policy::unveil::Unveil;
 
@@ -34,8 +36,9 @@ pub fn plugin(msgpack: &[u8]) -> Result<PluginOptions, OptionError> {
         unveil_by_task: block.boolean("unveil_by_task")?.unwrap_or(unset.unveil_by_task),
         unveil_paths: block.unveil("unveil_paths")?,
         allow_caps: block.capabilities("allow_caps")?.unwrap_or(unset.allow_caps),
-        denied_host_uids: block.ids("denied_host_uids")?,
-        denied_host_gids: block.ids("denied_host_gids")?,
+        max_pids: block.pids("max_pids")?.unwrap_or(unset.max_pids),
+        denied_host_uids: block.parsed("denied_host_uids", ids)?.unwrap_or_default(),
+        denied_host_gids: block.parsed("denied_host_gids", ids)?.unwrap_or_default(),
         landlock_min_abi: block.abi("landlock_min_abi")?.unwrap_or(unset.landlock_min_abi),
         state_dir: block.directory("state_dir")?.unwrap_or(unset.state_dir),
     })
@@ -55,12 +58,23 @@ pub fn task(msgpack: &[u8]) -> Result<TaskOptions, OptionError> {
         oom_score_adj: block.number("oom_score_adj")?,
         cap_add: block.texts("cap_add")?,
         cap_drop: block.texts("cap_drop")?,
+        pids_limit: block.number("pids_limit")?,
+        cpu_hard_limit: block.boolean("cpu_hard_limit")?,
+        memory_swap: block.parsed("memory_swap", |text| Swap::parse(text).map_err(|e| e.to_string()))?.unwrap_or_default(),
+        oom_group: block.boolean("oom_group")?.unwrap_or_default(),
+        kill_mode: block
+            .parsed("kill_mode", |text| KillMode::parse(text).ok_or_else(|| format!("{text:?} is not \"group\" or \"main\"")))?
+            .unwrap_or_default(),
         ulimit: block.named_texts("ulimit")?,
         group: block.text("group")?.filter(|name| !name.is_empty()),
         group_add: block.texts("group_add")?,
         work_dir: block.text("work_dir")?,
         protect_system: block.text("protect_system")?,
     })
+}
+
+fn ids(text: &str) -> Result<IdRanges, String> {
+    IdRanges::parse(text).map_err(|error| error.to_string())
 }
 
 /// A block's values by option. Keys that no option claims are passed over, as the Go driver does.
@@ -123,9 +137,20 @@ impl Block {
         Capabilities::parse(&names).map(Some).map_err(|error| refuse(option, error.to_string()))
     }
 
-    fn ids(&mut self, option: &str) -> Result<IdRanges, OptionError> {
-        let text = self.text(option)?.unwrap_or_default();
-        IdRanges::parse(&text).map_err(|error| refuse(option, error.to_string()))
+    /// A text that `parse` reads, or says why not.
+    fn parsed<T>(&mut self, option: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<Option<T>, OptionError> {
+        self.text(option)?.map(|text| parse(&text)).transpose().map_err(|reason| refuse(option, reason))
+    }
+
+    /// 0, or room for a task.
+    fn pids(&mut self, option: &str) -> Result<Option<u64>, OptionError> {
+        let Some(number) = self.number(option)? else { return Ok(None) };
+        let valid = |pids: &u64| *pids != 1;
+        u64::try_from(number)
+            .ok()
+            .filter(valid)
+            .map(Some)
+            .ok_or_else(|| refuse(option, format!("{number} is neither 0 nor at least 2: a task's init and its command are two")))
     }
 
     fn abi(&mut self, option: &str) -> Result<Option<u32>, OptionError> {
@@ -183,6 +208,7 @@ mod tests {
             ("denied_host_gids", b"\xa70,10-20"),
             ("denied_host_uids", b"\xa10"),
             ("landlock_min_abi", &[0x04]),
+            ("max_pids", &[0x09]),
             ("not_ours", b"\x91\xc0"),
             ("state_dir", b"\xa5/srv/"),
             ("unveil_by_task", &[0xc3]),
@@ -194,6 +220,7 @@ mod tests {
             unveil_by_task: true,
             unveil_paths: vec!["r:/etc".to_owned(), "?rx:/op".to_owned()],
             allow_caps: Capabilities(1 << 5),
+            max_pids: 9,
             denied_host_uids: IdRanges::parse("0").unwrap(),
             denied_host_gids: IdRanges::parse("0,10-20").unwrap(),
             state_dir: "/srv/".into(),
@@ -208,8 +235,13 @@ mod tests {
             ("args", b"\x92\xa2-c\xa0"),
             ("cap_add", b"\x91\xa4kill"),
             ("cap_drop", b"\x91\xa3all"),
+            ("cpu_hard_limit", &[0xc2]),
             ("group", b"\xa1g"),
             ("group_add", b"\x91\xa17"),
+            ("kill_mode", b"\xa4main"),
+            ("memory_swap", b"\xa9unlimited"),
+            ("oom_group", &[0xc3]),
+            ("pids_limit", &[0x09]),
             ("command", b"\xa7/bin/sh"),
             ("oom_score_adj", &[0xcb, 0x40, 0x59, 0, 0, 0, 0, 0, 0]),
             ("ulimit", b"\x81\xa3cpu\xa17"),
@@ -224,6 +256,11 @@ mod tests {
             oom_score_adj: Some(100),
             cap_add: vec!["kill".to_owned()],
             cap_drop: vec!["all".to_owned()],
+            pids_limit: Some(9),
+            cpu_hard_limit: Some(false),
+            memory_swap: Swap::Unlimited,
+            oom_group: true,
+            kill_mode: KillMode::Main,
             ulimit: [("cpu".to_owned(), "7".to_owned())].into(),
             group: Some("g".to_owned()),
             group_add: vec!["7".to_owned()],
@@ -235,7 +272,8 @@ mod tests {
 
     #[test]
     fn a_refusal_names_option_value_and_reason() {
-        let table: [(&str, &[u8], &str); 10] = [
+        let table: [(&str, &[u8], &str); 11] = [
+            ("max_pids", &[0x01], "max_pids: 1 is neither 0 nor at least 2: a task's init and its command are two"),
             (
                 "denied_host_uids",
                 b"\xa51,9-1",
@@ -256,6 +294,11 @@ mod tests {
         }
         let of_task = |name: &str, value: &[u8]| refusal(task(&block(&[("command", b"\xa1x"), (name, value)])));
         assert_eq!(of_task("ulimit", b"\x81\xa3cpu\x07"), "ulimit: cpu: 7 is not a string");
+        assert_eq!(of_task("kill_mode", b"\xa3all"), "kill_mode: \"all\" is not \"group\" or \"main\"");
+        assert_eq!(
+            of_task("memory_swap", b"\xa2-1"),
+            "memory_swap: \"-1\": it is not a whole number of bytes with a unit of K, M, G, T, KiB, MiB, GiB, TiB or none"
+        );
         assert_eq!(of_task("ulimit", b"\x91\xa3cpu"), "ulimit: a list of 1 is not a map of strings");
         assert_eq!(refusal(task(&[])), "command: it is missing or empty");
         assert_eq!(refusal(task(&block(&[("command", b"\xa0")]))), "command: it is missing or empty");
@@ -266,7 +309,9 @@ mod tests {
     /// A value of an option that takes only some of its kind, other than its default.
     fn valid(name: &str, kind: Kind) -> &'static [u8] {
         match name {
-            "unveil_defaults" => &[0xc2],
+            "unveil_defaults" | "cpu_hard_limit" => &[0xc2],
+            "memory_swap" => b"\xa21M",
+            "kill_mode" => b"\xa4main",
             "allow_caps" => b"\x91\xa3bpf",
             "denied_host_uids" | "denied_host_gids" => b"\xa50,2-3",
             _ if kind == Kind::Number => &[0x07],
@@ -323,6 +368,7 @@ mod tests {
             let unset = match choice.name {
                 "unveil_defaults" => Unset::Bool(defaults.unveil_defaults),
                 "unveil_by_task" => Unset::Bool(defaults.unveil_by_task),
+                "max_pids" => Unset::Number(defaults.max_pids as i64),
                 "landlock_min_abi" => Unset::Number(defaults.landlock_min_abi.into()),
                 "allow_caps" => {
                     assert!(matches!(choice.unset, Unset::Texts(names, _) if Capabilities::parse(names) == Ok(defaults.allow_caps)));

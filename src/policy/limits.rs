@@ -14,8 +14,68 @@ pub struct CgroupWrite {
     pub asked: bool,
 }
 
+impl CgroupWrite {
+    /// What asks for it in a job.
+    pub fn option(&self) -> &'static str {
+        match self.file {
+            "pids.max" => "pids_limit",
+            "memory.swap.max" => "memory_swap",
+            "memory.oom.group" => "oom_group",
+            _ => "resources",
+        }
+    }
+}
+
+/// What a job's config block says of its limits, beside its resources.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Of processes and threads, init among them; 0 for none.
+    pub pids: u64,
+    /// Whether `cpu` is a ceiling, or only a weight.
+    pub cpu_hard: bool,
+    pub swap: Swap,
+    /// Whether the OOM killer takes all of a task or one process.
+    pub oom_group: bool,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { pids: 0, cpu_hard: true, swap: Swap::Unset, oom_group: false }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Swap {
+    /// As the kernel has it: no limit of the task's own.
+    #[default]
+    Unset,
+    Unlimited,
+    Bytes(u64),
+}
+
+impl Swap {
+    /// Bytes with a unit as [`parse_bytes`] takes them, or `unlimited`.
+    pub fn parse(text: &str) -> Result<Swap, LimitError> {
+        if text == "unlimited" { Ok(Swap::Unlimited) } else { parse_bytes(text).map(Swap::Bytes) }
+    }
+}
+
+/// The fewest that a task can run with: its init and its command.
+const FEWEST_PIDS: i64 = 2;
+
+/// The job's limit, within the operator's, which counts where the job has none; 0 for none.
+pub fn pids(limit: Option<i64>, max: u64) -> Result<u64, LimitError> {
+    let Some(value) = limit else { return Ok(max) };
+    let limit = u64::try_from(value).ok().filter(|_| value >= FEWEST_PIDS).ok_or(LimitError::Pids(value))?;
+    if max > 0 && limit > max { Err(LimitError::PidsAboveMax { limit, max }) } else { Ok(limit) }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum LimitError {
+    #[error("pids_limit: {0} is too few: the task's init and its command are two")]
+    Pids(i64),
+    #[error("pids_limit: {limit} is above the plugin's max_pids = {max}")]
+    PidsAboveMax { limit: u64, max: u64 },
     #[error("{resource} = {value}: it is negative")]
     Negative { resource: &'static str, value: i64 },
     #[error("{resource} = {value}: it is too large for {file}")]
@@ -45,7 +105,7 @@ const QUOTA: std::ops::RangeInclusive<u64> = 1_000..=(1 << 44) - 1;
 ///
 /// The kernel checks no file against another, so any order is accepted. memory.max comes after the other memory files because
 /// lowering it reclaims at once what an earlier start left charged, and should do so under the new values of the others.
-pub fn cgroup_writes(resources: &Resources, compute: Compute) -> Result<Vec<CgroupWrite>, LimitError> {
+pub fn cgroup_writes(resources: &Resources, limits: &Limits, compute: Compute) -> Result<Vec<CgroupWrite>, LimitError> {
     let (low, max) = memory(resources)?;
     let cpus = &resources.cpuset_cpus;
     if !cpus.is_empty() && !is_cpu_list(cpus) {
@@ -53,17 +113,22 @@ pub fn cgroup_writes(resources: &Resources, compute: Compute) -> Result<Vec<Cgro
     }
     let quota = quota(resources.cpu_shares, compute)?;
     let weight = quota.map_or(100, |_| weight(resources.cpu_shares));
+    let hard = quota.filter(|_| limits.cpu_hard);
+    let swap = match limits.swap {
+        Swap::Unset | Swap::Unlimited => None,
+        Swap::Bytes(bytes) => Some(bytes),
+    };
     Ok(vec![
         write("memory.low", low.unwrap_or(0), low.is_some()),
         write("memory.high", "max", false),
-        write("memory.swap.max", "max", false),
-        write("memory.oom.group", 0, false),
+        write("memory.swap.max", or_max(swap), limits.swap != Swap::Unset),
+        write("memory.oom.group", u8::from(limits.oom_group), limits.oom_group),
         write("memory.max", or_max(max), max.is_some()),
         write("cpu.weight", weight, quota.is_some()),
-        write("cpu.max", cpu_max(quota), quota.is_some()),
+        write("cpu.max", cpu_max(hard), hard.is_some()),
         // A write of no bytes would do nothing; an empty line gives the parent's CPUs.
         write("cpuset.cpus", if cpus.is_empty() { "\n" } else { cpus }, !cpus.is_empty()),
-        write("pids.max", "max", false),
+        write("pids.max", or_max(Some(limits.pids).filter(|pids| *pids > 0)), limits.pids > 0),
     ])
 }
 
@@ -201,7 +266,7 @@ mod tests {
     #[test]
     fn every_file_is_written_even_if_nothing_is_asked() {
         assert_eq!(
-            shown(&cgroup_writes(&Resources::default(), Compute::default()).unwrap()),
+            shown(&cgroup_writes(&Resources::default(), &Limits::default(), Compute::default()).unwrap()),
             [
                 "memory.low=0",
                 "memory.high=max",
@@ -229,11 +294,38 @@ mod tests {
             (resources(4000, 0, 0, "0-1"), &["cpuset.cpus!=0-1", "cpu.max!=200000 100000"]),
         ];
         for (resources, expected) in table {
-            let writes = shown(&cgroup_writes(resources, NODE).unwrap());
+            let writes = shown(&cgroup_writes(resources, &Limits::default(), NODE).unwrap());
             assert_eq!(writes.len(), 9);
             for one in *expected {
                 assert!(writes.contains(&one.to_string()), "{one} not in {writes:?}");
             }
+        }
+    }
+
+    #[test]
+    fn what_the_config_block_asks() {
+        let asked = resources(1024, 0, 0, "");
+        let limits = Limits { pids: 64, cpu_hard: false, swap: Swap::Bytes(4096), oom_group: true };
+        let writes = shown(&cgroup_writes(&asked, &limits, NODE).unwrap());
+        for one in ["pids.max!=64", "cpu.weight!=100", "cpu.max=max 100000", "memory.swap.max!=4096", "memory.oom.group!=1"] {
+            assert!(writes.contains(&one.to_string()), "{one} not in {writes:?}");
+        }
+        let unlimited = Limits { swap: Swap::parse("unlimited").unwrap(), ..Limits::default() };
+        assert!(shown(&cgroup_writes(&asked, &unlimited, NODE).unwrap()).contains(&"memory.swap.max!=max".to_string()));
+        assert_eq!(Swap::parse("1MiB"), Ok(Swap::Bytes(1 << 20)));
+        assert!(Swap::parse("none").is_err());
+        let options: Vec<_> = cgroup_writes(&asked, &limits, NODE).unwrap().iter().map(CgroupWrite::option).collect();
+        assert_eq!(options.iter().filter(|option| **option != "resources").count(), 3);
+    }
+
+    #[test]
+    fn processes_within_the_operators_limit() {
+        for (limit, max, want) in [(None, 0, 0), (None, 9, 9), (Some(2), 0, 2), (Some(9), 9, 9), (Some(2), 9, 2)] {
+            assert_eq!(pids(limit, max), Ok(want), "{limit:?} of {max}");
+        }
+        assert_eq!(pids(Some(10), 9).unwrap_err().to_string(), "pids_limit: 10 is above the plugin's max_pids = 9");
+        for few in [1, 0, -1, i64::MIN] {
+            assert_eq!(pids(Some(few), 0), Err(LimitError::Pids(few)));
         }
     }
 
@@ -266,7 +358,7 @@ mod tests {
             (resources(0, 0, 0, "0-"), NODE, "resources.cores = \"0-\": "),
         ];
         for (resources, compute, expected) in table {
-            let message = cgroup_writes(&resources, compute).unwrap_err().to_string();
+            let message = cgroup_writes(&resources, &Limits::default(), compute).unwrap_err().to_string();
             assert!(message.contains(expected), "{message}");
         }
     }

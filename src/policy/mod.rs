@@ -9,6 +9,7 @@ pub mod environment;
 pub mod event;
 pub mod exit;
 pub mod ids;
+pub mod kill;
 pub mod limits;
 pub mod request;
 pub mod signal;

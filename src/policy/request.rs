@@ -2,6 +2,8 @@
 
 use super::capability::{Capabilities, DEFAULT_ALLOWED};
 use super::ids::IdRanges;
+use super::kill::KillMode;
+use super::limits::Swap;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -12,6 +14,8 @@ pub struct PluginOptions {
     pub unveil_by_task: bool,
     /// Each `mode:path`, as written.
     pub unveil_paths: Vec<String>,
+    /// The most that `pids_limit` may ask for, and what counts without one; 0 for none.
+    pub max_pids: u64,
     /// Ids that no task may run as.
     pub denied_host_uids: IdRanges,
     pub denied_host_gids: IdRanges,
@@ -29,6 +33,7 @@ impl Default for PluginOptions {
             unveil_defaults: true,
             unveil_by_task: false,
             unveil_paths: Vec::new(),
+            max_pids: 0,
             denied_host_uids: IdRanges::default(),
             denied_host_gids: IdRanges::default(),
             allow_caps: Capabilities::parse(&DEFAULT_ALLOWED).unwrap_or_default(),
@@ -49,6 +54,12 @@ pub struct TaskOptions {
     /// Names as written.
     pub cap_add: Vec<String>,
     pub cap_drop: Vec<String>,
+    pub pids_limit: Option<i64>,
+    /// `None` where nothing is said, which is true.
+    pub cpu_hard_limit: Option<bool>,
+    pub memory_swap: Swap,
+    pub oom_group: bool,
+    pub kill_mode: KillMode,
     /// Limits by name, as written.
     pub ulimit: BTreeMap<String, String>,
     /// A name or a gid, as each of `group_add`.

@@ -5,7 +5,8 @@ use super::access::Mode;
 use super::capability::{Capabilities, CapabilityError, granted};
 use super::defaults::DEFAULTS;
 use super::environment::{EnvError, environment};
-use super::limits::{CgroupWrite, LimitError, cgroup_writes};
+use super::kill::KillMode;
+use super::limits::{CgroupWrite, LimitError, Limits, cgroup_writes, pids};
 use super::request::{Compute, PluginOptions, TaskRequest};
 use super::ulimit::{Ulimit, UlimitError};
 use super::unveil::{Unveil, UnveilError};
@@ -36,6 +37,7 @@ pub struct TaskSpec {
     pub grants: Vec<Grant>,
     pub cgroup: PathBuf,
     pub cgroup_writes: Vec<CgroupWrite>,
+    pub kill_mode: KillMode,
     /// Path of the network namespace to join.
     pub network: Option<PathBuf>,
     pub stdio: Stdio,
@@ -142,6 +144,12 @@ pub fn compile(request: &TaskRequest, options: &PluginOptions, facts: &Facts<'_>
     identity.allowed(&options.denied_host_uids, &options.denied_host_gids)?;
     let capabilities = granted(&task.cap_add, &task.cap_drop, options.allow_caps, facts.capabilities)
         .map_err(|(option, e)| SpecError::Capability(option, e))?;
+    let limits = Limits {
+        pids: pids(task.pids_limit, options.max_pids)?,
+        cpu_hard: task.cpu_hard_limit.unwrap_or(true),
+        swap: task.memory_swap,
+        oom_group: task.oom_group,
+    };
     let tmp = text(&directories.task_dir.join("tmp"));
     let work_dir = work_dir(task.work_dir.as_deref(), &directories.task_dir)?;
     let exported = task.work_dir.is_some().then_some(work_dir.as_str());
@@ -163,7 +171,8 @@ pub fn compile(request: &TaskRequest, options: &PluginOptions, facts: &Facts<'_>
         ulimits: Ulimit::parse_all(&task.ulimit)?,
         grants,
         cgroup: absolute("cgroup", &request.cgroup)?,
-        cgroup_writes: cgroup_writes(&request.resources, facts.compute)?,
+        cgroup_writes: cgroup_writes(&request.resources, &limits, facts.compute)?,
+        kill_mode: task.kill_mode,
         network: request.network.as_ref().map(|path| absolute("network namespace", path)).transpose()?,
         stdio: Stdio::Logs {
             stdout: absolute("stdout_path", &request.stdout_path)?,

@@ -10,6 +10,7 @@ use crate::launch::{LaunchError, Launched, command_failed};
 use crate::policy::abi::Abi;
 use crate::policy::event::Happening;
 use crate::policy::exit::ExitResult;
+use crate::policy::kill::KillMode;
 use crate::policy::signal::Signal;
 use crate::policy::spec::TaskSpec;
 use crate::sys::error::Words;
@@ -38,6 +39,7 @@ pub(super) struct Life {
     oom_kills: u64,
     /// Pid of the command in the task's namespace; 0 until it runs.
     command: u32,
+    kill_mode: KillMode,
     /// To whoever asked for the start; taken once the command runs.
     pub reply: Option<Reply<Started>>,
     failed: Option<LaunchError>,
@@ -56,12 +58,12 @@ impl Life {
     /// Of a task that has just been launched.
     pub fn new(spec: TaskSpec, launched: Launched, oom_kills: u64) -> Life {
         let subject = Subject { task_id: spec.id.clone(), alloc_id: spec.alloc_id.clone(), task_name: spec.name.clone() };
-        Life { spec: Some(Box::new(spec)), ..Life::of(subject, launched, oom_kills, 0) }
+        Life { kill_mode: spec.kill_mode, spec: Some(Box::new(spec)), ..Life::of(subject, launched, oom_kills, 0) }
     }
 
     /// Of a task whose command runs already.
     pub fn recovered(saved: Saved, launched: Launched) -> Life {
-        Life::of(saved.subject(), launched, saved.oom_kills, saved.command)
+        Life { kill_mode: saved.kill_mode, ..Life::of(saved.subject(), launched, saved.oom_kills, saved.command) }
     }
 
     fn of(subject: Subject, launched: Launched, oom_kills: u64, command: u32) -> Life {
@@ -72,6 +74,7 @@ impl Life {
             spec: None,
             oom_kills,
             command,
+            kill_mode: KillMode::default(),
             reply: None,
             failed: None,
             kill_at: None,
@@ -199,6 +202,7 @@ impl Life {
             env: spec.env,
             base: spec.directories.map_or_else(|| "/".into(), |directories| directories.task_dir),
             work_dir: spec.work_dir,
+            kill_mode: spec.kill_mode,
             ulimits: spec.ulimits,
         })
     }
@@ -222,7 +226,9 @@ impl Life {
             self.reports(task, record);
             match order {
                 Order::Wait(waiter) => self.waiters.push(waiter),
-                Order::Signal { process, signal, reply } => self.send(process.unwrap_or(self.command), signal, Some(reply)),
+                Order::Signal { process, signal, reply } => {
+                    self.send(process.unwrap_or(self.command), signal, KillMode::Group, Some(reply))
+                }
                 Order::Session { session, reply, end } if self.command != 0 => {
                     self.sessions.start(self.launched.socket.as_fd(), record, session, reply, end);
                 }
@@ -247,16 +253,17 @@ impl Life {
         if self.command == 0 || timeout.is_zero() {
             return self.kill();
         }
-        self.send(self.command, signal, None);
+        self.send(self.command, signal, self.kill_mode, None);
         if !self.killed {
             // A timeout beyond what the clock can count is none.
             self.kill_at = earlier(self.kill_at, Instant::now().checked_add(timeout));
         }
     }
 
-    /// Asks init to signal the process group of one that it started.
-    fn send(&mut self, process: u32, signal: Signal, reply: Option<Reply<()>>) {
-        let request = Request { kind: message::SIGNAL, id: process, value: signal.number(), flags: message::GROUP };
+    /// Asks init to signal one that it started, with its process group or alone.
+    fn send(&mut self, process: u32, signal: Signal, mode: KillMode, reply: Option<Reply<()>>) {
+        let flags = if mode == KillMode::Group { message::GROUP } else { 0 };
+        let request = Request { kind: message::SIGNAL, id: process, value: signal.number(), flags };
         let sent = match process {
             0 => Err(Errno::SRCH),
             _ => socket::send(self.launched.socket.as_fd(), &request, &[]),

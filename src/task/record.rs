@@ -3,6 +3,7 @@
 
 use super::event::Subject;
 use crate::init::message::{RECORD_LENGTH, RECORD_MAGIC};
+use crate::policy::kill::KillMode;
 use crate::policy::ulimit::Ulimit;
 use crate::sys::error::{At, Error};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, fstat, mkdirat, openat, unlinkat};
@@ -41,6 +42,8 @@ pub struct Saved {
     pub oom_kills: u64,
     pub env: Vec<(String, String)>,
     pub work_dir: String,
+    #[serde(default)]
+    pub kill_mode: KillMode,
     #[serde(default)]
     pub ulimits: Vec<Ulimit>,
     /// What a command with a slash is relative to.
@@ -235,6 +238,7 @@ mod tests {
             oom_kills: 0,
             env: vec![("A".into(), "b\n\"".into())],
             work_dir: "/w".into(),
+            kill_mode: KillMode::Main,
             ulimits: vec![Ulimit { resource: 7, soft: 8, hard: u64::MAX }],
             base: "/m".into(),
         };

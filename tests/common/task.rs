@@ -4,6 +4,7 @@ use super::{Scratch, exe, unique};
 use nomad_driver_exec2::policy::abi::Abi;
 use nomad_driver_exec2::policy::access::Mode;
 use nomad_driver_exec2::policy::capability::Capabilities;
+use nomad_driver_exec2::policy::kill::KillMode;
 use nomad_driver_exec2::policy::signal::Signal;
 use nomad_driver_exec2::policy::spec::{Directories, Grant, ProtectSystem, Stdio, TaskSpec, grants};
 use nomad_driver_exec2::policy::user::Identity;
@@ -117,6 +118,7 @@ impl Node {
             grants,
             cgroup: self.cgroup.0.clone(),
             cgroup_writes: Vec::new(),
+            kill_mode: KillMode::default(),
             network: None,
             stdio: Stdio::Logs { stdout: "/dev/null".into(), stderr: "/dev/null".into() },
             directories: None,

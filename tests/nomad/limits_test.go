@@ -106,3 +106,97 @@ func TestLimitsThatCannotBe(t *testing.T) {
 	d.alloc(t).refused(limited(500, 0, 0), "cpu")
 	d.alloc(t).start(shell("exit 7")).ends(7)
 }
+
+func TestPidsLimit(t *testing.T) {
+	d := start(t)
+	for value, words := range map[string][]string{"1": {"pids_limit", "1 is too few"}, "0": {"pids_limit"}, "-1": {"pids_limit"}} {
+		d.alloc(t).refused(shell("exit 0", "pids_limit = "+value), words...)
+	}
+	start(t, "max_pids = 50").alloc(t).refused(shell("exit 0", "pids_limit = 51"), "pids_limit: 51", "max_pids = 50")
+	wantWords(t, launch(t).setConfig(t, agentConfig(), "max_pids = 1"), "max_pids", "1 is neither 0")
+	needLimits(t)
+	for name, c := range map[string]struct {
+		d      *driver
+		option string
+		want   string
+	}{
+		"none":             {d, "", "max"},
+		"the job's":        {d, "pids_limit = 30", "30"},
+		"the operator's":   {start(t, "max_pids = 50"), "", "50"},
+		"within the other": {start(t, "max_pids = 50"), "pids_limit = 50", "50"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := c.d.alloc(t)
+			a.start(steady(c.option))
+			a.knobs(map[string]string{"pids.max": c.want})
+		})
+	}
+	// A shell that can't fork says so and ends.
+	fork := "i=0; while [ $i -lt 40 ]; do sleep 60 & i=$((i+1)); done; exit 7"
+	d.alloc(t).start(shell(fork)).ends(7)
+	if r := d.alloc(t).start(shell(fork, "pids_limit = 30")).wait(); r.ExitCode == 7 {
+		t.Error("a task with pids_limit = 30 started 40 processes")
+	}
+}
+
+// TestLimitsOfTheConfigBlock has each option's file of the cgroup.
+func TestLimitsOfTheConfigBlock(t *testing.T) {
+	d := start(t)
+	d.alloc(t).refused(shell("exit 0", `memory_swap = "lots"`), "memory_swap", `"lots"`)
+	needLimits(t)
+	for option, want := range map[string]map[string]string{
+		"":                          {"cpu.max": "50000 100000", "memory.oom.group": "0"},
+		"cpu_hard_limit = false":    {"cpu.max": "max 100000", "cpu.weight": "58"},
+		"oom_group = true":          {"memory.oom.group": "1"},
+		`memory_swap = "8MiB"`:      {"memory.swap.max": "8388608"},
+		`memory_swap = "unlimited"`: {"memory.swap.max": "max"},
+		`memory_swap = "0"`:         {"memory.swap.max": "0"},
+	} {
+		a := d.alloc(t)
+		j := steady(option)
+		j.cpu, j.memory = 500, 64
+		a.start(j)
+		a.knobs(want)
+	}
+}
+
+func TestOomGroup(t *testing.T) {
+	needLimits(t)
+	d := start(t)
+	grow := `(x=0123456789abcdef; i=0; while [ $i -lt 26 ]; do x="$x$x"; i=$((i+1)); done); exit 7`
+	one, all := shell(grow), shell(grow, "oom_group = true")
+	one.memory, all.memory = 48, 48
+	if r := d.alloc(t).start(one).wait(); r.ExitCode != 7 || !r.OOMKilled {
+		t.Errorf("of a task that lost one process: %+v", *r)
+	}
+	if r := d.alloc(t).start(all).wait(); r.ExitCode != 137 || r.Signal != 9 || !r.OOMKilled {
+		t.Errorf("of a task with oom_group: %+v", *r)
+	}
+}
+
+func TestKillMode(t *testing.T) {
+	const script = `sh -c 'trap "echo child; exit" TERM; echo up; while :; do sleep 0.1; done' &
+		trap 'sleep 1; exit 42' TERM; while :; do sleep 0.1; done`
+	d := start(t)
+	for option, want := range map[string]string{"": "up\nchild\n", `kill_mode = "group"`: "up\nchild\n", `kill_mode = "main"`: "up\n"} {
+		a := d.alloc(t)
+		k := a.start(shell(script, option))
+		k.prints("up")
+		k.stop(killTimeout, "SIGTERM")
+		k.ends(42)
+		if out := a.drained(); out != want {
+			t.Errorf("%q: the task printed %q, want %q", option, out, want)
+		}
+	}
+	k := d.alloc(t).start(shell(script, `kill_mode = "main"`))
+	k.prints("up")
+	d.crash(t)
+	next := d.successor(t)
+	k.recovered(next)
+	k.stop(killTimeout, "SIGTERM")
+	k.ends(42)
+	if out := k.stdout(); out != "up\n" {
+		t.Errorf("after a recovery the task printed %q", out)
+	}
+	next.alloc(t).refused(shell("exit 0", `kill_mode = "all"`), "kill_mode", `"all"`, "group")
+}
