@@ -8,6 +8,8 @@ use crate::policy::capability::Capabilities;
 use crate::policy::environment::environment;
 use crate::policy::kill::KillMode;
 use crate::policy::limits::{CgroupWrite, cli_writes};
+use crate::policy::namespace::NamespaceMode;
+use crate::policy::port::Ports;
 use crate::policy::request::PluginOptions;
 use crate::policy::signal::Signal;
 use crate::policy::spec::{DEFAULT_PATH, ProtectSystem, Stdio, TaskSpec, argv, candidates, grants};
@@ -136,7 +138,7 @@ fn spec(options: &Run) -> Result<TaskSpec, Failure> {
         std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect();
     env.extend(options.env.iter().cloned());
     let inherited = |name: &str| options.env.iter().all(|(set, _)| set != name).then(|| std::env::var(name).ok()).flatten();
-    let env = environment(&env, &inherited, &identity, None, None).map_err(|e| setup(format!("--env: {e}")))?;
+    let env = environment(&env, &inherited, &identity, None, None, &[]).map_err(|e| setup(format!("--env: {e}")))?;
     let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
     let search = env.iter().find(|(name, _)| name == "PATH").map_or(DEFAULT_PATH, |(_, path)| path);
     let work_dir = here.join(options.work_dir.as_deref().unwrap_or("/"));
@@ -154,6 +156,9 @@ fn spec(options: &Run) -> Result<TaskSpec, Failure> {
         cgroup: PathBuf::new(),
         cgroup_writes: Vec::new(),
         kill_mode: KillMode::default(),
+        pid_mode: NamespaceMode::Private,
+        ipc_mode: NamespaceMode::Private,
+        ports: Ports::default(),
         capabilities: Capabilities::default(),
         network: None,
         stdio: Stdio::Inherit,

@@ -27,6 +27,7 @@ pub enum Step {
     Attach,
     Descriptors,
     ProcRule,
+    Subreaper,
     OomScoreAdj,
     Ulimit,
     SealProc,
@@ -61,6 +62,7 @@ impl Step {
             Step::Attach => "move_mount",
             Step::Descriptors => "dup3",
             Step::ProcRule => "landlock_add_rule /proc",
+            Step::Subreaper => "become a child subreaper",
             Step::OomScoreAdj => "write oom_score_adj",
             Step::Ulimit => "raise ulimit",
             Step::SealProc => "mount_setattr read-only /proc",
@@ -104,6 +106,12 @@ pub struct Orders {
     pub closed_length: usize,
     pub attachments: *const Attachment,
     pub attachments_length: usize,
+    /// Options of the task's own /proc, a C string or null.
+    pub proc_options: *const u8,
+    /// The task's /proc is the host's: none is mounted, and no rule for it is made here.
+    pub host_proc: bool,
+    /// Init is not the first process of a namespace, and takes orphans by this.
+    pub subreaper: bool,
     /// What becomes 0, 1, 2, `SOCKET`, `RECORD` and `PLUGIN_END`.
     pub descriptors: [i32; 6],
     pub ruleset: i32,
@@ -163,6 +171,7 @@ const MS_PRIVATE: usize = 1 << 18;
 const O_WRONLY: usize = 1;
 const O_PATH: usize = 0o10000000;
 const O_CLOEXEC: usize = 0o2000000;
+const PR_SET_CHILD_SUBREAPER: usize = 36;
 const PR_SET_KEEPCAPS: usize = 8;
 const PR_CAPBSET_DROP: usize = 24;
 const PR_CAP_AMBIENT: usize = 47;
@@ -246,7 +255,10 @@ unsafe fn confine(orders: &Orders) -> Failure {
         }
         // The host's /proc shows the host's processes; this one the new pid namespace, of which this process is the first.
         let proc = c"/proc".as_ptr();
-        step!(MountProc, 0, nr::MOUNT, c"proc".as_ptr(), proc, c"proc".as_ptr(), MS_NOSUID | MS_NODEV | MS_NOEXEC, 0);
+        if !orders.host_proc {
+            let flags = MS_NOSUID | MS_NODEV | MS_NOEXEC;
+            step!(MountProc, 0, nr::MOUNT, c"proc".as_ptr(), proc, c"proc".as_ptr(), flags, orders.proc_options);
+        }
         let no_links = OpenHow { flags: (O_PATH | O_CLOEXEC) as u64, mode: 0, resolve: RESOLVE_NO_SYMLINKS };
         i = 0;
         while i < orders.attachments_length {
@@ -262,9 +274,14 @@ unsafe fn confine(orders: &Orders) -> Failure {
         }
 
         // A rule opened in the plugin would name the host's /proc.
-        let path = step!(ProcRule, 0, nr::OPENAT, AT_FDCWD, proc, O_PATH | O_CLOEXEC, 0);
-        let rule = PathBeneathAttr { allowed_access: orders.proc_access, parent_fd: path as i32 };
-        step!(ProcRule, 1, common::LANDLOCK_ADD_RULE, orders.ruleset, PATH_BENEATH, &raw const rule, 0);
+        if !orders.host_proc {
+            let path = step!(ProcRule, 0, nr::OPENAT, AT_FDCWD, proc, O_PATH | O_CLOEXEC, 0);
+            let rule = PathBeneathAttr { allowed_access: orders.proc_access, parent_fd: path as i32 };
+            step!(ProcRule, 1, common::LANDLOCK_ADD_RULE, orders.ruleset, PATH_BENEATH, &raw const rule, 0);
+        }
+        if orders.subreaper {
+            step!(Subreaper, 0, nr::PRCTL, PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+        }
 
         // Inherited from the agent it could be -1000, which no OOM killer takes.
         let file = step!(OomScoreAdj, 0, nr::OPENAT, AT_FDCWD, c"/proc/self/oom_score_adj".as_ptr(), O_WRONLY | O_CLOEXEC, 0);

@@ -11,9 +11,11 @@ use crate::policy::abi::Abi;
 use crate::policy::access::{FsAccess, Mode, PathKind, rights};
 use crate::policy::capability::Capabilities;
 use crate::policy::limits::CgroupWrite;
+use crate::policy::namespace::NamespaceMode;
 use crate::policy::spec::{Stdio, TaskSpec};
 use crate::policy::ulimit::Ulimit;
 use crate::sys::cgroup::Cgroup;
+use crate::sys::clone::Namespaces;
 use crate::sys::error::At;
 use crate::sys::{capability, clone, fifo, memfd, pidfd, process, socket};
 use rustix::fs::{Mode as FileMode, OFlags};
@@ -56,6 +58,9 @@ pub struct Plan {
     identity: crate::policy::user::Identity,
     capabilities: Capabilities,
     proc_access: FsAccess,
+    namespaces: Namespaces,
+    /// A path at or below /proc is granted, so that the host's must stay.
+    proc_granted: bool,
 }
 
 /// A task whose init runs; the command does once init says `STARTED`.
@@ -154,6 +159,11 @@ impl Plan {
             cgroup,
             ruleset: lifted(rules.ruleset.into())?,
             network,
+            namespaces: Namespaces {
+                pid: spec.pid_mode == NamespaceMode::Private,
+                ipc: spec.ipc_mode == NamespaceMode::Private,
+                mounts: mounts.base.is_none(),
+            },
             mounts,
             null,
             keepers,
@@ -167,6 +177,7 @@ impl Plan {
             raised: raised(&spec.ulimits)?,
             identity: spec.identity.clone(),
             capabilities: spec.capabilities,
+            proc_granted: spec.grants.iter().any(|grant| grant.path.starts_with("/proc")),
             proc_access: rights(Mode::R, PathKind::Directory, spec.abi),
         })
     }
@@ -207,6 +218,10 @@ impl Plan {
             descriptors: [null, out, err, self.init_end.as_raw_fd(), self.record.as_raw_fd(), self.plugin_end.as_raw_fd()],
             ruleset: self.ruleset.as_raw_fd(),
             proc_access: self.proc_access.0,
+            // Of the host's processes the task sees those that it could trace: under Landlock, its own.
+            proc_options: if self.namespaces.pid { std::ptr::null() } else { c"hidepid=4,subset=pid".as_ptr().cast() },
+            host_proc: !self.namespaces.pid && self.proc_granted,
+            subreaper: !self.namespaces.pid,
             oom_score_adj: self.oom_score_adj.as_ptr(),
             oom_score_adj_length: self.oom_score_adj.len(),
             raised: raised.as_ptr(),
@@ -266,7 +281,7 @@ impl Plan {
         let orders: *mut Orders = orders;
         // SAFETY: `child` keeps to raw syscalls. The orders and all that they point to live in the caller's frame, which stands
         // still until the child is gone; behind the raw pointer the compiler expects the child's writes.
-        let cloned = unsafe { clone::spawn(into_cgroup.then(|| self.cgroup.as_fd()), self.mounts.base.is_none(), child, orders.cast()) };
+        let cloned = unsafe { clone::spawn(into_cgroup.then(|| self.cgroup.as_fd()), self.namespaces, child, orders.cast()) };
         cloned.map_err(|errno| LaunchError::Clone { errno, hint: clone_hint(errno) })
     }
 }

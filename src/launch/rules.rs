@@ -24,8 +24,17 @@ pub(super) struct Rules {
 impl Rules {
     /// All rights that the ABI knows are handled, its scopes too. Network rights only where ports are named.
     pub fn new(spec: &TaskSpec) -> Result<Rules, LaunchError> {
-        let attr = RulesetAttr { handled_access_fs: handled_fs(spec.abi).0, scoped: scoped(spec.abi), ..RulesetAttr::default() };
+        let handled_access_net = spec.ports.handled();
+        let attr = RulesetAttr {
+            handled_access_fs: handled_fs(spec.abi).0,
+            handled_access_net,
+            scoped: scoped(spec.abi),
+            ..RulesetAttr::default()
+        };
         let ruleset = Ruleset::new(&attr, ruleset_attr_size(spec.abi))?;
+        for (port, access) in spec.ports.allowed() {
+            ruleset.allow_port(port, access).at_path("landlock_add_rule TCP port", port.to_string())?;
+        }
         Ok(Rules { ruleset, abi: spec.abi, untrusted: Untrusted { uid: spec.identity.uid, trees: writable(spec)? }, writable: Vec::new() })
     }
 

@@ -84,6 +84,22 @@ impl Value {
         }
     }
 
+    /// A list of whole numbers; an error as of `texts`.
+    pub fn numbers(self) -> Result<Option<Vec<i64>>, (Option<usize>, String)> {
+        match self {
+            Value::Nil => Ok(None),
+            Value::List(values) => {
+                let number = |(index, value): (usize, Value)| match value.number() {
+                    Ok(Some(number)) => Ok(number),
+                    Ok(None) => Err((Some(index), Value::Nil.is_not("a whole number"))),
+                    Err(reason) => Err((Some(index), reason)),
+                };
+                values.into_iter().enumerate().map(number).collect::<Result<_, _>>().map(Some)
+            }
+            other => Err((None, other.is_not("a list of whole numbers"))),
+        }
+    }
+
     /// A map of names to strings; null is the empty one. An error comes with the name at fault, if it is one.
     pub fn named_texts(self) -> Result<BTreeMap<String, String>, (Option<String>, String)> {
         match self {

@@ -7,6 +7,7 @@ use crate::policy::capability::Capabilities;
 use crate::policy::ids::IdRanges;
 use crate::policy::kill::KillMode;
 use crate::policy::limits::Swap;
+use crate::policy::namespace::NamespaceMode;
 use crate::policy::request::{PluginOptions, TaskOptions};
 use crate::policy::unveil::Unveil;
 
@@ -27,6 +28,14 @@ fn refuse(option: impl Into<String>, reason: impl Into<String>) -> OptionError {
     OptionError::Option { option: option.into(), reason: reason.into() }
 }
 
+/// The list, or the element of it that is at fault.
+fn refuse_element(option: &str, (index, reason): (Option<usize>, String)) -> OptionError {
+    match index {
+        Some(index) => refuse(format!("{option}[{index}]"), reason),
+        None => refuse(option, reason),
+    }
+}
+
 /// The plugin block. What is left out has its default.
 pub fn plugin(msgpack: &[u8]) -> Result<PluginOptions, OptionError> {
     let mut block = Block::parse(msgpack)?;
@@ -36,6 +45,9 @@ pub fn plugin(msgpack: &[u8]) -> Result<PluginOptions, OptionError> {
         unveil_by_task: block.boolean("unveil_by_task")?.unwrap_or(unset.unveil_by_task),
         unveil_paths: block.unveil("unveil_paths")?,
         allow_caps: block.capabilities("allow_caps")?.unwrap_or(unset.allow_caps),
+        default_pid_mode: block.parsed("default_pid_mode", namespace)?.unwrap_or(unset.default_pid_mode),
+        default_ipc_mode: block.parsed("default_ipc_mode", namespace)?.unwrap_or(unset.default_ipc_mode),
+        denied_envvars: block.texts("denied_envvars")?,
         max_pids: block.pids("max_pids")?.unwrap_or(unset.max_pids),
         denied_host_uids: block.parsed("denied_host_uids", ids)?.unwrap_or_default(),
         denied_host_gids: block.parsed("denied_host_gids", ids)?.unwrap_or_default(),
@@ -58,6 +70,11 @@ pub fn task(msgpack: &[u8]) -> Result<TaskOptions, OptionError> {
         oom_score_adj: block.number("oom_score_adj")?,
         cap_add: block.texts("cap_add")?,
         cap_drop: block.texts("cap_drop")?,
+        pid_mode: block.parsed("pid_mode", namespace)?,
+        ipc_mode: block.parsed("ipc_mode", namespace)?,
+        denied_envvars: block.texts("denied_envvars")?,
+        bind_tcp: block.numbers("bind_tcp")?,
+        connect_tcp: block.numbers("connect_tcp")?,
         pids_limit: block.number("pids_limit")?,
         cpu_hard_limit: block.boolean("cpu_hard_limit")?,
         memory_swap: block.parsed("memory_swap", |text| Swap::parse(text).map_err(|e| e.to_string()))?.unwrap_or_default(),
@@ -75,6 +92,10 @@ pub fn task(msgpack: &[u8]) -> Result<TaskOptions, OptionError> {
 
 fn ids(text: &str) -> Result<IdRanges, String> {
     IdRanges::parse(text).map_err(|error| error.to_string())
+}
+
+fn namespace(text: &str) -> Result<NamespaceMode, String> {
+    NamespaceMode::parse(text).ok_or_else(|| format!("{text:?} is not \"private\" or \"host\""))
 }
 
 /// A block's values by option. Keys that no option claims are passed over, as the Go driver does.
@@ -106,10 +127,11 @@ impl Block {
     }
 
     fn texts(&mut self, option: &str) -> Result<Vec<String>, OptionError> {
-        self.take(option).texts().map_err(|(index, reason)| match index {
-            Some(index) => refuse(format!("{option}[{index}]"), reason),
-            None => refuse(option, reason),
-        })
+        self.take(option).texts().map_err(|error| refuse_element(option, error))
+    }
+
+    fn numbers(&mut self, option: &str) -> Result<Option<Vec<i64>>, OptionError> {
+        self.take(option).numbers().map_err(|error| refuse_element(option, error))
     }
 
     fn named_texts(&mut self, option: &str) -> Result<BTreeMap<String, String>, OptionError> {
@@ -177,7 +199,7 @@ mod tests {
 
     /// msgpack of a block, from hand-made bytes of the values.
     fn block(pairs: &[(&str, &[u8])]) -> Vec<u8> {
-        let mut bytes = vec![0x80 | pairs.len() as u8];
+        let mut bytes = vec![0xde, 0, pairs.len() as u8];
         for (name, value) in pairs {
             bytes.push(0xa0 | name.len() as u8);
             bytes.extend(name.as_bytes());
@@ -205,6 +227,9 @@ mod tests {
     fn a_full_plugin_block() {
         let bytes = block(&[
             ("allow_caps", b"\x91\xa4Kill"),
+            ("default_ipc_mode", b"\xa4host"),
+            ("default_pid_mode", b"\xa4host"),
+            ("denied_envvars", b"\x91\xa2A*"),
             ("denied_host_gids", b"\xa70,10-20"),
             ("denied_host_uids", b"\xa10"),
             ("landlock_min_abi", &[0x04]),
@@ -220,6 +245,9 @@ mod tests {
             unveil_by_task: true,
             unveil_paths: vec!["r:/etc".to_owned(), "?rx:/op".to_owned()],
             allow_caps: Capabilities(1 << 5),
+            default_pid_mode: NamespaceMode::Host,
+            default_ipc_mode: NamespaceMode::Host,
+            denied_envvars: vec!["A*".to_owned()],
             max_pids: 9,
             denied_host_uids: IdRanges::parse("0").unwrap(),
             denied_host_gids: IdRanges::parse("0,10-20").unwrap(),
@@ -235,7 +263,12 @@ mod tests {
             ("args", b"\x92\xa2-c\xa0"),
             ("cap_add", b"\x91\xa4kill"),
             ("cap_drop", b"\x91\xa3all"),
+            ("bind_tcp", b"\x92\x50\xcd\x1f\x90"),
+            ("connect_tcp", &[0x90]),
             ("cpu_hard_limit", &[0xc2]),
+            ("denied_envvars", b"\x91\xa2*B"),
+            ("ipc_mode", b"\xa7private"),
+            ("pid_mode", b"\xa4host"),
             ("group", b"\xa1g"),
             ("group_add", b"\x91\xa17"),
             ("kill_mode", b"\xa4main"),
@@ -256,6 +289,11 @@ mod tests {
             oom_score_adj: Some(100),
             cap_add: vec!["kill".to_owned()],
             cap_drop: vec!["all".to_owned()],
+            pid_mode: Some(NamespaceMode::Host),
+            ipc_mode: Some(NamespaceMode::Private),
+            denied_envvars: vec!["*B".to_owned()],
+            bind_tcp: Some(vec![80, 8080]),
+            connect_tcp: Some(Vec::new()),
             pids_limit: Some(9),
             cpu_hard_limit: Some(false),
             memory_swap: Swap::Unlimited,
@@ -294,6 +332,9 @@ mod tests {
         }
         let of_task = |name: &str, value: &[u8]| refusal(task(&block(&[("command", b"\xa1x"), (name, value)])));
         assert_eq!(of_task("ulimit", b"\x81\xa3cpu\x07"), "ulimit: cpu: 7 is not a string");
+        assert_eq!(of_task("pid_mode", b"\xa4Host"), "pid_mode: \"Host\" is not \"private\" or \"host\"");
+        assert_eq!(of_task("bind_tcp", b"\x92\x50\xa4http"), "bind_tcp[1]: \"http\" is not a whole number");
+        assert_eq!(of_task("bind_tcp", &[0x50]), "bind_tcp: 80 is not a list of whole numbers");
         assert_eq!(of_task("kill_mode", b"\xa3all"), "kill_mode: \"all\" is not \"group\" or \"main\"");
         assert_eq!(
             of_task("memory_swap", b"\xa2-1"),
@@ -311,6 +352,7 @@ mod tests {
         match name {
             "unveil_defaults" | "cpu_hard_limit" => &[0xc2],
             "memory_swap" => b"\xa21M",
+            "pid_mode" | "ipc_mode" | "default_pid_mode" | "default_ipc_mode" => b"\xa4host",
             "kill_mode" => b"\xa4main",
             "allow_caps" => b"\x91\xa3bpf",
             "denied_host_uids" | "denied_host_gids" => b"\xa50,2-3",
@@ -325,6 +367,7 @@ mod tests {
             Kind::Number => &[0x01],
             Kind::Text => b"\xa4/tmp",
             Kind::Texts => b"\x91\xa4r:/a",
+            Kind::Numbers => b"\x91\x50",
             Kind::NamedTexts => b"\x81\xa3cpu\xa17",
         }
     }
@@ -341,11 +384,11 @@ mod tests {
                 let others = required.iter().filter(|(other, _)| other != name);
                 read(&block(&others.copied().chain([(*name, value)]).collect::<Vec<_>>()))
             };
-            for other in [Kind::Bool, Kind::Number, Kind::Text, Kind::Texts, Kind::NamedTexts] {
+            for other in [Kind::Bool, Kind::Number, Kind::Text, Kind::Texts, Kind::Numbers, Kind::NamedTexts] {
                 let result = with(if other == *kind { valid(name, other) } else { of_kind(other) });
                 assert_eq!(result.is_ok(), other == *kind, "{name} given {other:?}: {result:?}");
                 if let Err(error) = result {
-                    assert!(error.to_string().starts_with(&format!("{name}: ")), "{error}");
+                    assert!(error.to_string().starts_with(name), "{error}");
                 }
             }
             assert_ne!(with(valid(name, *kind)).unwrap(), unset, "{name} is not read");
@@ -368,6 +411,7 @@ mod tests {
             let unset = match choice.name {
                 "unveil_defaults" => Unset::Bool(defaults.unveil_defaults),
                 "unveil_by_task" => Unset::Bool(defaults.unveil_by_task),
+                "default_pid_mode" | "default_ipc_mode" => Unset::Text("private"),
                 "max_pids" => Unset::Number(defaults.max_pids as i64),
                 "landlock_min_abi" => Unset::Number(defaults.landlock_min_abi.into()),
                 "allow_caps" => {

@@ -19,6 +19,7 @@ pub enum Kind {
     Number,
     Text,
     Texts,
+    Numbers,
     /// A block of names and strings, written `name { ... }` or `name = { ... }`.
     NamedTexts,
 }
@@ -51,6 +52,9 @@ pub const PLUGIN: &[Choice] = &[
         Unset::Texts(&DEFAULT_ALLOWED, "the 13 of Nomad's exec driver"),
         "the most that `cap_add` may ask for; `all` for every one",
     ),
+    choice("default_pid_mode", Kind::Text, Unset::Text("private"), "`pid_mode` where the task says nothing"),
+    choice("default_ipc_mode", Kind::Text, Unset::Text("private"), "`ipc_mode` where the task says nothing"),
+    choice("denied_envvars", Kind::Texts, NOTHING, "globs (`*` for any text) of variables that no task gets"),
     choice("denied_host_uids", Kind::Text, EMPTY, "ids and ranges such as `0,10-20` that no task may run as"),
     choice("denied_host_gids", Kind::Text, EMPTY, "the same for groups, supplementary ones included"),
     choice("max_pids", Kind::Number, Unset::Number(0), "ceiling and default of `pids_limit`; 0: none"),
@@ -87,6 +91,11 @@ pub const TASK: &[Choice] = &[
         Unset::Null("`{}`"),
         "resource limits by their names in lower case, such as `nofile`; each `\"soft:hard\"`, `\"n\"` or `\"unlimited\"`",
     ),
+    choice("pid_mode", Kind::Text, Unset::Null("`default_pid_mode`"), "`private`: a pid namespace of its own; `host`: the host's"),
+    choice("ipc_mode", Kind::Text, Unset::Null("`default_ipc_mode`"), "the same for System V IPC and POSIX message queues"),
+    choice("denied_envvars", Kind::Texts, NOTHING, "globs of variables not to get, in addition to the plugin's"),
+    choice("bind_tcp", Kind::Numbers, Unset::Null("any"), "the only TCP ports that may be bound; `[]`: none; Landlock ABI 4"),
+    choice("connect_tcp", Kind::Numbers, Unset::Null("any"), "the only TCP ports that may be connected to"),
     choice("pids_limit", Kind::Number, Unset::Null("`max_pids`"), "`pids.max`: processes and threads, of which init is one"),
     choice("cpu_hard_limit", Kind::Bool, Unset::Bool(true), "`cpu` is a ceiling (`cpu.max`); `false`: only a weight (`cpu.weight`)"),
     choice(
@@ -152,6 +161,7 @@ impl Kind {
             Kind::Number => "number",
             Kind::Text => "string",
             Kind::Texts => "list(string)",
+            Kind::Numbers => "list(number)",
             Kind::NamedTexts => "string",
         }
     }

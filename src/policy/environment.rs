@@ -24,17 +24,26 @@ fn agent_only(name: &str) -> bool {
     name.starts_with("LD_") || matches!(name, "LS_COLORS" | "XAUTHORITY" | "DISPLAY" | "COLORTERM" | "MAIL")
 }
 
+/// Whether `name` is one of what the glob means: `*` stands for any text, also none.
+fn matches(glob: &str, name: &str) -> bool {
+    let Some((start, rest)) = glob.split_once('*') else { return glob == name };
+    let Some(name) = name.strip_prefix(start) else { return false };
+    name.char_indices().map(|(at, _)| &name[at..]).chain([""]).any(|tail| matches(rest, tail))
+}
+
 /// Names and values sorted by name, from the map that the client merged of its own environment and the job's.
 ///
 /// `host_env` reads the plugin's environment, which is the agent's: a variable that has the same value there counts as the
 /// host's, any other as set by the task. Of the host's, those that concern only the agent are dropped. USER, LOGNAME and HOME
-/// come from `identity`, and TMPDIR from `tmp_dir` if there is one, unless the task set them. NOMAD_WORK_DIR is `work_dir`.
+/// come from `identity`, and TMPDIR from `tmp_dir` if there is one, unless the task set them. NOMAD_WORK_DIR is `work_dir`. What a glob of
+/// `denied` means is left out, whoever set it.
 pub fn environment(
     request_env: &BTreeMap<String, String>,
     host_env: &dyn Fn(&str) -> Option<String>,
     identity: &Identity,
     tmp_dir: Option<&str>,
     work_dir: Option<&str>,
+    denied: &[&str],
 ) -> Result<Vec<(String, String)>, EnvError> {
     let set_by_task = |name: &str, value: &str| host_env(name).as_deref() != Some(value);
     let mut env = request_env.clone();
@@ -55,6 +64,7 @@ pub fn environment(
     if let Some(dir) = work_dir {
         env.insert("NOMAD_WORK_DIR".into(), dir.into());
     }
+    env.retain(|name, _| !denied.iter().any(|glob| matches(glob, name)));
     env.into_iter().map(checked).collect()
 }
 
@@ -95,7 +105,7 @@ mod tests {
     fn made(task: &[(&str, &str)], tmp_dir: Option<&str>, work_dir: Option<&str>) -> Result<Vec<String>, EnvError> {
         let merged = HOST.iter().chain(task).map(|(n, v)| (n.to_string(), v.to_string())).collect();
         let identity = Identity { uid: 80000, gid: 80000, groups: vec![], name: "nomad-80000".into(), home: "/nonexistent".into() };
-        let env = environment(&merged, &host, &identity, tmp_dir, work_dir)?;
+        let env = environment(&merged, &host, &identity, tmp_dir, work_dir, &[])?;
         Ok(env.into_iter().map(|(name, value)| format!("{name}={value}")).collect())
     }
 
@@ -129,6 +139,37 @@ mod tests {
         }
         assert!(env.contains(&"LOGNAME=nomad-80000".into()));
         assert!(env.is_sorted());
+    }
+
+    #[test]
+    fn globs() {
+        for (glob, name, held) in [
+            ("A", "A", true),
+            ("A", "AB", false),
+            ("A*", "A", true),
+            ("A*", "AB", true),
+            ("A*", "BA", false),
+            ("*_TOKEN", "X_TOKEN", true),
+            ("*_TOKEN", "TOKEN", false),
+            ("*", "", true),
+            ("*KEY*", "AKEYKEY_", true),
+            ("A*B*C", "AxBxBC", true),
+            ("A*B*C", "ACB", false),
+            ("**", "é", true),
+            ("?", "A", false),
+            ("", "A", false),
+        ] {
+            assert_eq!(matches(glob, name), held, "{glob} {name}");
+        }
+    }
+
+    #[test]
+    fn what_is_denied_is_nobodys() {
+        let merged = [("AWS_KEY", "1"), ("AWS", "2"), ("HOME", "/home"), ("KEPT", "3")].map(|(n, v)| (n.to_string(), v.to_string())).into();
+        let identity = Identity { uid: 7, gid: 7, groups: vec![], name: "seven".into(), home: "/nonexistent".into() };
+        let env = environment(&merged, &|_| None, &identity, Some("/tmp"), Some("/work"), &["AWS_*", "HOME", "TMP*", "USER"]).unwrap();
+        let names: Vec<_> = env.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["AWS", "KEPT", "LOGNAME", "NOMAD_WORK_DIR"]);
     }
 
     #[test]

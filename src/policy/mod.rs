@@ -11,6 +11,8 @@ pub mod exit;
 pub mod ids;
 pub mod kill;
 pub mod limits;
+pub mod namespace;
+pub mod port;
 pub mod request;
 pub mod signal;
 pub mod spec;

@@ -4,6 +4,7 @@ use super::capability::{Capabilities, DEFAULT_ALLOWED};
 use super::ids::IdRanges;
 use super::kill::KillMode;
 use super::limits::Swap;
+use super::namespace::NamespaceMode;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -16,6 +17,10 @@ pub struct PluginOptions {
     pub unveil_paths: Vec<String>,
     /// The most that `pids_limit` may ask for, and what counts without one; 0 for none.
     pub max_pids: u64,
+    pub default_pid_mode: NamespaceMode,
+    pub default_ipc_mode: NamespaceMode,
+    /// Globs of variables that no task gets.
+    pub denied_envvars: Vec<String>,
     /// Ids that no task may run as.
     pub denied_host_uids: IdRanges,
     pub denied_host_gids: IdRanges,
@@ -34,6 +39,9 @@ impl Default for PluginOptions {
             unveil_by_task: false,
             unveil_paths: Vec::new(),
             max_pids: 0,
+            default_pid_mode: NamespaceMode::Private,
+            default_ipc_mode: NamespaceMode::Private,
+            denied_envvars: Vec::new(),
             denied_host_uids: IdRanges::default(),
             denied_host_gids: IdRanges::default(),
             allow_caps: Capabilities::parse(&DEFAULT_ALLOWED).unwrap_or_default(),
@@ -54,6 +62,12 @@ pub struct TaskOptions {
     /// Names as written.
     pub cap_add: Vec<String>,
     pub cap_drop: Vec<String>,
+    pub pid_mode: Option<NamespaceMode>,
+    pub ipc_mode: Option<NamespaceMode>,
+    /// Globs, beside the plugin's.
+    pub denied_envvars: Vec<String>,
+    pub bind_tcp: Option<Vec<i64>>,
+    pub connect_tcp: Option<Vec<i64>>,
     pub pids_limit: Option<i64>,
     /// `None` where nothing is said, which is true.
     pub cpu_hard_limit: Option<bool>,

@@ -7,6 +7,8 @@ use super::defaults::DEFAULTS;
 use super::environment::{EnvError, environment};
 use super::kill::KillMode;
 use super::limits::{CgroupWrite, LimitError, Limits, cgroup_writes, pids};
+use super::namespace::NamespaceMode;
+use super::port::{PortError, Ports};
 use super::request::{Compute, PluginOptions, TaskRequest};
 use super::ulimit::{Ulimit, UlimitError};
 use super::unveil::{Unveil, UnveilError};
@@ -29,6 +31,8 @@ pub struct TaskSpec {
     pub env: Vec<(String, String)>,
     /// Absolute, in the task's view.
     pub work_dir: String,
+    pub pid_mode: NamespaceMode,
+    pub ipc_mode: NamespaceMode,
     pub identity: Identity,
     pub capabilities: Capabilities,
     /// -1000..=1000, as the kernel takes it.
@@ -38,6 +42,7 @@ pub struct TaskSpec {
     pub cgroup: PathBuf,
     pub cgroup_writes: Vec<CgroupWrite>,
     pub kill_mode: KillMode,
+    pub ports: Ports,
     /// Path of the network namespace to join.
     pub network: Option<PathBuf>,
     pub stdio: Stdio,
@@ -132,6 +137,8 @@ pub enum SpecError {
     #[error(transparent)]
     Ulimit(#[from] UlimitError),
     #[error(transparent)]
+    Port(#[from] PortError),
+    #[error(transparent)]
     Env(#[from] EnvError),
 }
 
@@ -153,7 +160,8 @@ pub fn compile(request: &TaskRequest, options: &PluginOptions, facts: &Facts<'_>
     let tmp = text(&directories.task_dir.join("tmp"));
     let work_dir = work_dir(task.work_dir.as_deref(), &directories.task_dir)?;
     let exported = task.work_dir.is_some().then_some(work_dir.as_str());
-    let env = environment(&request.env, facts.host_env, &identity, Some(&tmp), exported)?;
+    let denied: Vec<&str> = options.denied_envvars.iter().chain(&task.denied_envvars).map(String::as_str).collect();
+    let env = environment(&request.env, facts.host_env, &identity, Some(&tmp), exported, &denied)?;
     let search = env.iter().find(|(name, _)| name == "PATH").map_or(DEFAULT_PATH, |(_, value)| value);
     let mut grants = grants(options.unveil_defaults, &options.unveil_paths).map_err(SpecError::UnveilPaths)?;
     if let (false, Some(first)) = (options.unveil_by_task, task.unveil.first()) {
@@ -182,6 +190,9 @@ pub fn compile(request: &TaskRequest, options: &PluginOptions, facts: &Facts<'_>
         state_dir: options.state_dir.clone(),
         protect_system: protect_system(task.protect_system.as_deref())?,
         abi: facts.abi,
+        pid_mode: task.pid_mode.unwrap_or(options.default_pid_mode),
+        ipc_mode: task.ipc_mode.unwrap_or(options.default_ipc_mode),
+        ports: Ports::new(task.bind_tcp.as_deref(), task.connect_tcp.as_deref(), facts.abi)?,
         identity,
         capabilities,
         env,

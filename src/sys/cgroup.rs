@@ -64,6 +64,35 @@ impl Cgroup {
         self.write("cgroup.kill", "1")
     }
 
+    /// SIGKILL for each process, frozen meanwhile so that none can fork. For a task without a pid namespace, which its init's end does not end; it
+    /// does not do to later clones what [`Cgroup::kill`] does. Waits for a second at most; what has not died by then can't.
+    pub fn kill_each(&self) -> Result<()> {
+        self.write("cgroup.freeze", "1")?;
+        let killed = self.kill_listed();
+        self.write("cgroup.freeze", "0")?;
+        killed
+    }
+
+    fn kill_listed(&self) -> Result<()> {
+        let list = || -> Result<Vec<i32>> { Ok(self.read("cgroup.procs")?.lines().filter_map(|line| line.parse().ok()).collect()) };
+        for _ in 0..100 {
+            for pids in list()?.chunks(64) {
+                let opened = pids.iter().filter_map(|pid| Some((*pid, super::pidfd::open(u32::try_from(*pid).ok()?).ok()?)));
+                let opened: Vec<_> = opened.collect();
+                // A pid that is still listed is not another's by now.
+                let still = list()?;
+                for (_, pidfd) in opened.iter().filter(|(pid, _)| still.contains(pid)) {
+                    // ESRCH: it has died.
+                    let _ = rustix::process::pidfd_send_signal(pidfd, rustix::process::Signal::KILL);
+                }
+            }
+            if self.wait_empty(Duration::from_millis(10))? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// Waits until no process is left, `limit` at most. False when some are.
     pub fn wait_empty(&self, limit: Duration) -> Result<bool> {
         let events = self.open_file("cgroup.events", OFlags::RDONLY)?;

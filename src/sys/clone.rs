@@ -19,14 +19,22 @@ const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 const STACK: usize = 64 << 10;
 const GUARD: usize = 64 << 10;
 
-/// A child in pid and ipc namespaces of its own.
+/// Which namespaces a child has of its own, and whether it starts with a copy of the mounts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Namespaces {
+    pub pid: bool,
+    pub ipc: bool,
+    pub mounts: bool,
+}
+
+/// A child in namespaces of its own.
 #[derive(Debug)]
 pub struct Child {
     pub pid: i32,
     pub pidfd: OwnedFd,
 }
 
-/// Clones, into `cgroup` if there is one, with a copy of the mount namespace if `mounts`; the child calls `child(argument)` in this process's memory. Returns when it has executed a program
+/// Clones, into `cgroup` if there is one, with those namespaces; the child calls `child(argument)` in this process's memory. Returns when it has executed a program
 /// or ended: which of the two, `argument` must tell. Errors: those of clone3(2).
 ///
 /// # Safety
@@ -34,17 +42,18 @@ pub struct Child {
 /// what it expects, and stay valid during the call.
 pub unsafe fn spawn(
     cgroup: Option<BorrowedFd<'_>>,
-    mounts: bool,
+    namespaces: Namespaces,
     child: unsafe extern "C" fn(*mut u8) -> !,
     argument: *mut u8,
 ) -> Result<Child, Errno> {
     super::signal::prepare();
     let stack = Stack::take()?;
     let mut pidfd: i32 = -1;
+    let own = if namespaces.pid { CLONE_NEWPID } else { 0 } | if namespaces.ipc { CLONE_NEWIPC } else { 0 };
     let into = if cgroup.is_some() { CLONE_INTO_CGROUP } else { 0 };
-    let mounts = if mounts { CLONE_NEWNS } else { 0 };
+    let own = own | if namespaces.mounts { CLONE_NEWNS } else { 0 };
     let args = CloneArgs {
-        flags: CLONE_VM | CLONE_VFORK | CLONE_PIDFD | CLONE_CLEAR_SIGHAND | CLONE_NEWPID | CLONE_NEWIPC | mounts | into,
+        flags: CLONE_VM | CLONE_VFORK | CLONE_PIDFD | CLONE_CLEAR_SIGHAND | own | into,
         pidfd: &raw mut pidfd as u64,
         exit_signal: libc::SIGCHLD as u64,
         stack: stack.bottom() as u64,

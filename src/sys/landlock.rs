@@ -29,6 +29,16 @@ pub struct PathBeneathAttr {
     pub parent_fd: i32,
 }
 
+/// `LANDLOCK_RULE_NET_PORT`.
+const NET_PORT: usize = 2;
+
+/// `struct landlock_net_port_attr`.
+#[repr(C)]
+struct NetPortAttr {
+    allowed_access: u64,
+    port: u64,
+}
+
 /// The ABI of the running kernel. ENOSYS: the kernel was built without Landlock. EOPNOTSUPP: it is switched off at boot.
 pub fn abi() -> rustix::io::Result<u32> {
     // SAFETY: with this flag the kernel reads no attribute.
@@ -54,6 +64,14 @@ impl Ruleset {
         let rule = PathBeneathAttr { allowed_access: access, parent_fd: path.as_raw_fd() };
         // SAFETY: landlock_add_rule copies the attribute before it returns, so a borrow is enough.
         let done = unsafe { libc::syscall(common::LANDLOCK_ADD_RULE as i64, self.0.as_raw_fd(), PATH_BENEATH, &raw const rule, 0) };
+        if done == 0 { Ok(()) } else { Err(last()) }
+    }
+
+    /// Allows `access` (network rights) on a TCP port; ABI 4.
+    pub fn allow_port(&self, port: u16, access: u64) -> rustix::io::Result<()> {
+        let rule = NetPortAttr { allowed_access: access, port: port.into() };
+        // SAFETY: as in `allow`.
+        let done = unsafe { libc::syscall(common::LANDLOCK_ADD_RULE as i64, self.0.as_raw_fd(), NET_PORT, &raw const rule, 0) };
         if done == 0 { Ok(()) } else { Err(last()) }
     }
 }

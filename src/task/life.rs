@@ -11,6 +11,7 @@ use crate::policy::abi::Abi;
 use crate::policy::event::Happening;
 use crate::policy::exit::ExitResult;
 use crate::policy::kill::KillMode;
+use crate::policy::namespace::NamespaceMode;
 use crate::policy::signal::Signal;
 use crate::policy::spec::TaskSpec;
 use crate::sys::error::Words;
@@ -40,6 +41,7 @@ pub(super) struct Life {
     /// Pid of the command in the task's namespace; 0 until it runs.
     command: u32,
     kill_mode: KillMode,
+    pid_mode: NamespaceMode,
     /// To whoever asked for the start; taken once the command runs.
     pub reply: Option<Reply<Started>>,
     failed: Option<LaunchError>,
@@ -58,12 +60,12 @@ impl Life {
     /// Of a task that has just been launched.
     pub fn new(spec: TaskSpec, launched: Launched, oom_kills: u64) -> Life {
         let subject = Subject { task_id: spec.id.clone(), alloc_id: spec.alloc_id.clone(), task_name: spec.name.clone() };
-        Life { kill_mode: spec.kill_mode, spec: Some(Box::new(spec)), ..Life::of(subject, launched, oom_kills, 0) }
+        Life { kill_mode: spec.kill_mode, pid_mode: spec.pid_mode, spec: Some(Box::new(spec)), ..Life::of(subject, launched, oom_kills, 0) }
     }
 
     /// Of a task whose command runs already.
     pub fn recovered(saved: Saved, launched: Launched) -> Life {
-        Life { kill_mode: saved.kill_mode, ..Life::of(saved.subject(), launched, saved.oom_kills, saved.command) }
+        Life { kill_mode: saved.kill_mode, pid_mode: saved.pid_mode, ..Life::of(saved.subject(), launched, saved.oom_kills, saved.command) }
     }
 
     fn of(subject: Subject, launched: Launched, oom_kills: u64, command: u32) -> Life {
@@ -75,6 +77,7 @@ impl Life {
             oom_kills,
             command,
             kill_mode: KillMode::default(),
+            pid_mode: NamespaceMode::default(),
             reply: None,
             failed: None,
             kill_at: None,
@@ -202,6 +205,7 @@ impl Life {
             env: spec.env,
             base: spec.directories.map_or_else(|| "/".into(), |directories| directories.task_dir),
             work_dir: spec.work_dir,
+            pid_mode: spec.pid_mode,
             kill_mode: spec.kill_mode,
             ulimits: spec.ulimits,
         })
@@ -275,7 +279,8 @@ impl Life {
         }
     }
 
-    /// SIGKILL for init: the kernel then kills all that is in its pid namespace, and lets nothing be forked there any more.
+    /// SIGKILL for init: the kernel then kills all that is in its pid namespace, and lets nothing be forked there any more. Without one of its own
+    /// the rest of the task follows in [`Life::end`].
     fn kill(&mut self) {
         self.kill_at = None;
         self.killed = true;
@@ -284,14 +289,14 @@ impl Life {
         }
     }
 
-    /// Init is gone, and its namespace with it. Waits until the cgroup has nothing left, for its next user may come at once.
+    /// Init is gone, and its namespace with it if it had one. Waits until the cgroup has nothing left, for its next user may come at once.
     pub fn end(&mut self, init_status: Option<i32>, task: &Task, record: &Record) -> Ended {
         let cgroup = &self.launched.cgroup;
-        let mut limit = SETTLE;
+        let mut limit = if self.pid_mode == NamespaceMode::Host { Duration::ZERO } else { SETTLE };
         loop {
             match cgroup.wait_empty(limit) {
                 Ok(true) => break,
-                Ok(false) if limit == SETTLE => limit = REMIND,
+                Ok(false) if limit < REMIND => limit = REMIND,
                 Ok(false) => {
                     let path = cgroup.path().display();
                     log::warn!(task_id = self.id.as_str(); "processes in {path} have not died of SIGKILL yet");
@@ -299,7 +304,11 @@ impl Life {
                 // The client has removed the cgroup, so nothing was in it.
                 Err(_) => break,
             }
-            if let Err(e) = cgroup.kill() {
+            let killed = match self.pid_mode {
+                NamespaceMode::Private => cgroup.kill(),
+                NamespaceMode::Host => cgroup.kill_each(),
+            };
+            if let Err(e) = killed {
                 log::warn!(task_id = self.id.as_str(); "{e}");
             }
         }

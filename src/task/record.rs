@@ -4,6 +4,7 @@
 use super::event::Subject;
 use crate::init::message::{RECORD_LENGTH, RECORD_MAGIC};
 use crate::policy::kill::KillMode;
+use crate::policy::namespace::NamespaceMode;
 use crate::policy::ulimit::Ulimit;
 use crate::sys::error::{At, Error};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, fstat, mkdirat, openat, unlinkat};
@@ -42,6 +43,8 @@ pub struct Saved {
     pub oom_kills: u64,
     pub env: Vec<(String, String)>,
     pub work_dir: String,
+    #[serde(default)]
+    pub pid_mode: NamespaceMode,
     #[serde(default)]
     pub kill_mode: KillMode,
     #[serde(default)]
@@ -238,6 +241,7 @@ mod tests {
             oom_kills: 0,
             env: vec![("A".into(), "b\n\"".into())],
             work_dir: "/w".into(),
+            pid_mode: NamespaceMode::Host,
             kill_mode: KillMode::Main,
             ulimits: vec![Ulimit { resource: 7, soft: 8, hard: u64::MAX }],
             base: "/m".into(),

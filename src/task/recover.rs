@@ -8,6 +8,7 @@ use crate::init::message::PLUGIN_END;
 use crate::launch::{Launched, attend};
 use crate::policy::event::Oom;
 use crate::policy::exit::ExitResult;
+use crate::policy::namespace::NamespaceMode;
 use crate::sys::cgroup::Cgroup;
 use crate::sys::{pidfd, process};
 use rustix::io::Errno;
@@ -65,6 +66,12 @@ pub(super) fn recover(id: &str, path: &Path) -> Result<Recovered, TaskError> {
             Ok(Recovered { record, status, life: Some(Life::recovered(saved, launched)), subject, oom: None })
         }
         (_, cgroup) => {
+            // What init's end did not end.
+            if let (Ok(cgroup), NamespaceMode::Host) = (&cgroup, saved.pid_mode)
+                && !cgroup.wait_empty(Duration::ZERO)?
+            {
+                cgroup.kill_each()?;
+            }
             let oom = cgroup.ok().and_then(|cgroup| oom(&cgroup, saved.oom_kills));
             status.ended = Some(ended(record.exit_status(), oom.is_some()));
             Ok(Recovered { record, status, life: None, subject, oom })

@@ -91,6 +91,14 @@ pub fn make(attempt: &str) -> Result<String> {
             let port = words[0].parse().expect("a port");
             return std::net::TcpListener::bind(("127.0.0.1", port)).map(|_| String::new()).map_err(errno);
         }
+        "dial" => {
+            let port = words[0].parse().expect("a port");
+            return std::net::TcpStream::connect(("127.0.0.1", port)).map(|_| String::new()).map_err(errno);
+        }
+        "kill-parent" => rustix::process::kill_process(
+            rustix::process::getppid().ok_or(Errno::SRCH)?,
+            rustix::process::Signal::from_named_raw(number()).ok_or(Errno::INVAL)?,
+        )?,
         "raise" => signals::raise(number()),
         "catch" => signals::catch(),
         "ignore" => signals::ignore(number()),

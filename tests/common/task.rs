@@ -5,6 +5,8 @@ use nomad_driver_exec2::policy::abi::Abi;
 use nomad_driver_exec2::policy::access::Mode;
 use nomad_driver_exec2::policy::capability::Capabilities;
 use nomad_driver_exec2::policy::kill::KillMode;
+use nomad_driver_exec2::policy::namespace::NamespaceMode;
+use nomad_driver_exec2::policy::port::Ports;
 use nomad_driver_exec2::policy::signal::Signal;
 use nomad_driver_exec2::policy::spec::{Directories, Grant, ProtectSystem, Stdio, TaskSpec, grants};
 use nomad_driver_exec2::policy::user::Identity;
@@ -112,6 +114,9 @@ impl Node {
             env: Vec::new(),
             work_dir: "/".into(),
             identity: Identity { uid: 65534, gid: 65534, groups: Vec::new(), name: "nobody".into(), home: "/nonexistent".into() },
+            pid_mode: NamespaceMode::Private,
+            ipc_mode: NamespaceMode::Private,
+            ports: Ports::default(),
             capabilities: Capabilities::default(),
             oom_score_adj: 0,
             ulimits: Vec::new(),

@@ -1,0 +1,81 @@
+//! Which TCP ports a task may bind or connect to, where a job names them.
+
+use thiserror::Error;
+
+use super::abi::Abi;
+
+/// `LANDLOCK_ACCESS_NET_BIND_TCP` and `_CONNECT_TCP` of linux/landlock.h.
+const BIND: u64 = 1;
+const CONNECT: u64 = 2;
+
+/// The first that restricts ports.
+const SINCE: Abi = Abi(4);
+
+/// `None` for no restriction; an empty list allows no port.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ports {
+    bind: Option<Vec<u16>>,
+    connect: Option<Vec<u16>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum PortError {
+    #[error("{option}: {number} is no TCP port")]
+    OutOfRange { option: &'static str, number: i64 },
+    #[error("{option}: Landlock ABI {} of this kernel can't restrict TCP ports (ABI {}, kernel 6.7)", .abi.0, SINCE.0)]
+    Unenforceable { option: &'static str, abi: Abi },
+}
+
+impl Ports {
+    /// The job's `bind_tcp` and `connect_tcp`, if `abi` can enforce them.
+    pub fn new(bind: Option<&[i64]>, connect: Option<&[i64]>, abi: Abi) -> Result<Ports, PortError> {
+        let ports = |option, numbers: Option<&[i64]>| {
+            let Some(numbers) = numbers else { return Ok(None) };
+            if abi < SINCE {
+                return Err(PortError::Unenforceable { option, abi });
+            }
+            let port = |number: &i64| u16::try_from(*number).map_err(|_| PortError::OutOfRange { option, number: *number });
+            numbers.iter().map(port).collect::<Result<_, _>>().map(Some)
+        };
+        Ok(Ports { bind: ports("bind_tcp", bind)?, connect: ports("connect_tcp", connect)? })
+    }
+
+    /// For `landlock_ruleset_attr.handled_access_net`.
+    pub fn handled(&self) -> u64 {
+        self.bind.as_ref().map_or(0, |_| BIND) | self.connect.as_ref().map_or(0, |_| CONNECT)
+    }
+
+    /// Each port that is allowed, with its right.
+    pub fn allowed(&self) -> impl Iterator<Item = (u16, u64)> {
+        let each = |ports: &Option<Vec<u16>>, access| ports.clone().into_iter().flatten().map(move |port| (port, access));
+        each(&self.bind, BIND).chain(each(&self.connect, CONNECT))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_named_is_handled() {
+        let ports = |bind, connect| Ports::new(bind, connect, Abi(4)).unwrap();
+        assert_eq!(ports(None, None), Ports::default());
+        let both = ports(Some(&[80, 0]), Some(&[65535]));
+        assert_eq!(both.handled(), 3);
+        assert_eq!(both.allowed().collect::<Vec<_>>(), [(80, 1), (0, 1), (65535, 2)]);
+        let none = ports(None, Some(&[]));
+        assert_eq!((none.handled(), none.allowed().count()), (2, 0));
+    }
+
+    #[test]
+    fn refusals_name_the_option() {
+        let refused = |bind: Option<&[i64]>, connect: Option<&[i64]>, abi| Ports::new(bind, connect, Abi(abi)).unwrap_err().to_string();
+        assert_eq!(refused(Some(&[1, 65536]), None, 6), "bind_tcp: 65536 is no TCP port");
+        assert_eq!(refused(None, Some(&[-1]), 6), "connect_tcp: -1 is no TCP port");
+        for abi in [1, 3] {
+            let want = format!("bind_tcp: Landlock ABI {abi} of this kernel can't restrict TCP ports (ABI 4, kernel 6.7)");
+            assert_eq!(refused(Some(&[]), None, abi), want);
+            assert_eq!(Ports::new(None, None, Abi(abi)), Ok(Ports::default()));
+        }
+    }
+}
