@@ -288,7 +288,12 @@ impl Plan {
 
 /// The cgroup is this task's alone. What is in it was started by a plugin that died before anybody heard of it.
 fn vacate(cgroup: &Cgroup) -> Result<(), LaunchError> {
-    if cgroup.wait_empty(Duration::ZERO)? {
+    let found = cgroup.state()?;
+    if found.frozen {
+        // By a plugin that died while it killed what is in it. Whatever is cloned there would stand still.
+        cgroup.write("cgroup.freeze", "0")?;
+    }
+    if !found.populated {
         return Ok(());
     }
     log::warn!("{} holds processes that no plugin knows: killing them", cgroup.path().display());

@@ -19,6 +19,13 @@ pub struct Cgroup {
     path: PathBuf,
 }
 
+/// Of a cgroup at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct State {
+    pub populated: bool,
+    pub frozen: bool,
+}
+
 impl Cgroup {
     /// EINVAL when `path` is no cgroup v2 directory.
     pub fn open(path: &Path) -> Result<Cgroup> {
@@ -91,6 +98,12 @@ impl Cgroup {
             }
         }
         Ok(())
+    }
+
+    /// Whether a process is in it, and whether it is frozen, from cgroup.events.
+    pub fn state(&self) -> Result<State> {
+        let text = self.read("cgroup.events")?;
+        Ok(State { populated: field(&text, "populated") != Some(0), frozen: field(&text, "frozen") == Some(1) })
     }
 
     /// Waits until no process is left, `limit` at most. False when some are.

@@ -68,9 +68,9 @@ pub(super) fn recover(id: &str, path: &Path) -> Result<Recovered, TaskError> {
         (_, cgroup) => {
             // What init's end did not end.
             if let (Ok(cgroup), NamespaceMode::Host) = (&cgroup, saved.pid_mode)
-                && !cgroup.wait_empty(Duration::ZERO)?
+                && let Err(e) = cgroup.kill_each()
             {
-                cgroup.kill_each()?;
+                log::warn!(task_id = id; "{e}");
             }
             let oom = cgroup.ok().and_then(|cgroup| oom(&cgroup, saved.oom_kills));
             status.ended = Some(ended(record.exit_status(), oom.is_some()));
