@@ -44,6 +44,7 @@ const SIG_SETMASK: usize = 2;
 const CLONE_VM_VFORK: u64 = 0x100 | 0x4000;
 const TIOCSCTTY: usize = 0x540e;
 const POLLIN: i16 = 1;
+const POLLOUT: i16 = 4;
 const ENOENT: i32 = 2;
 const EAGAIN: i32 = 11;
 const EACCES: i32 = 13;
@@ -54,8 +55,28 @@ const ESRCH: i32 = 3;
 /// How many commands may run beside the task's own at one time.
 const SESSIONS: usize = 128;
 
+/// A command beside the task's own, until its end has been said.
+#[derive(Clone, Copy)]
+struct Session {
+    /// 0: none.
+    pid: u32,
+    /// Its wait status, or `RUNS`.
+    status: i32,
+}
+
+/// No wait status is negative.
+const RUNS: i32 = -1;
+const NONE: Session = Session { pid: 0, status: RUNS };
+
+/// What the plugin has not been told yet. It may read nothing for as long as it likes: nothing is lost, and nobody waits for it.
+struct Unsaid {
+    report: Option<Report>,
+    ended: bool,
+}
+
 extern "C" fn main() -> ! {
-    let mut sessions = [0u32; SESSIONS];
+    let mut sessions = [NONE; SESSIONS];
+    let mut unsaid = Unsaid { report: None, ended: false };
     // SAFETY: no pointers but the name, which the kernel copies.
     unsafe {
         call(common::CLOSE_RANGE, [SOCKET as usize, u32::MAX as usize, CLOSE_RANGE_CLOEXEC, 0, 0, 0]);
@@ -73,15 +94,18 @@ extern "C" fn main() -> ! {
     }
     let record = record as *mut u32;
     let task = match receive() {
-        Some((request, descriptors)) if request.kind == START => match start(&request, &descriptors, CLONE_VM_VFORK) {
+        Some((request, descriptors)) if request.kind == START => match start(&request, &descriptors, CLONE_VM_VFORK, &mut unsaid) {
             Some(pid) => pid,
             None => exit(127),
         },
         _ => exit(126),
     };
     loop {
-        reap(task, record, &mut sessions);
-        let mut polled = [Poll { fd: SOCKET, events: POLLIN, revents: 0 }, Poll { fd: signals, events: POLLIN, revents: 0 }];
+        reap(task, record, &mut sessions, &mut unsaid);
+        // A request may need a report: none is taken up before the last is said.
+        let listens = unsaid.say(&mut sessions);
+        let events = if listens { POLLIN } else { POLLOUT };
+        let mut polled = [Poll { fd: SOCKET, events, revents: 0 }, Poll { fd: signals, events: POLLIN, revents: 0 }];
         // SAFETY: the kernel fills the two entries, which outlive the call.
         unsafe { call(nr::PPOLL, [polled.as_mut_ptr() as usize, polled.len(), 0, 0, 0, 0]) };
         if polled[1].revents != 0 {
@@ -89,8 +113,8 @@ extern "C" fn main() -> ! {
             // SAFETY: a signalfd_siginfo has 128 bytes. What it says does not matter: reap asks the kernel.
             unsafe { call(nr::READ, [signals as usize, taken.as_mut_ptr() as usize, 128, 0, 0, 0]) };
         }
-        if polled[0].revents != 0 {
-            serve(task, &mut sessions);
+        if listens && polled[0].revents != 0 {
+            serve(task, &mut sessions, &mut unsaid);
         }
     }
 }
@@ -117,7 +141,7 @@ fn close(fd: i32) {
 }
 
 /// Collects every child that has ended. The end of the task's own command is the end of everything.
-fn reap(task: u32, record: *mut u32, sessions: &mut [u32; SESSIONS]) {
+fn reap(task: u32, record: *mut u32, sessions: &mut [Session; SESSIONS], unsaid: &mut Unsaid) {
     loop {
         let mut status = 0i32;
         // SAFETY: the kernel writes one i32.
@@ -136,31 +160,31 @@ fn reap(task: u32, record: *mut u32, sessions: &mut [u32; SESSIONS]) {
             let signal = status & 0x7f;
             exit(if signal == 0 { (status >> 8 & 0xff) as usize } else { 128 + signal as usize });
         }
-        if let Some(slot) = sessions.iter_mut().find(|slot| **slot == pid) {
-            *slot = 0;
-            report(ENDED, pid, status, 0);
+        if let Some(session) = sessions.iter_mut().find(|session| session.runs(pid)) {
+            session.status = status;
+            unsaid.ended = true;
         }
     }
 }
 
 /// Answers one request of the plugin.
-fn serve(task: u32, sessions: &mut [u32; SESSIONS]) {
+fn serve(task: u32, sessions: &mut [Session; SESSIONS], unsaid: &mut Unsaid) {
     let Some((request, descriptors)) = receive() else { return };
     match request.kind {
-        START => match sessions.iter_mut().find(|slot| **slot == 0) {
-            Some(slot) => {
-                if let Some(pid) = start(&request, &descriptors, 0) {
-                    *slot = pid;
+        START => match sessions.iter_mut().find(|session| session.pid == 0) {
+            Some(session) => {
+                if let Some(pid) = start(&request, &descriptors, 0, unsaid) {
+                    session.pid = pid;
                 }
             }
             None => {
-                report(FAILED, request.id, EAGAIN, FAILED_CLONE);
+                unsaid.report(FAILED, request.id, EAGAIN, FAILED_CLONE);
                 descriptors.iter().for_each(|fd| close(*fd));
             }
         },
         SIGNAL => {
             // Only what has not been reaped can be named: a pid that was given to another process is never hit.
-            let errno = if request.id != 0 && (request.id == task || sessions.contains(&request.id)) {
+            let errno = if request.id != 0 && (request.id == task || sessions.iter().any(|session| session.runs(request.id))) {
                 // SAFETY: no pointers.
                 let kill = |target: i32| -unsafe { call(nr::KILL, [target as isize as usize, request.value as usize, 0, 0, 0, 0]) } as i32;
                 let one = request.id as i32;
@@ -172,17 +196,49 @@ fn serve(task: u32, sessions: &mut [u32; SESSIONS]) {
             } else {
                 ESRCH
             };
-            report(SIGNALLED, request.id, errno, 0);
+            unsaid.report(SIGNALLED, request.id, errno, 0);
         }
-        _ => report(FAILED, request.id, EINVAL, FAILED_RECEIVE),
+        _ => unsaid.report(FAILED, request.id, EINVAL, FAILED_RECEIVE),
     }
 }
 
-/// Never waits: a plugin that reads nothing for long loses reports rather than holding the task's init.
-fn report(kind: u32, id: u32, value: i32, detail: u32) {
-    let report = Report { kind, id, value, detail };
-    // SAFETY: sixteen bytes of a local.
-    unsafe { call(nr::SENDTO, [SOCKET as usize, &raw const report as usize, LENGTH, MSG_DONTWAIT | MSG_NOSIGNAL, 0, 0]) };
+impl Session {
+    fn runs(&self, pid: u32) -> bool {
+        self.pid == pid && self.status == RUNS
+    }
+}
+
+impl Unsaid {
+    /// Reports now, or once there is room: a request is answered once, and none is taken up while an answer waits.
+    fn report(&mut self, kind: u32, id: u32, value: i32, detail: u32) {
+        let report = Report { kind, id, value, detail };
+        self.report = (!send(&report, MSG_DONTWAIT)).then_some(report);
+    }
+
+    /// Says what there is room for. Whether that was all.
+    fn say(&mut self, sessions: &mut [Session; SESSIONS]) -> bool {
+        if self.report.is_some_and(|report| !send(&report, MSG_DONTWAIT)) {
+            return false;
+        }
+        self.report = None;
+        if self.ended {
+            for session in sessions.iter_mut().filter(|session| session.status != RUNS) {
+                if !send(&Report { kind: ENDED, id: session.pid, value: session.status, detail: 0 }, MSG_DONTWAIT) {
+                    return false;
+                }
+                *session = NONE;
+            }
+            self.ended = false;
+        }
+        true
+    }
+}
+
+/// Whether there was room for it. Without MSG_DONTWAIT among the flags there is, in time.
+fn send(report: &Report, flags: usize) -> bool {
+    // SAFETY: sixteen bytes that the kernel copies.
+    let sent = unsafe { call(nr::SENDTO, [SOCKET as usize, report as *const Report as usize, LENGTH, flags | MSG_NOSIGNAL, 0, 0]) };
+    sent != -EAGAIN as isize
 }
 
 #[repr(C)]
@@ -264,7 +320,7 @@ struct Command {
 /// With `CLONE_VM_VFORK` in `flags` this process waits until the command is executed, and knows whether it was. That is for the task's
 /// own command, beside which nothing runs yet. For any other it would be a way to hold this process: the task may stop the child.
 /// That one is a copy, and reports its failure itself, behind a `STARTED` that may have gone before it.
-fn start(request: &Request, descriptors: &[i32; 4], flags: u64) -> Option<u32> {
+fn start(request: &Request, descriptors: &[i32; 4], flags: u64, unsaid: &mut Unsaid) -> Option<u32> {
     let [block, stdin, stdout, stderr] = *descriptors;
     let started = map(block).and_then(|mapped| {
         let stdio = [stdin, stdout, stderr];
@@ -276,7 +332,7 @@ fn start(request: &Request, descriptors: &[i32; 4], flags: u64) -> Option<u32> {
         let failed = unsafe { (&raw const command.failed).read_volatile() };
         // Before the clean-up: somebody waits for it. A child that failed has said so itself.
         if pid > 0 && !failed {
-            report(STARTED, request.id, pid as i32, 0);
+            unsaid.report(STARTED, request.id, pid as i32, 0);
         }
         // SAFETY: the block was mapped with this length; nothing here uses it any more.
         unsafe { call(nr::MUNMAP, [mapped as usize, (*mapped).length as usize, 0, 0, 0, 0]) };
@@ -287,7 +343,7 @@ fn start(request: &Request, descriptors: &[i32; 4], flags: u64) -> Option<u32> {
     });
     descriptors.iter().for_each(|fd| close(*fd));
     started.unwrap_or_else(|(step, errno)| {
-        report(FAILED, request.id, errno, step);
+        unsaid.report(FAILED, request.id, errno, step);
         None
     })
 }
@@ -325,7 +381,8 @@ unsafe extern "C" fn execute(argument: *mut u8) -> ! {
     let command = unsafe { &mut *argument.cast::<Command>() };
     // SAFETY: `map` made the block, and its strings and arrays are in place.
     let (step, errno) = unsafe { confined_already(command) };
-    report(FAILED, command.token, errno, step);
+    // It may wait for the plugin: nobody waits for this process, and as the first of all it finds room.
+    send(&Report { kind: FAILED, id: command.token, value: errno, detail: step }, 0);
     // SAFETY: the parent reads it after the child has gone.
     unsafe { (&raw mut command.failed).write_volatile(true) };
     exit(127)

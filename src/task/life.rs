@@ -226,7 +226,7 @@ impl Life {
 
     fn orders(&mut self, task: &Task, record: &Record) {
         for order in take_orders(task) {
-            // Init waits for nobody: what it says while there is much to do here must not pile up until it is lost.
+            // Init takes up nothing while there is no room for its reports.
             self.reports(task, record);
             match order {
                 Order::Wait(waiter) => self.waiters.push(waiter),
