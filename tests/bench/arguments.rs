@@ -12,9 +12,10 @@ usage: bench [FIGURE...] [--plugin PATH] [--runs N] [--tasks N] [--json FILE] [-
   b1  exec of the plugin until PluginInfo is answered
   m1  memory and threads of the plugin after SetConfig and Fingerprint
   m2  memory per parked task, and what is left in the plugin after all are destroyed
+  r1  RecoverTask of every parked task by the successor of a plugin that was killed
 --plugin  default: nomad-driver-exec2 beside this program's folder, or in it
 --runs    of each figure, after the warm-up (default 100; s1: ten times as many back to back, a third with pauses)
---tasks   parked tasks of m2 (default 100)
+--tasks   parked tasks of m2 and r1 (default 100)
 --limits  tasks have 64 MiB and 500 MHz; needs cgroup v2 controllers
 ";
 
@@ -27,9 +28,10 @@ pub enum Figure {
     B1,
     M1,
     M2,
+    R1,
 }
 
-const FIGURES: [(&str, Figure); 7] = [
+const FIGURES: [(&str, Figure); 8] = [
     ("s1", Figure::S1),
     ("s2", Figure::S2),
     ("w1", Figure::W1),
@@ -37,6 +39,7 @@ const FIGURES: [(&str, Figure); 7] = [
     ("b1", Figure::B1),
     ("m1", Figure::M1),
     ("m2", Figure::M2),
+    ("r1", Figure::R1),
 ];
 
 pub struct Arguments {

@@ -13,6 +13,7 @@ mod memory;
 mod payload;
 mod plugin;
 mod process;
+mod recovery;
 mod table;
 mod task;
 
@@ -95,6 +96,9 @@ impl Bench {
         }
         if asked(Figure::M2) {
             memory::parked(self, report)?;
+        }
+        if asked(Figure::R1) {
+            recovery::measure(self, report)?;
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use crate::machine::proceed;
 use crate::plugin::{Plugin, patient};
 use crate::process::{descendants, descriptors, members, number, runs, status};
 use crate::table::{Report, Sample};
-use crate::task::{Task, ended};
+use crate::task::Task;
 use futures_executor::block_on;
 use futures_util::StreamExt;
 use nomad_driver_exec2::plugin::methods::FINGERPRINT;
@@ -62,7 +62,7 @@ pub fn parked(bench: &Bench, report: &mut Report) -> io::Result<()> {
     fingerprint(&plugin)?;
     let count = bench.arguments.tasks;
     // What the first task makes once for all.
-    end(&mut park(bench, &plugin)?)?;
+    Task::park(bench, &plugin)?.end()?;
     sleep(SETTLE);
     let before = Size::of(&plugin)?;
     let others = descendants(plugin.pid())?;
@@ -70,7 +70,7 @@ pub fn parked(bench: &Bench, report: &mut Report) -> io::Result<()> {
     let mut tasks = Vec::with_capacity(count);
     for _ in 0..count {
         proceed()?;
-        tasks.push(park(bench, &plugin)?);
+        tasks.push(Task::park(bench, &plugin)?);
     }
     sleep(SETTLE);
     let fallen = available - number("/proc/meminfo", "MemAvailable")?;
@@ -86,7 +86,7 @@ pub fn parked(bench: &Bench, report: &mut Report) -> io::Result<()> {
     let rollup = |key| helpers.iter().map(|pid| number(&format!("/proc/{pid}/smaps_rollup"), key)).collect::<io::Result<Vec<f64>>>();
     let (resident, proportional) = (rollup("Rss")?, rollup("Pss")?);
     for task in &mut tasks {
-        end(task)?;
+        task.end()?;
     }
     drop(tasks);
     sleep(SETTLE);
@@ -113,18 +113,4 @@ pub fn parked(bench: &Bench, report: &mut Report) -> io::Result<()> {
     ]);
     report.values(&format!("M2: {count} parked tasks at once"), &samples);
     Ok(())
-}
-
-fn park<'a>(bench: &Bench, plugin: &'a Plugin) -> io::Result<Task<'a>> {
-    let mut task = Task::prepare(bench, plugin, &bench.payload.park)?;
-    task.start()?;
-    task.until_runs(&bench.payload.park)?;
-    Ok(task)
-}
-
-fn end(task: &mut Task<'_>) -> io::Result<()> {
-    let end = task.wait()?;
-    task.stop()?;
-    ended(end)?;
-    task.destroy()
 }

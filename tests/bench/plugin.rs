@@ -6,6 +6,7 @@ use grpcio::{CallOption, ChannelBuilder, Client, EnvBuilder, Environment, Method
 use nomad_driver_exec2::plugin::methods::*;
 use nomad_driver_exec2::plugin::wire::base::*;
 use nomad_driver_exec2::plugin::wire::hclspec::{Spec, spec::Block};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 use serde_json::{Map, Value, json};
 use std::io::{self, BufRead, BufReader};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -62,6 +63,14 @@ impl Plugin {
 
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// As kill -9 does. It is reaped when dropped.
+    pub fn crash(&self) -> io::Result<()> {
+        let pid = Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, Signal::KILL)?;
+        rustix::process::waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT)?;
+        Ok(())
     }
 
     pub fn call<Q, R: Unpin>(&self, method: &Method<Q, R>, request: &Q) -> io::Result<R> {

@@ -21,6 +21,7 @@ use std::time::Instant;
 pub struct Task<'a> {
     plugin: &'a Plugin,
     config: TaskConfig,
+    handle: Option<TaskHandle>,
     alive: bool,
     pub allocation: Allocation,
 }
@@ -45,13 +46,30 @@ impl<'a> Task<'a> {
             resources: Some(resources(&allocation, bench.arguments.limits)).into(),
             ..Default::default()
         };
-        Ok(Task { plugin, config, alive: false, allocation })
+        Ok(Task { plugin, config, handle: None, alive: false, allocation })
+    }
+
+    /// One that sleeps until a signal ends it.
+    pub fn park(bench: &Bench, plugin: &'a Plugin) -> io::Result<Task<'a>> {
+        let mut task = Task::prepare(bench, plugin, &bench.payload.park)?;
+        task.start()?;
+        task.until_runs(&bench.payload.park)?;
+        Ok(task)
     }
 
     pub fn start(&mut self) -> io::Result<()> {
         self.alive = true;
         let request = StartTaskRequest { task: Some(self.config.clone()).into(), ..Default::default() };
-        self.plugin.call(&START_TASK, &request).map(drop)
+        self.handle = self.plugin.call(&START_TASK, &request)?.handle.into_option();
+        Ok(())
+    }
+
+    /// Goes on with the task in another plugin.
+    pub fn recover(&mut self, plugin: &'a Plugin) -> io::Result<()> {
+        let request = RecoverTaskRequest { handle: self.handle.clone().into(), ..Default::default() };
+        plugin.call(&RECOVER_TASK, &request)?;
+        self.plugin = plugin;
+        Ok(())
     }
 
     /// Asks for the end; the answer comes with [`ended`].
@@ -66,6 +84,19 @@ impl<'a> Task<'a> {
         let id = self.config.id.clone();
         let request = StopTaskRequest { task_id: id, timeout: Some(timeout).into(), signal: "SIGTERM".to_string(), ..Default::default() };
         self.plugin.call(&STOP_TASK, &request).map(drop)
+    }
+
+    pub fn is_running(&self) -> io::Result<bool> {
+        let request = InspectTaskRequest { task_id: self.config.id.clone(), ..Default::default() };
+        Ok(self.plugin.call(&INSPECT_TASK, &request)?.task.state == TaskState::RUNNING.into())
+    }
+
+    /// Stops a parked one, and destroys it.
+    pub fn end(&mut self) -> io::Result<()> {
+        let end = self.wait()?;
+        self.stop()?;
+        ended(end)?;
+        self.destroy()
     }
 
     pub fn destroy(&mut self) -> io::Result<()> {
