@@ -9,6 +9,8 @@ fn main() -> ExitCode {
         return ExitCode::from(cli::main(std::env::args_os().skip(1)));
     }
     sys::signal::prepare();
+    // As long as there are no threads. A task takes five.
+    sys::descriptor::reserve(4096);
     sys::capability::leave_to_one_thread();
     match plugin::serve(Tasks::default()) {
         Ok(()) => ExitCode::SUCCESS,

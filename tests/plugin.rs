@@ -176,6 +176,17 @@ fn the_socket_goes_where_it_is_asked_for_and_to_the_group() {
     assert!(plugin.line.ends_with("|grpc||false\n"));
 }
 
+/// Growing it later, with threads, stops a start for a grace period.
+#[test]
+fn the_table_of_descriptors_is_large_from_the_start() {
+    let plugin = Plugin::start();
+    let proc = format!("/proc/{}", plugin.child.id());
+    let status = std::fs::read_to_string(format!("{proc}/status")).unwrap();
+    let size: usize = status.lines().find_map(|line| line.strip_prefix("FDSize:")).unwrap().trim().parse().unwrap();
+    let open = std::fs::read_dir(format!("{proc}/fd")).unwrap().count();
+    assert!(size >= 4096 && open < 32, "{size}, {open}");
+}
+
 #[test]
 fn the_launches_of_an_agent_start() {
     let plugin = Plugin::start();

@@ -3,6 +3,7 @@
 pub mod capability;
 pub mod cgroup;
 pub mod clone;
+pub mod descriptor;
 pub mod error;
 pub mod fifo;
 pub mod landlock;
