@@ -1,16 +1,16 @@
 //! Commands that run in a task beside its own: script checks and template scripts (ExecTask), `alloc exec` (ExecTaskStreaming).
 
 use std::io;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::policy::exit::ExitResult;
+use crate::sys::thread::spawn;
 use crate::task::Tasks;
 
 use super::exec_command::{Command, Next, Stdio, Wake};
 use super::exec_stream::{self, Call};
 use super::methods::{EXEC_TASK, EXEC_TASK_STREAMING};
-use super::reply::{Reply, lock};
+use super::reply::Reply;
 use super::service::{Plugin, Services, Taken};
 use super::wire::driver::{ExecTaskRequest, ExecTaskResponse, ExecTaskStreamingRequest, ExecTaskStreamingResponse};
 use super::wire::task::ExitResult as WireExit;
@@ -20,8 +20,8 @@ use super::{clock, status};
 const TAIL: usize = 4096;
 /// How long ExecTask waits for what it has killed.
 const DYING: Duration = Duration::from_secs(2);
-/// Of a session's thread.
-const STACK: usize = 128 << 10;
+/// Name of a session's thread.
+const THREAD: &str = "exec";
 
 pub fn register(services: Services) -> Services {
     services.reply(&EXEC_TASK, exec).converse(&EXEC_TASK_STREAMING, stream)
@@ -29,7 +29,7 @@ pub fn register(services: Services) -> Services {
 
 fn stream(plugin: &Plugin, call: Call) -> Taken<ExecTaskStreamingRequest, ExecTaskStreamingResponse> {
     let tasks = plugin.tasks.clone();
-    thread(call, move |call| exec_stream::serve(&tasks, call)).map_err(|(call, e)| Box::new((call, no_thread(&e))))
+    spawn(THREAD, call, move |call| exec_stream::serve(&tasks, call)).map_err(|(call, e)| Box::new((call, no_thread(&e))))
 }
 
 fn exec(plugin: &Plugin, request: ExecTaskRequest, reply: Reply<ExecTaskResponse>) {
@@ -38,7 +38,8 @@ fn exec(plugin: &Plugin, request: ExecTaskRequest, reply: Reply<ExecTaskResponse
         return reply.send(Err(status::unknown("timeout: must be set and more than zero")));
     }
     let tasks = plugin.tasks.clone();
-    let started = thread((request, reply), move |(request, reply)| reply.send(collect(&tasks, request, timeout).map_err(status::unknown)));
+    let started =
+        spawn(THREAD, (request, reply), move |(request, reply)| reply.send(collect(&tasks, request, timeout).map_err(status::unknown)));
     if let Err(((_, reply), e)) = started {
         reply.send(Err(no_thread(&e)));
     }
@@ -46,23 +47,6 @@ fn exec(plugin: &Plugin, request: ExecTaskRequest, reply: Reply<ExecTaskResponse
 
 fn no_thread(error: &io::Error) -> grpcio::RpcStatus {
     status::unknown(format!("start the session's thread: {error}"))
-}
-
-/// Runs `work` on a thread of its own, or gives back what it was to work on.
-fn thread<T: Send + 'static>(subject: T, work: impl FnOnce(T) + Send + 'static) -> Result<(), (T, io::Error)> {
-    let shared = Arc::new(Mutex::new(Some(subject)));
-    let taken = shared.clone();
-    let thread = std::thread::Builder::new().name("exec".into()).stack_size(STACK).spawn(move || {
-        let subject = lock(&taken).take();
-        if let Some(subject) = subject {
-            work(subject);
-        }
-    });
-    let Err(e) = thread else { return Ok(()) };
-    match lock(&shared).take() {
-        Some(subject) => Err((subject, e)),
-        None => Ok(()),
-    }
 }
 
 /// Runs a command to its end, with the last of what it said.

@@ -17,5 +17,6 @@ pub mod pty;
 pub mod signal;
 pub mod socket;
 pub mod syscall;
+pub mod thread;
 
 pub use error::{Error, Result};

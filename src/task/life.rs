@@ -90,29 +90,36 @@ impl Life {
         }
     }
 
-    /// Serves reports and orders until init has ended. Its wait status, if the kernel tells this process.
-    pub fn until_end(&mut self, task: &Task, record: &Record) -> Option<i32> {
-        loop {
-            let ready = self.wait_for_any(task);
-            if ready.report {
-                self.reports(task, record);
-            }
-            if ready.order {
-                self.orders(task, record);
-            }
-            if ready.end {
-                // Reports that came before the end, such as why the command could not be started.
-                self.reports(task, record);
-                let pidfd = self.launched.pidfd.as_fd();
-                return match pidfd::reap(pidfd) {
-                    Ok(status) => Some(status),
-                    // Another plugin's child, reaped by the host's init.
-                    Err(_) => pidfd::exit_status(pidfd, SETTLE),
-                };
-            }
-            if self.kill_at.is_some_and(|at| at <= Instant::now()) {
-                self.kill();
-            }
+    /// Whether the command runs, or has run.
+    pub fn runs(&self) -> bool {
+        self.command != 0
+    }
+
+    /// Waits for reports and orders, and serves them. True once init has ended.
+    pub fn step(&mut self, task: &Task, record: &Record) -> bool {
+        let ready = self.wait_for_any(task);
+        if ready.report {
+            self.reports(task, record);
+        }
+        if ready.order {
+            self.orders(task, record);
+        }
+        if ready.end {
+            // Reports that came before the end, such as why the command could not be started.
+            self.reports(task, record);
+        } else if self.kill_at.is_some_and(|at| at <= Instant::now()) {
+            self.kill();
+        }
+        ready.end
+    }
+
+    /// The wait status of an init that has ended, if the kernel tells this process.
+    pub fn init_status(&self) -> Option<i32> {
+        let pidfd = self.launched.pidfd.as_fd();
+        match pidfd::reap(pidfd) {
+            Ok(status) => Some(status),
+            // Another plugin's child, reaped by the host's init.
+            Err(_) => pidfd::exit_status(pidfd, SETTLE),
         }
     }
 

@@ -186,12 +186,12 @@ struct Task {
     ear: Arc<Ear>,
 }
 
+/// Name of a task's thread.
+const THREAD: &str = "task";
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
-
-/// Of a task's thread. A page each for what it touches.
-const THREAD_STACK: usize = 128 << 10;
 
 impl Tasks {
     /// From now on `listener` is told what happens to tasks, on their threads: it must not block. There is one at most.
@@ -218,7 +218,7 @@ impl Tasks {
         &self,
         id: String,
         reply: impl FnOnce(Result<T, TaskError>) + Send + 'static,
-        life: impl FnOnce(&Tasks, &str, &Task, Reply<T>) + Send + 'static,
+        life: impl FnOnce(&Tasks, &str, &Arc<Task>, Reply<T>) + Send + 'static,
     ) {
         let wake = match rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK) {
             Ok(wake) => wake,
@@ -233,21 +233,11 @@ impl Tasks {
             }
             tasks.insert(id.clone(), task.clone());
         }
-        // The reply goes with the thread, or comes back if there is none.
-        let shared = Arc::new(Mutex::new(Some(reply)));
-        let (tasks, taken, name, own) = (self.clone(), shared.clone(), id.clone(), task.clone());
-        let thread = std::thread::Builder::new().name("task".into()).stack_size(THREAD_STACK).spawn(move || {
-            let reply = lock(&taken).take();
-            if let Some(reply) = reply {
-                life(&tasks, &name, &own, Box::new(reply));
-            }
-        });
-        if let Err(e) = thread {
+        let (tasks, name, own) = (self.clone(), id.clone(), task.clone());
+        let thread = crate::sys::thread::spawn(THREAD, reply, move |reply| life(&tasks, &name, &own, Box::new(reply)));
+        if let Err((reply, e)) = thread {
             thread::forget(self, &id, &task, &Ended::never());
-            let reply = lock(&shared).take();
-            if let Some(reply) = reply {
-                reply(Err(TaskError::Thread(e)));
-            }
+            reply(Err(TaskError::Thread(e)));
         }
     }
 

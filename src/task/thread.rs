@@ -1,17 +1,19 @@
-//! A task's thread: from its start, or from taking it over, to its destroy.
+//! A task's thread: from its start, or from taking it over, to its destroy. One thread follows another when the command runs.
 
 use super::life::{Life, take_orders};
 use super::node::decide;
 use super::record::Record;
 use super::recover::{Recovered, recover};
-use super::{Ended, Order, Reply, Start, Started, Task, TaskError, Tasks, lock};
+use super::{Ended, Order, Reply, Start, Started, THREAD, Task, TaskError, Tasks, lock};
 use crate::launch::Plan;
 use crate::policy::event::Happening;
+use crate::sys::thread::spawn;
 use rustix::event::{PollFd, PollFlags, poll};
 use std::path::Path;
+use std::sync::Arc;
 
 /// Runs a task to its destroy. `reply` is called once.
-pub(super) fn run(tasks: &Tasks, id: &str, task: &Task, start: Start, reply: Reply<Started>) {
+pub(super) fn run(tasks: &Tasks, id: &str, task: &Arc<Task>, start: Start, reply: Reply<Started>) {
     match begin(id, start) {
         Ok((record, mut life)) => {
             life.reply = Some(reply);
@@ -22,7 +24,7 @@ pub(super) fn run(tasks: &Tasks, id: &str, task: &Task, start: Start, reply: Rep
 }
 
 /// Takes over the task of a record that another plugin made. `reply` is called once.
-pub(super) fn resume(tasks: &Tasks, id: &str, task: &Task, record: &Path, reply: Reply<()>) {
+pub(super) fn resume(tasks: &Tasks, id: &str, task: &Arc<Task>, record: &Path, reply: Reply<()>) {
     match recover(id, record) {
         Ok(Recovered { record, status, life, subject, oom }) => {
             let ended = status.ended.clone();
@@ -61,9 +63,29 @@ fn begin(id: &str, start: Start) -> Result<(Record, Life), TaskError> {
     }
 }
 
-/// Serves the task to its end, and then keeps what there is to say of it.
-fn live(tasks: &Tasks, task: &Task, record: Record, mut life: Life) {
-    let status = life.until_end(task, &record);
+/// Serves the task, until its command runs on this thread, and then on a new one: what it takes to start a task stays with a thread that
+/// ends, in its stack and in its part of the allocator, and not beside every task for its life.
+fn live(tasks: &Tasks, task: &Arc<Task>, record: Record, mut life: Life) {
+    while !life.runs() {
+        if life.step(task, &record) {
+            return end(tasks, task, record, life);
+        }
+    }
+    let owned = (tasks.clone(), task.clone(), record, life);
+    if let Err((owned, _)) = spawn(THREAD, owned, until_end) {
+        until_end(owned);
+    }
+}
+
+/// Serves a task whose command runs to its end.
+fn until_end((tasks, task, record, mut life): (Tasks, Arc<Task>, Record, Life)) {
+    while !life.step(&task, &record) {}
+    end(&tasks, &task, record, life);
+}
+
+/// Init has ended. Keeps what there is to say of the task.
+fn end(tasks: &Tasks, task: &Task, record: Record, mut life: Life) {
+    let status = life.init_status();
     let ended = life.end(status, task, &record);
     let id = life.id.clone();
     if let Some(reply) = life.reply.take() {
