@@ -12,6 +12,7 @@ usage: bench [FIGURE...] [--plugin PATH] [--runs N] [--tasks N] [--json FILE] [-
   b1  exec of the plugin until PluginInfo is answered
   m1  memory and threads of the plugin after SetConfig and Fingerprint
   m2  memory per parked task, and what is left in the plugin after all are destroyed
+  e1  ExecTaskStreaming opened, with a terminal and without, until the command's first byte arrives
   r1  RecoverTask of every parked task by the successor of a plugin that was killed
 --plugin  default: nomad-driver-exec2 beside this program's folder, or in it
 --runs    of each figure, after the warm-up (default 100; s1: ten times as many back to back, a third with pauses)
@@ -28,10 +29,11 @@ pub enum Figure {
     B1,
     M1,
     M2,
+    E1,
     R1,
 }
 
-const FIGURES: [(&str, Figure); 8] = [
+const FIGURES: [(&str, Figure); 9] = [
     ("s1", Figure::S1),
     ("s2", Figure::S2),
     ("w1", Figure::W1),
@@ -39,6 +41,7 @@ const FIGURES: [(&str, Figure); 8] = [
     ("b1", Figure::B1),
     ("m1", Figure::M1),
     ("m2", Figure::M2),
+    ("e1", Figure::E1),
     ("r1", Figure::R1),
 ];
 

@@ -4,6 +4,7 @@
 //! On a machine that does other work, run it under `chrt -f 10`.
 
 mod arguments;
+mod exec;
 mod floor;
 mod latency;
 mod launch;
@@ -96,6 +97,9 @@ impl Bench {
         }
         if asked(Figure::M2) {
             memory::parked(self, report)?;
+        }
+        if asked(Figure::E1) {
+            exec::measure(self, report)?;
         }
         if asked(Figure::R1) {
             recovery::measure(self, report)?;

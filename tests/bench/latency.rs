@@ -9,8 +9,8 @@ use std::fs::File;
 use std::io;
 use std::time::Instant;
 
-const WARM_UP: usize = 5;
-const FLOOR: &str = "floor, whole sandbox, pinned";
+pub const WARM_UP: usize = 5;
+pub const FLOOR: &str = "floor, whole sandbox, pinned";
 
 /// S2 and W1.
 pub fn one_shot(bench: &Bench, report: &mut Report) -> io::Result<()> {

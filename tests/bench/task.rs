@@ -6,7 +6,8 @@ use crate::machine::PATIENCE;
 use crate::plugin::{Plugin, block, patient};
 use crate::process;
 use futures_executor::block_on;
-use grpcio::ClientUnaryReceiver;
+use futures_util::{SinkExt, TryStreamExt};
+use grpcio::{ClientUnaryReceiver, WriteFlags};
 use nomad_driver_exec2::plugin::methods::*;
 use nomad_driver_exec2::plugin::wire::driver::*;
 use nomad_driver_exec2::plugin::wire::task::*;
@@ -70,6 +71,31 @@ impl<'a> Task<'a> {
         plugin.call(&RECOVER_TASK, &request)?;
         self.plugin = plugin;
         Ok(())
+    }
+
+    /// Runs `program` in the task, its streams here. When its first byte came.
+    pub fn exec(&self, program: &Path, tty: bool) -> io::Result<Instant> {
+        block_on(self.streamed(program, tty))
+            .map_err(io::Error::other)?
+            .ok_or_else(|| io::Error::other("the session ended otherwise than with 7"))
+    }
+
+    async fn streamed(&self, program: &Path, tty: bool) -> grpcio::Result<Option<Instant>> {
+        let setup =
+            exec_task_streaming_request::Setup { task_id: self.config.id.clone(), command: vec![text(program)], tty, ..Default::default() };
+        let setup = ExecTaskStreamingRequest { setup: Some(setup).into(), ..Default::default() };
+        let (mut requests, mut answers) = self.plugin.client.duplex_streaming(&EXEC_TASK_STREAMING, patient())?;
+        requests.send((setup, WriteFlags::default())).await?;
+        let mut byte = None;
+        while let Some(answer) = answers.try_next().await? {
+            if answer.stdout.as_ref().is_some_and(|stdout| !stdout.data.is_empty()) {
+                byte.get_or_insert_with(Instant::now);
+            }
+            if answer.exited {
+                return Ok(byte.filter(|_| answer.result.exit_code == 7));
+            }
+        }
+        Ok(None)
     }
 
     /// Asks for the end; the answer comes with [`ended`].
