@@ -66,7 +66,10 @@ fn cgroups() {
     // A threaded cgroup takes processes; one beside it that is not threaded takes none.
     let invalid = Cgroup::make(threads.cgroup.0.join("invalid"));
     fs::write(inner.0.join("cgroup.type"), "threaded").unwrap();
-    refused(&node, |spec| spec.cgroup = invalid.0.clone(), "clone3: Operation not supported (EOPNOTSUPP): the task's cgroup is threaded");
+    let want = "clone3: Operation not supported (EOPNOTSUPP): \
+                the task's cgroup is \"domain invalid\" (cgroup.type): one above it is threaded or has threaded ones";
+    assert_eq!(fs::read_to_string(invalid.0.join("cgroup.type")).unwrap(), "domain invalid\n");
+    refused(&node, |spec| spec.cgroup = invalid.0.clone(), want);
 }
 
 #[test]

@@ -354,7 +354,7 @@ fn clone_hint(errno: Errno) -> &'static str {
     match errno {
         Errno::BUSY => ": the task's cgroup has controllers enabled for children",
         Errno::NODEV => ": the task's cgroup is being removed",
-        Errno::OPNOTSUPP => ": the task's cgroup is threaded",
+        Errno::OPNOTSUPP => ": the task's cgroup is \"domain invalid\" (cgroup.type): one above it is threaded or has threaded ones",
         Errno::NOSYS | Errno::TOOBIG => ": the kernel is older than 5.7",
         Errno::NOSPC => ": too many pid namespaces",
         _ => "",
