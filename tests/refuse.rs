@@ -142,11 +142,13 @@ fn network_namespaces() {
     let missing = node.scratch.path("missing");
     let want = format!("open network namespace {}: No such file or directory (ENOENT)", missing.display());
     refused(&node, |spec| spec.network = Some(missing), &want);
-    let file = node.scratch.file("file", "");
-    let want = format!("setns to the network namespace {}: Invalid argument (EINVAL)", file.display());
-    refused(&node, |spec| spec.network = Some(file), &want);
-    let want = "setns to the network namespace /proc/self/ns/uts: Invalid argument (EINVAL)";
-    refused(&node, |spec| spec.network = Some("/proc/self/ns/uts".into()), want);
+    let fifo = node.scratch.path("fifo");
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    // The FIFO would hold whoever opens it.
+    for other in [node.scratch.file("file", ""), fifo, "/proc/self/ns/uts".into(), "/dev/null".into(), "/proc".into()] {
+        let want = format!("not a network namespace: {}: Invalid argument (EINVAL)", other.display());
+        refused(&node, |spec| spec.network = Some(other), &want);
+    }
     let mut own = node.spec(&["exit 5"]);
     own.network = Some("/proc/self/ns/net".into());
     assert_eq!(node.finish(&node.run_spec(own).0), 5);

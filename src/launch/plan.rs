@@ -17,7 +17,7 @@ use crate::policy::ulimit::Ulimit;
 use crate::sys::cgroup::Cgroup;
 use crate::sys::clone::Namespaces;
 use crate::sys::error::At;
-use crate::sys::{capability, clone, fifo, memfd, pidfd, process, socket};
+use crate::sys::{capability, clone, fifo, memfd, namespace, pidfd, process, socket};
 use rustix::fs::{Mode as FileMode, OFlags};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -337,8 +337,7 @@ fn raised(ulimits: &[Ulimit]) -> Result<Vec<(Limit, &'static str)>, LaunchError>
 }
 
 fn network(path: &Path) -> Result<(OwnedFd, PathBuf), LaunchError> {
-    let file = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, FileMode::empty()).at_path("open network namespace", path)?;
-    Ok((lifted(file)?, path.to_path_buf()))
+    Ok((lifted(namespace::network(path)?)?, path.to_path_buf()))
 }
 
 /// A descriptor that does not stand where the child puts init's.

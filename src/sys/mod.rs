@@ -10,6 +10,7 @@ pub mod landlock;
 pub mod memfd;
 pub mod mount;
 pub mod mount_table;
+pub mod namespace;
 pub mod path;
 pub mod pidfd;
 pub mod process;
