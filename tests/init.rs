@@ -23,7 +23,8 @@ fn launch(node: &Node, attempts: &[&str]) -> (Launched, File) {
     let record = File::options().create_new(true).read(true).write(true).open(node.scratch.path("exit")).unwrap();
     record.set_len(RECORD_LENGTH as u64).unwrap();
     let record_of_init = record.try_clone().unwrap().into();
-    let launched = Plan::new(&node.spec(attempts), record_of_init).unwrap().launch().unwrap();
+    let state = File::open(node.state_dir()).unwrap();
+    let launched = Plan::new(&node.spec(attempts), state.as_fd(), record_of_init).unwrap().launch().unwrap();
     assert_eq!(receive(&launched).unwrap().kind, STARTED);
     (launched, record)
 }
@@ -59,7 +60,7 @@ fn stall(init: &Launched) -> u32 {
 fn session(node: &Node, init: &Launched, token: u32, program: &str, attempts: &[&str]) -> OwnedFd {
     let mut spec = node.spec(attempts);
     spec.command = vec![program.to_string()];
-    let block = command_block(&spec.command, &spec.argv, &spec.env, &spec.work_dir).unwrap();
+    let block = command_block(&spec.command, &spec.argv, &spec.env, &spec.work_dir, &[]).unwrap();
     let (stdin, gate) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
     let null = || OwnedFd::from(File::options().write(true).open("/dev/null").unwrap());
     let start = Request { kind: START, id: token, value: 0, flags: 0 };

@@ -110,6 +110,30 @@ fn signals_are_replied_to_when_sent() {
     assert_eq!(node.finish(&id), 128 + libc::SIGUSR2);
 }
 
+/// More requests than the socket holds, while init has no turn: none is lost, and what comes later stays behind them.
+#[test]
+fn an_init_that_falls_behind_is_waited_for() {
+    needs!(Need::Task);
+    let node = Node::new();
+    let (id, started) = node.run(&["ignore 10", SLEEPS]);
+    std::thread::sleep(Duration::from_millis(50));
+    // SAFETY: no pointers; the process is the init of this test's task.
+    let init = |signal| unsafe { libc::kill(started.pid as i32, signal) };
+    init(libc::SIGSTOP);
+    let (reply, replied) = std::sync::mpsc::channel();
+    for _ in 0..1000 {
+        let reply = reply.clone();
+        node.tasks.signal(&id, Signal::USR1, move |result| reply.send(result).unwrap()).unwrap();
+    }
+    assert!(replied.recv_timeout(Duration::from_millis(100)).is_err());
+    init(libc::SIGCONT);
+    assert_eq!(node.session(&id, &["say here"]), ["here"]);
+    for _ in 0..1000 {
+        got(&replied).unwrap();
+    }
+    node.destroy(&id, true).unwrap().unwrap();
+}
+
 #[test]
 fn every_waiter_is_told() {
     needs!(Need::Task);

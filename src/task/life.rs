@@ -1,6 +1,7 @@
 //! A running task. Its thread owns all that belongs to it, and waits for init's pidfd, init's reports and orders: nothing is polled by
 //! time.
 
+use super::ask::{Ask, Asked, Asks};
 use super::event::{Subject, oom};
 use super::record::{Record, Saved};
 use super::session::Sessions;
@@ -51,7 +52,8 @@ pub(super) struct Life {
     waiters: Vec<Box<dyn FnOnce(Ended) + Send>>,
     /// To be answered when the task has ended.
     replies: Vec<Reply<()>>,
-    /// Signals on their way, in the order in which init answers.
+    asks: Asks,
+    /// Signals that init was asked for, in the order in which it answers.
     signals: VecDeque<(Signal, Option<Reply<()>>)>,
     sessions: Sessions,
 }
@@ -85,6 +87,7 @@ impl Life {
             init_talks: true,
             waiters: Vec::new(),
             replies: Vec::new(),
+            asks: Asks::default(),
             signals: VecDeque::new(),
             sessions: Sessions::default(),
         }
@@ -104,6 +107,7 @@ impl Life {
         if ready.order {
             self.orders(task, record);
         }
+        self.ask();
         if ready.end {
             // Reports that came before the end, such as why the command could not be started.
             self.reports(task, record);
@@ -131,7 +135,7 @@ impl Life {
         let mut polled = [
             PollFd::new(&self.launched.pidfd, PollFlags::IN),
             PollFd::new(&task.wake, PollFlags::IN),
-            PollFd::new(&self.launched.socket, PollFlags::IN),
+            PollFd::new(&self.launched.socket, if self.asks.is_empty() { PollFlags::IN } else { PollFlags::IN | PollFlags::OUT }),
         ];
         // Once init has hung up only its end is awaited.
         let watched = if self.init_talks { 3 } else { 2 };
@@ -139,7 +143,7 @@ impl Life {
             Ok(_) => Woken {
                 end: !polled[0].revents().is_empty(),
                 order: !polled[1].revents().is_empty(),
-                report: !polled[2].revents().is_empty(),
+                report: !(polled[2].revents() - PollFlags::OUT).is_empty(),
             },
             Err(_) => Woken::default(),
         }
@@ -235,13 +239,14 @@ impl Life {
         for order in take_orders(task) {
             // Init takes up nothing while there is no room for its reports.
             self.reports(task, record);
+            self.ask();
             match order {
                 Order::Wait(waiter) => self.waiters.push(waiter),
                 Order::Signal { process, signal, reply } => {
                     self.send(process.unwrap_or(self.command), signal, KillMode::Group, Some(reply))
                 }
                 Order::Session { session, reply, end } if self.command != 0 => {
-                    self.sessions.start(self.launched.socket.as_fd(), record, session, reply, end);
+                    self.sessions.prepare(record, session, reply, end).into_iter().for_each(|ask| self.asks.add(ask));
                 }
                 Order::Session { reply, .. } => reply(Err(TaskError::Ended)),
                 Order::Stop { signal, timeout, reply } => {
@@ -275,14 +280,28 @@ impl Life {
     fn send(&mut self, process: u32, signal: Signal, mode: KillMode, reply: Option<Reply<()>>) {
         let flags = if mode == KillMode::Group { message::GROUP } else { 0 };
         let request = Request { kind: message::SIGNAL, id: process, value: signal.number(), flags };
-        let sent = match process {
-            0 => Err(Errno::SRCH),
-            _ => socket::send(self.launched.socket.as_fd(), &request, &[]),
-        };
-        match (sent, reply) {
-            (Ok(()), reply) => self.signals.push_back((signal, reply)),
-            (Err(errno), Some(reply)) => reply(Err(TaskError::Signal { signal, words: Words(errno).to_string() })),
-            (Err(errno), None) => log::warn!(task_id = self.id.as_str(); "stop: signal {signal}: {}", Words(errno)),
+        match process {
+            0 => self.unsent(signal, reply, Errno::SRCH),
+            _ => self.asks.add(Ask { request, descriptors: Vec::new(), what: Asked::Signal(signal, reply) }),
+        }
+    }
+
+    /// Sends init what there is room for.
+    fn ask(&mut self) {
+        while let Some((asked, sent)) = self.asks.send(self.launched.socket.as_fd()) {
+            match (asked, sent) {
+                (Asked::Signal(signal, reply), Ok(())) => self.signals.push_back((signal, reply)),
+                (Asked::Signal(signal, reply), Err(errno)) => self.unsent(signal, reply, errno),
+                (Asked::Session(session), Ok(())) => self.sessions.add(session),
+                (Asked::Session(session), Err(errno)) => session.finish(Err(TaskError::Init(Words(errno).to_string()))),
+            }
+        }
+    }
+
+    fn unsent(&self, signal: Signal, reply: Option<Reply<()>>, errno: Errno) {
+        match reply {
+            Some(reply) => reply(Err(TaskError::Signal { signal, words: Words(errno).to_string() })),
+            None => log::warn!(task_id = self.id.as_str(); "stop: signal {signal}: {}", Words(errno)),
         }
     }
 
@@ -344,6 +363,7 @@ impl Life {
     /// Tells everybody who waits for the end.
     pub fn answer(&mut self, ended: &Ended) {
         self.signals.drain(..).filter_map(|(_, reply)| reply).for_each(|reply| reply(Err(TaskError::Ended)));
+        self.asks.end_all();
         self.sessions.end_all();
         self.waiters.drain(..).for_each(|waiter| waiter(ended.clone()));
         self.replies.drain(..).for_each(|reply| reply(Ok(())));

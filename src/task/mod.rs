@@ -1,6 +1,7 @@
 //! One task's life, on a thread of its own, and the register of all tasks.
 
 mod accounts;
+mod ask;
 mod event;
 mod life;
 mod node;

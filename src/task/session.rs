@@ -1,13 +1,12 @@
 //! Commands that run in a task beside its own: `alloc exec`, script checks. Init starts them, so they are confined as the task is.
 
+use super::ask::{Ask, Asked};
 use super::record::Record;
 use super::{Reply, TaskError};
 use crate::init::message::{self, Report, Request};
 use crate::launch::{command_block, command_failed};
 use crate::policy::spec::{DEFAULT_PATH, argv, candidates};
-use crate::sys::error::Words;
-use crate::sys::socket;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 /// What to run.
 pub struct Session {
@@ -23,7 +22,7 @@ pub struct Session {
 pub type SessionEnd = Box<dyn FnOnce(Result<i32, TaskError>) + Send>;
 
 /// One that has not ended.
-struct Open {
+pub(super) struct Open {
     token: u32,
     /// In the task's namespace, once init has said so.
     pid: Option<u32>,
@@ -41,16 +40,27 @@ pub(super) struct Sessions {
 }
 
 impl Sessions {
-    /// Asks init to start one. `reply` gets the pid of its process, which may still fail to execute; `end` is called once after that, or
+    /// What to ask init for. `reply` gets the pid of its process, which may still fail to execute; `end` is called once after that, or
     /// never if there was no process.
-    pub fn start(&mut self, init: BorrowedFd<'_>, record: &Record, session: Session, reply: Reply<u32>, end: SessionEnd) {
-        match self.request(init, record, session) {
-            Ok((token, paths, work_dir)) => self.open.push(Open { token, pid: None, paths, work_dir, reply: Some(reply), end }),
-            Err(e) => reply(Err(e)),
+    pub fn prepare(&mut self, record: &Record, session: Session, reply: Reply<u32>, end: SessionEnd) -> Option<Ask> {
+        match self.request(record, session) {
+            Ok((request, descriptors, paths, work_dir)) => {
+                let open = Open { token: request.id, pid: None, paths, work_dir, reply: Some(reply), end };
+                Some(Ask { request, descriptors, what: Asked::Session(open) })
+            }
+            Err(e) => {
+                reply(Err(e));
+                None
+            }
         }
     }
 
-    fn request(&mut self, init: BorrowedFd<'_>, record: &Record, session: Session) -> Result<(u32, Vec<String>, String), TaskError> {
+    /// Init has been asked for it.
+    pub fn add(&mut self, session: Open) {
+        self.open.push(session);
+    }
+
+    fn request(&mut self, record: &Record, session: Session) -> Result<(Request, Vec<OwnedFd>, Vec<String>, String), TaskError> {
         let saved = record.saved()?;
         let (command, args) = session.argv.split_first().ok_or(TaskError::EmptyCommand)?;
         let search = saved.env.iter().find(|(name, _)| name == "PATH").map_or(DEFAULT_PATH, |(_, path)| path);
@@ -60,10 +70,8 @@ impl Sessions {
         self.last_token = self.last_token.wrapping_add(1).max(1);
         let flags = if session.terminal { message::TERMINAL } else { 0 };
         let request = Request { kind: message::START, id: self.last_token, value: 0, flags };
-        let [stdin, stdout, stderr] = &session.stdio;
-        let descriptors = [block.as_fd(), stdin.as_fd(), stdout.as_fd(), stderr.as_fd()];
-        socket::send(init, &request, &descriptors).map_err(|errno| TaskError::Init(Words(errno).to_string()))?;
-        Ok((self.last_token, paths, saved.work_dir))
+        let descriptors = [block].into_iter().chain(session.stdio).collect();
+        Ok((request, descriptors, paths, saved.work_dir))
     }
 
     pub fn report(&mut self, report: &Report) {
@@ -103,7 +111,7 @@ impl Sessions {
 
 impl Open {
     /// The error goes to whoever waits: for the start, or else for the end.
-    fn finish(self, outcome: Result<i32, TaskError>) {
+    pub fn finish(self, outcome: Result<i32, TaskError>) {
         match (self.reply, outcome) {
             (Some(reply), Err(e)) => reply(Err(e)),
             (_, outcome) => (self.end)(outcome),
