@@ -6,7 +6,7 @@ use std::process::Command;
 
 /// Runs the compiler that cargo uses, for the target that cargo builds for. Panics with the reason, as build scripts do.
 pub fn build() {
-    for source in ["src/init/main.rs", "src/init/message.rs", "src/sys/syscall.rs", "build/init.ld"] {
+    for source in ["src/init/main.rs", "src/init/start.rs", "src/init/message.rs", "src/sys/syscall.rs", "build/init.ld"] {
         println!("cargo::rerun-if-changed={source}");
     }
     let variable = |name| env::var(name).unwrap_or_else(|_| panic!("cargo sets {name}"));
