@@ -91,8 +91,8 @@ fn commands_and_working_directories() {
     refused(&node, |spec| spec.work_dir = missing.clone(), "work_dir /no/such/thing: No such file or directory (ENOENT)");
     refused(&node, |spec| spec.work_dir = "/etc/hosts".into(), "work_dir /etc/hosts: Not a directory (ENOTDIR)");
     refused(&node, |spec| spec.command = vec![missing.clone()], "command /no/such/thing: No such file or directory (ENOENT)");
-    let two = vec!["/no/a".to_string(), "/no/b".to_string()];
-    refused(&node, |spec| spec.command = two, "command, looked for as /no/a, /no/b: No such file or directory (ENOENT)");
+    let two = vec!["/no/x".to_string(), "/none/x".to_string()];
+    refused(&node, |spec| spec.command = two, "command x, looked for as /no/x, /none/x: No such file or directory (ENOENT)");
     let file = node.scratch.file("file", "no program").display().to_string();
     let hint = "Permission denied (EACCES): not executable for the task's user, or not unveiled with rx";
     refused(&node, |spec| spec.command = vec![file.clone()], &format!("command {file}: {hint}"));

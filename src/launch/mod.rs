@@ -81,10 +81,11 @@ pub fn command_failed(report: &Report, command: &[String], work_dir: &str) -> La
 /// Init tried each path as the task. A directory that the task may not enter gives EACCES whether the file is there or not; looking
 /// as root would tell a job what it may not know.
 fn not_executed(errno: Errno, command: &[String]) -> LaunchError {
+    let name = command.first().and_then(|path| path.rsplit('/').next()).unwrap_or_default();
     let (what, hint) = match command {
         [only] => (format!("command {only}"), ": not executable for the task's user, or not unveiled with rx"),
         _ => (
-            format!("command, looked for as {}", command.join(", ")),
+            format!("command {name}, looked for as {}", command.join(", ")),
             ": not there, not executable for the task's user, or not unveiled with rx",
         ),
     };

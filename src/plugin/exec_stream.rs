@@ -23,6 +23,10 @@ pub type Call = Conversation<ExecTaskStreamingRequest, ExecTaskStreamingResponse
 /// The exit code of a command whose status nobody knows, because its task ended first.
 const UNKNOWN: i32 = -1;
 
+/// Bytes of a reason that reach the person at the CLI. The agent puts it, behind gRPC's own words, into the close frame of a websocket,
+/// which has room for 123; a longer one it can't send, and the CLI says "unexpected EOF".
+const BRIEF: usize = 123 - "rpc error: code = Unknown desc = ".len();
+
 /// How a session ends other than by the end of its command.
 enum Broken {
     /// For this reason, which the client is told.
@@ -47,8 +51,23 @@ pub fn serve(tasks: &Tasks, call: Call) {
 }
 
 fn refuse(call: Call, reason: String) {
-    let _ = block_on(call.sink.fail(status::unknown(reason)));
+    if reason.len() > BRIEF {
+        log::info!("alloc exec: {reason}");
+    }
+    let _ = block_on(call.sink.fail(status::unknown(brief(reason))));
     drop(call.requests);
+}
+
+/// A long reason's beginning and end.
+fn brief(reason: String) -> String {
+    const GAP: &str = " ... ";
+    const END: usize = (BRIEF - GAP.len()) / 2;
+    match reason.len() {
+        ..=BRIEF => reason,
+        all => {
+            [&reason[..reason.floor_char_boundary(BRIEF - GAP.len() - END)], GAP, &reason[reason.ceil_char_boundary(all - END)..]].concat()
+        }
+    }
 }
 
 fn session(tasks: &Tasks, client: &mut Client, wake: &Arc<Wake>) -> Result<(), Broken> {
@@ -208,6 +227,19 @@ mod tests {
             assert!(message.exited && message.stdout.is_none() && message.stderr.is_none());
             assert_eq!((message.result.exit_code, message.result.signal), (code, signal));
         }
+    }
+
+    #[test]
+    fn a_reason_fits_into_the_agents_close_frame() {
+        assert_eq!(brief("x".repeat(90)), "x".repeat(90));
+        let long = brief(format!("command tool, looked for as {}: No such file or directory (ENOENT)", "/usr/local/bin/tool, ".repeat(9)));
+        assert!(
+            long.starts_with("command tool, ") && long.contains(" ... ") && long.ends_with(": No such file or directory (ENOENT)"),
+            "{long}"
+        );
+        assert_eq!(long.len(), 90);
+        let wide = brief("é".repeat(99));
+        assert!(wide.len() <= 90 && wide.starts_with('é') && wide.ends_with('é'), "{wide}");
     }
 
     #[test]

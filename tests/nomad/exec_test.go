@@ -312,7 +312,7 @@ func TestExecRefusals(t *testing.T) {
 	d := start(t)
 	k := d.steady(t)
 	k.exec(false, "/no/such/command").fails("/no/such/command", "no such file")
-	k.exec(true, "no-such-command").fails("looked for as", "/bin/no-such-command")
+	k.exec(true, "no-such-command").fails("command no-such-command")
 	k.exec(false, "/etc/hosts").fails("/etc/hosts", "permission denied")
 	k.exec(false).fails("command")
 	k.exec(false, "").fails("command")

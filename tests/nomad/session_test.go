@@ -170,12 +170,18 @@ func (s *session) ends(code int) (string, string) {
 	return s.out.String(), s.err.String()
 }
 
-// fails wants an error with these words, and in a code that Nomad does not take for the plugin's death.
+// closeFrame is what the agent's websocket has room for in its last frame. It drops a longer reason.
+const closeFrame = 123
+
+// fails wants an error with these words, in a code that Nomad does not take for the plugin's death, and short enough for the CLI to see it.
 func (s *session) fails(words ...string) {
 	s.t.Helper()
 	err := s.over()
 	wantWords(s.t, err, words...)
 	wantUnknown(s.t, err)
+	if n := len(err.Error()); n > closeFrame {
+		s.t.Errorf("the agent can't pass on %d bytes: %v", n, err)
+	}
 }
 
 // steady is a job with one process beside init, for what is started next to it.
