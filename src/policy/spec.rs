@@ -109,6 +109,9 @@ pub struct Facts<'a> {
     pub compute: Compute,
     /// What the plugin itself can hand on.
     pub capabilities: Capabilities,
+    /// uid and gid of the task's directory below `alloc_dir`, which tells the dynamic user of the task's first start. After its own
+    /// restart, and after an update of the allocation, the client names none, or (up to 1.8) another, who may not enter the directory.
+    pub owner: Option<(u32, u32)>,
     pub passwd: &'a str,
     pub group: &'a str,
     pub host_env: &'a dyn Fn(&str) -> Option<String>,
@@ -146,7 +149,8 @@ pub enum SpecError {
 pub fn compile(request: &TaskRequest, options: &PluginOptions, facts: &Facts<'_>) -> Result<TaskSpec, SpecError> {
     let directories = directories(request)?;
     let task = &request.options;
-    let identity = User::parse(&request.user)?.resolve(facts.passwd, facts.group)?;
+    let user = User::of_task(&request.user, facts.owner)?;
+    let identity = user.resolve(facts.passwd, facts.group)?;
     let identity = identity.regrouped(task.group.as_deref(), &task.group_add, facts.group)?;
     identity.allowed(&options.denied_host_uids, &options.denied_host_gids)?;
     let capabilities = granted(&task.cap_add, &task.cap_drop, options.allow_caps, facts.capabilities)
@@ -342,8 +346,19 @@ mod tests {
     }
 
     fn compiled(request: &TaskRequest, options: &PluginOptions) -> Result<TaskSpec, String> {
-        let facts =
-            Facts { abi: Abi(6), compute: Compute::default(), capabilities: Capabilities::ALL, passwd: "", group: "", host_env: &|_| None };
+        owned(None, request, options)
+    }
+
+    fn owned(owner: Option<(u32, u32)>, request: &TaskRequest, options: &PluginOptions) -> Result<TaskSpec, String> {
+        let facts = Facts {
+            abi: Abi(6),
+            compute: Compute::default(),
+            capabilities: Capabilities::ALL,
+            owner,
+            passwd: "",
+            group: "",
+            host_env: &|_| None,
+        };
         compile(request, options, &facts).map_err(|e| e.to_string())
     }
 
@@ -407,6 +422,22 @@ mod tests {
             let mut request = request();
             change(&mut request);
             assert_eq!(compiled(&request, &PluginOptions::default()).unwrap_err(), want);
+        }
+    }
+
+    #[test]
+    fn a_user_that_the_client_forgot_is_the_directorys() {
+        let mut request = request();
+        let options = PluginOptions::default();
+        let uid = |owner, request: &TaskRequest| owned(owner, request, &options).map(|spec| spec.identity.uid);
+        assert_eq!(uid(Some((80002, 80002)), &request), Ok(80002));
+        assert_eq!(uid(Some((80002, 0)), &request), Ok(80001));
+        request.user = "5".into();
+        assert_eq!(uid(Some((80002, 80002)), &request), Ok(5));
+        request.user.clear();
+        assert_eq!(uid(Some((80002, 80002)), &request), Ok(80002));
+        for owner in [None, Some((0, 0)), Some((80002, 5))] {
+            assert_eq!(uid(owner, &request).unwrap_err(), "user \"\": user must be set");
         }
     }
 

@@ -83,6 +83,20 @@ impl User {
         }
     }
 
+    /// Whom a task's user means. A dynamic one that the client gave another number since, or forgot, is the owner of the task's directory.
+    pub fn of_task(written: &str, owner: Option<(u32, u32)>) -> Result<User, UserError> {
+        match (User::parse(written), owner.and_then(|(uid, gid)| User::of_owner(uid, gid))) {
+            (Err(UserError::Empty) | Ok(User::Dynamic(_)), Some(owner)) => Ok(owner),
+            (user, _) => user,
+        }
+    }
+
+    /// The dynamic user to whom the client gave the task's directory, by the directory's owner; contract 3.9. Only root can give a
+    /// directory away, so no task can choose this.
+    pub fn of_owner(uid: u32, gid: u32) -> Option<User> {
+        (uid == gid && (1..=MAX_DYNAMIC).contains(&uid)).then_some(User::Dynamic(uid))
+    }
+
     /// Looks the user up in the texts of /etc/passwd and /etc/group. Lines that glibc would not take are skipped.
     ///
     /// Only a name has to be found. A dynamic user is not looked up; a uid without an entry, or with a gid beside it, stands
@@ -263,6 +277,20 @@ empty:x:700
         ];
         for (text, user) in table {
             assert_eq!(User::parse(text), Ok(user), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_directory_tells_its_dynamic_user() {
+        for (uid, gid, user) in [
+            (80001, 80001, Some(User::Dynamic(80001))),
+            (0, 0, None),
+            (80001, 80002, None),
+            (80001, 0, None),
+            (0, 80001, None),
+            (MAX_DYNAMIC + 1, MAX_DYNAMIC + 1, None),
+        ] {
+            assert_eq!(User::of_owner(uid, gid), user, "{uid}:{gid}");
         }
     }
 

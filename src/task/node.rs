@@ -9,7 +9,8 @@ use crate::policy::user::User;
 use crate::sys;
 use crate::sys::error::Words;
 use rustix::io::Errno;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 /// What this node gives to every task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,13 +93,14 @@ pub(super) fn decide(start: Start) -> Result<TaskSpec, TaskError> {
         Start::Request { request, options, compute } => (request, options, compute),
     };
     let abi = landlock().map_err(TaskError::Node)?;
-    let user = User::parse(&request.user).map_err(SpecError::from)?;
+    let owner = std::fs::symlink_metadata(Path::new(&request.alloc_dir).join(&request.name)).map(|dir| (dir.uid(), dir.gid())).ok();
+    let user = User::of_task(&request.user, owner).map_err(SpecError::from)?;
     let task = &request.options;
     let groups: Vec<&str> = task.group.iter().chain(&task.group_add).map(String::as_str).collect();
     let Accounts { passwd, group } = Accounts::of(&user, &groups)?;
     let host_env = |name: &str| std::env::var(name).ok();
     let capabilities = Capabilities(sys::capability::all().permitted);
-    let facts = crate::policy::spec::Facts { abi, compute, capabilities, passwd: &passwd, group: &group, host_env: &host_env };
+    let facts = crate::policy::spec::Facts { abi, compute, capabilities, owner, passwd: &passwd, group: &group, host_env: &host_env };
     Ok(compile(&request, &options, &facts)?)
 }
 

@@ -94,6 +94,6 @@ fn spec(bench: &Bench, allocation: &Allocation) -> io::Result<TaskSpec> {
     };
     let abi = landlock().map_err(io::Error::other)?;
     let capabilities = Capabilities::default();
-    let facts = Facts { abi, compute: Compute::default(), capabilities, passwd: "", group: "", host_env: &|_| None };
+    let facts = Facts { abi, compute: Compute::default(), capabilities, owner: None, passwd: "", group: "", host_env: &|_| None };
     compile(&request, &options, &facts).map_err(io::Error::other)
 }

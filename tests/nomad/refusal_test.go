@@ -34,8 +34,27 @@ func TestUnknownUser(t *testing.T) {
 	j := shell("exit 7")
 	j.change = func(c *drivers.TaskConfig) { c.User = "no-such-user" }
 	start(t).alloc(t).refused(j, "no-such-user")
+}
+
+// TestForgottenUser has no user in the request, or a new one, as of an agent that was started again: the task's directory tells.
+func TestForgottenUser(t *testing.T) {
+	j := shell(`id -u; echo > "$NOMAD_TASK_DIR/mine"`)
+	for _, user := range []string{"", "nomad-79999"} {
+		j.change = func(c *drivers.TaskConfig) { c.User = user }
+		a := start(t).alloc(t)
+		a.start(j).ends(0)
+		if out, want := a.drained(), strings.TrimPrefix(a.user, "nomad-")+"\n"; out != want {
+			t.Errorf("user %q: runs as %q, want %q", user, out, want)
+		}
+	}
 	j.change = func(c *drivers.TaskConfig) { c.User = "" }
-	start(t).alloc(t).refused(j, "user")
+	for _, owner := range []struct{ uid, gid int }{{0, 0}, {80000, 0}} {
+		a := start(t).alloc(t)
+		if err := os.Chown(a.task.Dir, owner.uid, owner.gid); err != nil {
+			t.Fatal(err)
+		}
+		a.refused(j, "user must be set")
+	}
 }
 
 // TestMalformedRequests sends what Nomad's client never would.
