@@ -19,11 +19,6 @@ is() {
     esac
 }
 
-# at_least WHAT NUMBER MINIMUM
-at_least() {
-    if [ "${2%%.*}" -ge "$3" ] 2>/dev/null; then passed "$1"; else failed "$1" "'$2' is not $3 or more"; fi
-}
-
 # eventually SECONDS COMMAND...: repeats a command until it succeeds.
 eventually() {
     local end=$((SECONDS + $1))

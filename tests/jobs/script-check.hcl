@@ -1,4 +1,4 @@
-# A service whose health is told by a script that runs inside the task.
+# A service whose health is told by scripts that run inside the task: one that warns, one that passes, one that never ends.
 job "script-check" {
   group "group" {
     task "main" {
@@ -15,11 +15,29 @@ job "script-check" {
 
         check {
           type     = "script"
-          name     = "healthy"
+          name     = "warns"
           command  = "/bin/sh"
           args     = ["-c", "echo as $(id -u) in $NOMAD_TASK_NAME; exit 1"]
           interval = "5s"
           timeout  = "5s"
+        }
+
+        check {
+          type     = "script"
+          name     = "passes"
+          command  = "/bin/sh"
+          args     = ["-c", "cat /etc/passwd; cat /etc/hostname"]
+          interval = "5s"
+          timeout  = "5s"
+        }
+
+        check {
+          type     = "script"
+          name     = "hangs"
+          command  = "/bin/sh"
+          args     = ["-c", "sleep 3600"]
+          interval = "60s"
+          timeout  = "2s"
         }
       }
 
