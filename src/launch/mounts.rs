@@ -87,6 +87,13 @@ impl Mounts {
         directories.views().iter().try_for_each(|(dir, how, target)| self.attach(*dir, *how, target))
     }
 
+    /// The host's /proc once more, writable until the child has set what it must there.
+    pub fn host_proc(&mut self) -> Result<(), LaunchError> {
+        let path = Path::new("/proc");
+        let dir = path::open_strict(path).at_path("open", path)?;
+        self.attach(dir.as_fd(), Copy::Alone, path)
+    }
+
     /// A read-only view of a directory, at its own place.
     pub fn read_only(&mut self, path: &Path) -> Result<(), LaunchError> {
         let dir = path::open_strict(path).at_path("open", path)?;

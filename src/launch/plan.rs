@@ -60,7 +60,7 @@ pub struct Plan {
     proc_access: FsAccess,
     namespaces: Namespaces,
     /// A path at or below /proc is granted, so that the host's must stay.
-    proc_granted: bool,
+    host_proc: bool,
 }
 
 /// A task whose init runs; the command does once init says `STARTED`.
@@ -141,6 +141,10 @@ impl Plan {
             directories.grant(&mut rules)?;
             mounts.own(own, directories, record)?;
         }
+        let host_proc = spec.pid_mode == NamespaceMode::Host && spec.grants.iter().any(|grant| grant.path.starts_with("/proc"));
+        if host_proc {
+            mounts.host_proc()?;
+        }
         // Without a right to truncate, a task of root could cut its record short, and its init would die of SIGBUS.
         if spec.abi < Abi(3) && !mounts.are_protected() {
             mounts.read_only(&spec.state_dir)?;
@@ -177,7 +181,7 @@ impl Plan {
             raised: raised(&spec.ulimits)?,
             identity: spec.identity.clone(),
             capabilities: spec.capabilities,
-            proc_granted: spec.grants.iter().any(|grant| grant.path.starts_with("/proc")),
+            host_proc,
             proc_access: rights(Mode::R, PathKind::Directory, spec.abi),
         })
     }
@@ -220,7 +224,7 @@ impl Plan {
             proc_access: self.proc_access.0,
             // Of the host's processes the task sees those that it could trace: under Landlock, its own.
             proc_options: if self.namespaces.pid { std::ptr::null() } else { c"hidepid=4,subset=pid".as_ptr().cast() },
-            host_proc: !self.namespaces.pid && self.proc_granted,
+            host_proc: self.host_proc,
             subreaper: !self.namespaces.pid,
             oom_score_adj: self.oom_score_adj.as_ptr(),
             oom_score_adj_length: self.oom_score_adj.len(),
