@@ -15,6 +15,7 @@ mod payload;
 mod plugin;
 mod process;
 mod recovery;
+mod scale;
 mod table;
 mod task;
 
@@ -103,6 +104,10 @@ impl Bench {
         }
         if asked(Figure::R1) {
             recovery::measure(self, report)?;
+        }
+        // The last, because it leaves the host's mount namespace.
+        if asked(Figure::S4) {
+            scale::measure(self, report)?;
         }
         Ok(())
     }

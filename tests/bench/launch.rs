@@ -51,7 +51,7 @@ pub fn measure(bench: &Bench, report: &mut Report) -> io::Result<()> {
     Ok(())
 }
 
-fn start(spec: &TaskSpec, root: &Path) -> io::Result<(Duration, Duration)> {
+pub fn start(spec: &TaskSpec, root: &Path) -> io::Result<(Duration, Duration)> {
     let record = OpenOptions::new().create(true).read(true).write(true).truncate(true).open(root.join("record"))?;
     // Init maps it.
     record.set_len(message::RECORD_LENGTH as u64)?;
@@ -71,7 +71,7 @@ fn start(spec: &TaskSpec, root: &Path) -> io::Result<(Duration, Duration)> {
 }
 
 /// The task that Nomad would ask for, without limits, so that it can run where there are no controllers.
-fn spec(bench: &Bench, allocation: &Allocation) -> io::Result<TaskSpec> {
+pub fn spec(bench: &Bench, allocation: &Allocation) -> io::Result<TaskSpec> {
     let text = |path: &Path| path.to_string_lossy().into_owned();
     let dirs = [("NOMAD_TASK_DIR", "local"), ("NOMAD_ALLOC_DIR", "alloc"), ("NOMAD_SECRETS_DIR", "secrets")];
     let request = TaskRequest {

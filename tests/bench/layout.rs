@@ -28,11 +28,12 @@ impl Allocation {
         let alloc_dir = root.join("alloc").join(&alloc_id);
         let task_dir = root.join("alloc_mounts").join(format!("{alloc_id}-{TASK}"));
         let logs = alloc_dir.join("alloc/logs");
-        for dir in [logs.clone(), alloc_dir.join("alloc/data"), task_dir.join("alloc")] {
+        let source = alloc_dir.join(TASK);
+        for dir in [logs.clone(), alloc_dir.join("alloc/data"), task_dir.clone()] {
             open_to_all(&dir)?;
         }
-        for dir in ["local", "secrets", "tmp"] {
-            open_to_all(&task_dir.join(dir))?;
+        for dir in ["alloc", "local", "secrets", "tmp"] {
+            open_to_all(&source.join(dir))?;
         }
         let fifo = |name: &str| {
             let path = logs.join(format!(".{TASK}.{name}.fifo"));
@@ -45,7 +46,11 @@ impl Allocation {
         let cgroup = slice.path.join(format!("{alloc_id}.{TASK}.scope"));
         fs::create_dir(&cgroup)?;
         // Last, because what comes before goes with the scratch directory and the slice, whatever fails.
-        rustix::mount::mount_bind(alloc_dir.join("alloc"), task_dir.join("alloc"))?;
+        rustix::mount::mount_bind(&source, &task_dir)?;
+        if let Err(e) = rustix::mount::mount_bind(alloc_dir.join("alloc"), task_dir.join("alloc")) {
+            let _ = rustix::mount::unmount(&task_dir, rustix::mount::UnmountFlags::DETACH);
+            return Err(e.into());
+        }
         Ok(Allocation { alloc_id, alloc_dir, task_dir, cgroup, stdout, stderr, out, _err: err })
     }
 }
@@ -59,7 +64,7 @@ impl Allocation {
 
 impl Drop for Allocation {
     fn drop(&mut self) {
-        let _ = rustix::mount::unmount(self.task_dir.join("alloc"), rustix::mount::UnmountFlags::DETACH);
+        let _ = rustix::mount::unmount(&self.task_dir, rustix::mount::UnmountFlags::DETACH);
         let _ = fs::remove_dir_all(&self.task_dir);
         let _ = fs::remove_dir_all(&self.alloc_dir);
         remove_cgroup(&self.cgroup);

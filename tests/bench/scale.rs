@@ -1,0 +1,163 @@
+//! S4: starts on a host with many mounts and many tasks. In a mount namespace of this program's own.
+
+use crate::Bench;
+use crate::launch::{spec, start};
+use crate::layout::Allocation;
+use crate::machine::{Pinned, proceed};
+use crate::plugin::Plugin;
+use crate::table::{Report, Sample};
+use crate::task::Task;
+use nomad_driver_exec2::sys::capability;
+use rustix::mount::{MountPropagationFlags, UnmountFlags, mount_bind, mount_change, unmount};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+const EXTRA: [usize; 3] = [0, 1000, 5000];
+const WARM_UP: usize = 20;
+/// For what is done behind a mount.
+const SETTLE: Duration = Duration::from_millis(500);
+
+pub fn measure(bench: &Bench, report: &mut Report) -> io::Result<()> {
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })?;
+    // SAFETY: no pointers.
+    if unsafe { libc::unshare(libc::CLONE_NEWNS) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
+    live(bench, report, "mounts that send nothing")?;
+    mount_change("/", MountPropagationFlags::SHARED | MountPropagationFlags::REC)?;
+    live(bench, report, "shared mounts")?;
+    launches(bench, report)
+}
+
+/// This program's own launches with ever more mounts in the client's directory; then what one task's mounts take.
+fn launches(bench: &Bench, report: &mut Report) -> io::Result<()> {
+    // A program that is executed afterwards has no capability.
+    let plugin = Plugin::configured(bench)?;
+    capability::leave_to_one_thread();
+    let allocation = Allocation::create(&bench.scratch.0, &bench.slice)?;
+    let spec = spec(bench, &allocation)?;
+    let mut extra = Extra::new(bench)?;
+    let mut samples = Vec::new();
+    for count in EXTRA {
+        extra.grow(count)?;
+        let _pinned = Pinned::here()?;
+        let mut launches = Sample::times(&format!("S4 launch, {count} extra mounts"), WARM_UP);
+        let mut whole = Sample::times(&format!("S4 plan and launch, {count} extra mounts"), WARM_UP);
+        for _ in 0..WARM_UP + bench.arguments.runs.max(100) {
+            proceed()?;
+            let (plan, launch) = start(&spec, &bench.scratch.0)?;
+            launches.push(launch);
+            whole.push(plan + launch);
+        }
+        samples.extend([launches, whole]);
+    }
+    report.values("S4: launch by this program; shared mounts, pinned, back to back", &samples);
+
+    let count = 50;
+    Task::park(bench, &plugin)?.end()?;
+    std::thread::sleep(SETTLE);
+    let before = mount_memory()?;
+    let mut tasks = Vec::new();
+    for _ in 0..count {
+        tasks.push(Task::park(bench, &plugin)?);
+    }
+    std::thread::sleep(SETTLE);
+    let memory = (mount_memory()? - before) / f64::from(count);
+    for task in &mut tasks {
+        task.end()?;
+    }
+    report.values("S4: with all of them", &[Sample::of("S4 slab mnt_cache, per task", "KB", [memory])]);
+    Ok(())
+}
+
+/// Through the plugin, each task with an allocation of its own that is mounted just before.
+fn live(bench: &Bench, report: &mut Report, kind: &str) -> io::Result<()> {
+    let plugin = Plugin::configured(bench)?;
+    Task::park(bench, &plugin)?.end()?;
+    let count = 10 * bench.arguments.tasks;
+    let edge = count / 10;
+    let idle = mounts(bench, &format!("mount and unmount, no task, {kind}"))?;
+    let (mut first, mut last) =
+        (Sample::times(&format!("S4 StartTask, first {edge}"), 0), Sample::times(&format!("S4 StartTask, last {edge}"), 0));
+    let mut tasks = Vec::with_capacity(count);
+    for number in 0..count {
+        proceed()?;
+        let mut task = Task::prepare(bench, &plugin, &bench.payload.park)?;
+        let sent = Instant::now();
+        task.start()?;
+        let took = sent.elapsed();
+        match number {
+            number if number < edge => first.push(took),
+            number if number >= count - edge => last.push(took),
+            _ => {}
+        }
+        tasks.push(task);
+    }
+    let busy = mounts(bench, &format!("mount and unmount, {count} tasks, {kind}"))?;
+    for task in &mut tasks {
+        task.end()?;
+    }
+    report.values(&format!("S4: {count} live tasks, {kind}"), &[first, last, idle, busy]);
+    Ok(())
+}
+
+/// As the client mounts for an allocation.
+fn mounts(bench: &Bench, name: &str) -> io::Result<Sample> {
+    let mut sample = Sample::times(name, 10);
+    let dir = bench.scratch.0.join("alloc/mounted");
+    fs::create_dir_all(&dir)?;
+    for _ in 0..110 {
+        proceed()?;
+        let begun = Instant::now();
+        mount_bind(&dir, &dir)?;
+        unmount(&dir, UnmountFlags::empty())?;
+        sample.push(begun.elapsed());
+    }
+    fs::remove_dir(&dir)?;
+    Ok(sample)
+}
+
+/// Mounts of allocations that are not ours. They go with the namespace.
+struct Extra {
+    dir: PathBuf,
+    count: usize,
+}
+
+impl Extra {
+    fn new(bench: &Bench) -> io::Result<Extra> {
+        Ok(Extra { dir: bench.scratch.0.join("alloc"), count: 0 })
+    }
+
+    fn grow(&mut self, count: usize) -> io::Result<()> {
+        for number in self.count..count {
+            let point = self.dir.join(format!("extra-{number}"));
+            fs::create_dir(&point)?;
+            mount_bind(&point, &point)?;
+        }
+        self.count = count;
+        std::thread::sleep(SETTLE);
+        Ok(())
+    }
+}
+
+impl Drop for Extra {
+    fn drop(&mut self) {
+        for number in 0..self.count {
+            let _ = unmount(self.dir.join(format!("extra-{number}")), UnmountFlags::DETACH);
+        }
+    }
+}
+
+/// What all mounts of this machine take of the kernel's memory, in KB.
+fn mount_memory() -> io::Result<f64> {
+    let slabs = fs::read_to_string("/proc/slabinfo")?;
+    let fields = slabs.lines().find(|line| line.starts_with("mnt_cache ")).map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let numbers = fields.and_then(|fields| Some((fields.get(1)?.parse::<f64>().ok()?, fields.get(3)?.parse::<f64>().ok()?)));
+    let (objects, size) = numbers.ok_or_else(|| io::Error::other("/proc/slabinfo has no mnt_cache"))?;
+    Ok(objects * size / 1024.0)
+}
