@@ -15,6 +15,9 @@ use std::path::{Path, PathBuf};
 pub(super) struct TaskDirectories {
     alloc_dir: Opened,
     task_dir: Opened,
+    /// In it the directory that all tasks of the allocation share, and the logs: through the task's own mounts. To copy a part of a mount
+    /// costs as much as that has others on it, and on the one below these are all tasks'.
+    alloc: OwnedFd,
     logs: OwnedFd,
     granted: Vec<(OwnedFd, Mode, PathBuf)>,
 }
@@ -44,7 +47,8 @@ impl TaskDirectories {
         let alloc_dir = Opened::new(&named.alloc_dir)?;
         let task_dir = Opened::new(&named.task_dir)?;
         let shared = Identity::of(alloc_dir.beneath("alloc")?).at_path("stat", &alloc_dir.path)?;
-        let seen = Identity::of(task_dir.beneath("alloc")?).at_path("stat", &task_dir.path)?;
+        let alloc = task_dir.beneath("alloc")?;
+        let seen = Identity::of(&alloc).at_path("stat", &task_dir.path)?;
         if shared != seen || task_dir.path.starts_with(&alloc_dir.path) {
             let reason = format!("{}/alloc is not a mount of {}/alloc", task_dir.path.display(), alloc_dir.path.display());
             return Err(LaunchError::Refused { option: "env NOMAD_ALLOC_DIR".into(), reason });
@@ -53,21 +57,23 @@ impl TaskDirectories {
         for (mode, below) in Directories::GRANTS {
             granted.push((task_dir.beneath(below)?, mode, task_dir.path.join(below)));
         }
-        Ok(TaskDirectories { logs: alloc_dir.beneath("alloc/logs")?, alloc_dir, task_dir, granted })
+        Ok(TaskDirectories { logs: task_dir.beneath("alloc/logs")?, alloc, alloc_dir, task_dir, granted })
     }
 
     pub fn grant(&self, rules: &mut Rules) -> Result<(), LaunchError> {
         self.granted.iter().try_for_each(|(dir, mode, path)| rules.add(dir.as_fd(), PathKind::Directory, *mode, path))
     }
 
-    /// The task's two views of its directories, with alloc/logs read-only in both. What the client mounts below them for other tasks,
-    /// now or later, would show the same inodes writable, and is left out.
+    /// What the task sees: its own directory, and the shared one under both of its names, with the logs read-only in both. What the client mounts below them for other tasks,
+    /// now or later, would show the same inodes writable, and is left out. Nor does either receive anything: one slave for each task would have
+    /// the host's every mount look at all of them.
     pub fn views(&self) -> [(BorrowedFd<'_>, Copy, PathBuf); 4] {
+        let shared = self.alloc_dir.path.join("alloc");
         [
-            (self.alloc_dir.dir.as_fd(), Copy::Alone, self.alloc_dir.path.clone()),
-            (self.logs.as_fd(), Copy::ReadOnly, self.alloc_dir.path.join("alloc/logs")),
-            (self.task_dir.dir.as_fd(), Copy::Tree, self.task_dir.path.clone()),
+            (self.task_dir.dir.as_fd(), Copy::ClosedTree, self.task_dir.path.clone()),
             (self.logs.as_fd(), Copy::ReadOnly, self.task_dir.path.join("alloc/logs")),
+            (self.alloc.as_fd(), Copy::Alone, shared.clone()),
+            (self.logs.as_fd(), Copy::ReadOnly, shared.join("logs")),
         ]
     }
 

@@ -2,7 +2,6 @@
 
 use crate::sys::mount_table::{self, FileSystem, Mount, Table};
 use rustix::io::Errno;
-use std::collections::HashSet;
 use std::path::PathBuf;
 
 /// What has happened to the host's mounts.
@@ -18,14 +17,14 @@ pub(super) enum News {
 #[derive(Debug)]
 pub(super) struct Host {
     outside: Vec<Mount>,
-    /// Ids of mounts below the trees; `None` where the kernel gives no lasting ids.
-    inside: Option<HashSet<u64>>,
+    /// Ids of mounts below the trees, ascending; `None` where the kernel gives no lasting ids.
+    inside: Option<Vec<u64>>,
 }
 
 impl Host {
     /// Of this thread's namespace, of which `table` is.
     pub fn look(table: &Table, trees: &[PathBuf]) -> crate::sys::Result<Host> {
-        let mut host = Host { outside: Vec::new(), inside: Some(HashSet::new()) };
+        let mut host = Host { outside: Vec::new(), inside: Some(Vec::new()) };
         host.outside = host.now(table, trees)?;
         Ok(host)
     }
@@ -55,26 +54,28 @@ impl Host {
     }
 }
 
-/// The mounts outside `trees`. Of those inside, which don't change, only the new ones are asked after.
-fn list(inside: &mut HashSet<u64>, trees: &[PathBuf]) -> rustix::io::Result<Vec<Mount>> {
-    let ids = mount_table::ids()?;
-    let mut still = HashSet::with_capacity(ids.len());
+/// The mounts outside `trees`. Of those inside, which don't change, only the new ones are asked after: there are thousands.
+fn list(inside: &mut Vec<u64>, trees: &[PathBuf]) -> rustix::io::Result<Vec<Mount>> {
+    let mut ids = mount_table::ids()?;
+    ids.sort_unstable();
+    let mut known = inside.iter().copied().peekable();
     let mut outside = Vec::new();
-    for id in ids {
-        if inside.contains(&id) {
-            still.insert(id);
-            continue;
+    let mut failed = None;
+    ids.retain(|id| {
+        while known.next_if(|known| known < id).is_some() {}
+        if known.peek() == Some(id) {
+            return true;
         }
-        match mount_table::stat(id) {
-            Ok(mount) if mount_table::is_below(&mount.path, trees) => drop(still.insert(id)),
+        match mount_table::stat(*id) {
+            Ok(mount) if mount_table::is_below(&mount.path, trees) => return true,
             Ok(mount) => outside.push(mount),
             Err(Errno::NOENT) => {}
-            Err(errno) => return Err(errno),
+            Err(errno) => failed = Some(errno),
         }
-    }
-    *inside = still;
-    outside.sort_by_key(|mount| mount.id);
-    Ok(outside)
+        false
+    });
+    *inside = ids;
+    failed.map_or(Ok(outside), Err)
 }
 
 fn compare(before: Vec<Mount>, now: &[Mount]) -> News {

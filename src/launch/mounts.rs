@@ -76,15 +76,16 @@ impl Mounts {
     /// lifetime.
     pub fn own(&mut self, own: &Own, directories: &TaskDirectories, record: BorrowedFd<'_>) -> Result<(), LaunchError> {
         self.base = base::current(&own.trees);
+        let views = directories.views();
         for (number, tree) in own.trees.iter().enumerate() {
             let point = c_string(mount::point(tree)?)?;
             if !self.closed.contains(&point) {
                 self.closed.push(point);
             }
-            let cover = cover(record, number, tree, &own.places)?;
+            let cover = cover(record, number, tree, &views)?;
             self.attach(cover.as_fd(), Copy::ReadOnly, tree)?;
         }
-        directories.views().iter().try_for_each(|(dir, how, target)| self.attach(*dir, *how, target))
+        views.iter().try_for_each(|(dir, how, target)| self.attach(*dir, *how, target))
     }
 
     /// The host's /proc once more, writable until the child has set what it must there.
@@ -143,8 +144,8 @@ impl Own {
     }
 }
 
-/// Below `<record>/view`: an empty directory to be mounted over `tree`, with nothing in it but the way to the task's own places.
-fn cover(record: BorrowedFd<'_>, number: usize, tree: &Path, places: &[PathBuf]) -> Result<OwnedFd, LaunchError> {
+/// In `record`: a directory to be mounted over `tree`, with nothing in it but the way to where the task's own are.
+fn cover(record: BorrowedFd<'_>, number: usize, tree: &Path, views: &[(BorrowedFd<'_>, Copy, PathBuf)]) -> Result<OwnedFd, LaunchError> {
     let cover = PathBuf::from(format!("view{number}"));
     let make = |path: &Path| match mkdirat(record, path, Mode::RWXU) {
         // The plugin's umask may take away what others need to walk through.
@@ -154,7 +155,9 @@ fn cover(record: BorrowedFd<'_>, number: usize, tree: &Path, places: &[PathBuf])
     };
     let made = || {
         make(&cover)?;
-        for way in places.iter().filter_map(|place| place.strip_prefix(tree).ok()) {
+        // The logs are in directories that come with the others.
+        let ways = views.iter().filter(|(_, how, _)| *how != Copy::ReadOnly).filter_map(|(.., path)| path.strip_prefix(tree).ok());
+        for way in ways {
             let mut path = cover.clone();
             for part in way {
                 path.push(part);

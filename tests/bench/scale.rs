@@ -8,10 +8,12 @@ use crate::plugin::Plugin;
 use crate::table::{Report, Sample};
 use crate::task::Task;
 use nomad_driver_exec2::sys::capability;
-use rustix::mount::{MountPropagationFlags, UnmountFlags, mount_bind, mount_change, unmount};
+use rustix::io::Errno;
+use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind, mount_change, unmount};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -28,6 +30,11 @@ pub fn measure(bench: &Bench, report: &mut Report) -> io::Result<()> {
         return Err(io::Error::last_os_error());
     }
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
+    // Records are on a file system of their own, as on a host.
+    let state = bench.scratch.0.join("state");
+    fs::create_dir_all(&state)?;
+    mount("tmpfs", &state, "tmpfs", MountFlags::empty(), None)?;
+    fs::set_permissions(&state, fs::Permissions::from_mode(0o700))?;
     live(bench, report, "mounts that send nothing")?;
     mount_change("/", MountPropagationFlags::SHARED | MountPropagationFlags::REC)?;
     live(bench, report, "shared mounts")?;
@@ -50,7 +57,7 @@ fn launches(bench: &Bench, report: &mut Report) -> io::Result<()> {
         let mut whole = Sample::times(&format!("S4 plan and launch, {count} extra mounts"), WARM_UP);
         for _ in 0..WARM_UP + bench.arguments.runs.max(100) {
             proceed()?;
-            let (plan, launch) = start(&spec, &bench.scratch.0)?;
+            let (plan, launch) = start(&spec, &bench.scratch.0.join("state"))?;
             launches.push(launch);
             whole.push(plan + launch);
         }
@@ -102,7 +109,8 @@ fn live(bench: &Bench, report: &mut Report, kind: &str) -> io::Result<()> {
     for task in &mut tasks {
         task.end()?;
     }
-    report.values(&format!("S4: {count} live tasks, {kind}"), &[first, last, idle, busy]);
+    let left = mounts(bench, &format!("mount and unmount, {count} allocations, {kind}"))?;
+    report.values(&format!("S4: {count} live tasks, {kind}"), &[first, last, idle, left, busy]);
     Ok(())
 }
 
@@ -115,7 +123,8 @@ fn mounts(bench: &Bench, name: &str) -> io::Result<Sample> {
         proceed()?;
         let begun = Instant::now();
         mount_bind(&dir, &dir)?;
-        unmount(&dir, UnmountFlags::empty())?;
+        // Busy for as long as somebody looks at a slave's copy.
+        while unmount(&dir, UnmountFlags::empty()) == Err(Errno::BUSY) {}
         sample.push(begun.elapsed());
     }
     fs::remove_dir(&dir)?;
