@@ -12,7 +12,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 const VERBS: [&str; 4] = ["chmod", "chown", "utimes", "setxattr"];
@@ -78,7 +78,13 @@ fn inner(test: &str, shared: bool) {
             Ok(mount_change("/", kind | MountPropagationFlags::REC)?)
         });
     }
-    let output = command.output().expect("start this test again");
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("start this test again");
+    let mark = format!("exec2-{}-", child.id());
+    let output = child.wait_with_output().expect("wait for this test");
+    // Its mounts have kept it from removing its directories, and are gone with it.
+    for entry in fs::read_dir("/var/tmp").unwrap().flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(&mark)) {
+        fs::remove_dir_all(entry.path()).unwrap();
+    }
     let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success() && said.contains("1 passed"), "shared: {shared}\n{said}");
 }
