@@ -81,6 +81,9 @@ impl Arguments {
             // The long one must be named.
             arguments.figures = FIGURES.iter().map(|(_, figure)| *figure).filter(|figure| *figure != Figure::S4).collect();
         }
+        if arguments.figures.contains(&Figure::S4) && arguments.figures.len() > 1 {
+            return Err("s4 leaves the host's mounts and can be measured only by itself".into());
+        }
         if arguments.plugin.as_os_str().is_empty() {
             arguments.plugin = our_own()?;
         }
