@@ -50,7 +50,7 @@ impl Need {
 macro_rules! needs {
     ($($need:expr),+) => {
         $(if let Some(reason) = $need.lack() {
-            return common::skip(std::any::type_name_of_val(&|| ()), &reason);
+            return crate::common::skip(std::any::type_name_of_val(&|| ()), &reason);
         })+
     };
 }

@@ -1,10 +1,7 @@
 //! A task's init, spoken to as the plugin does, by a plugin that reads no report for a long time.
 
-#[macro_use]
-mod common;
-
-use common::Need;
-use common::task::{Node, soon};
+use crate::common::Need;
+use crate::common::task::{Node, soon};
 use nomad_driver_exec2::init::message::*;
 use nomad_driver_exec2::launch::{Launched, Plan, command_block};
 use nomad_driver_exec2::sys::{pidfd, socket};
@@ -87,7 +84,7 @@ fn every_report_comes_in_the_end() {
     needs!(Need::Task);
     let node = Node::new();
     let (init, _) = launch(&node, &["sleep 60000"]);
-    let exe = common::exe().display().to_string();
+    let exe = crate::common::exe().display().to_string();
     let mut sessions = Vec::new();
     for code in 0..10 {
         let gate = session(&node, &init, code + 1, &exe, &["listen", &format!("exit {code}")]);

@@ -1,10 +1,7 @@
 //! Starts that fail, at every stage: the error names the step, what it was done to and errno, and nothing is left.
 
-#[macro_use]
-mod common;
-
-use common::Need;
-use common::task::{Cgroup, Node, held, soon};
+use crate::common::Need;
+use crate::common::task::{Cgroup, Node, held, soon};
 use nomad_driver_exec2::policy::abi::Abi;
 use nomad_driver_exec2::policy::access::Mode;
 use nomad_driver_exec2::policy::limits::CgroupWrite;
@@ -102,7 +99,7 @@ fn commands_and_working_directories() {
         spec.command = vec![file.clone()];
     };
     refused(&node, unveiled, &format!("command {file}: Exec format error (ENOEXEC)"));
-    let want = format!("command {}: Argument list too long (E2BIG)", common::exe().display());
+    let want = format!("command {}: Argument list too long (E2BIG)", crate::common::exe().display());
     refused(&node, |spec| spec.argv.push("x".repeat(200_000)), &want);
 }
 
@@ -192,7 +189,7 @@ fn what_the_kernel_refuses_the_child() {
     let node = warm();
     refused(&node, |spec| spec.oom_score_adj = 2000, "write oom_score_adj 2000: Invalid argument (EINVAL)");
     refused(&node, |spec| spec.identity.groups = vec![1; 70_000], "setgroups: Invalid argument (EINVAL)");
-    if common::abi() < Abi::MAX.0 {
+    if crate::common::abi() < Abi::MAX.0 {
         let mut spec = node.spec(&["exit 0"]);
         spec.abi = Abi::MAX;
         let error = node.start(spec).unwrap_err().to_string();

@@ -1,5 +1,6 @@
 //! The plugin process as Nomad's agent meets it: the real binary, its handshake, and every call that needs no task.
 
+use crate::common::bin;
 use std::io::{BufRead, BufReader, Read, pipe};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::ExitStatusExt;
@@ -21,14 +22,9 @@ use nomad_driver_exec2::plugin::wire::task::{Mount, TaskConfig};
 
 const COOKIE: (&str, &str) = ("NOMAD_PLUGIN_MAGIC_COOKIE", "e4327c2e01eabfd75a8a67adb114fb34a757d57eee7728d857a8cec6e91a7255");
 
-/// Elsewhere than where it was built, EXEC2_BIN says where the binary is.
-fn binary() -> PathBuf {
-    std::env::var_os("EXEC2_BIN").map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_nomad-driver-exec2")), PathBuf::from)
-}
-
 /// The plugin's command with nothing in its environment but `variables`.
 fn command(variables: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(binary());
+    let mut command = Command::new(bin());
     command.env_clear().envs(variables.iter().copied()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }

@@ -1,10 +1,7 @@
 //! Tasks without a pid or an ipc namespace of their own: they see no more of others, and nothing of them escapes.
 
-#[macro_use]
-mod common;
-
-use common::task::{Node, runs, soon};
-use common::{Need, from_abi};
+use crate::common::task::{Node, runs, soon};
+use crate::common::{Need, from_abi};
 use nomad_driver_exec2::policy::abi::Abi;
 use nomad_driver_exec2::policy::access::Mode;
 use nomad_driver_exec2::policy::namespace::NamespaceMode;
@@ -32,7 +29,7 @@ fn namespaces_of_the_host() {
     needs!(Need::Task);
     let node = Node::new();
     let attempts = ["namespace pid", "namespace ipc"];
-    let host = common::outside(&attempts);
+    let host = crate::common::outside(&attempts);
     let private = node.output(node.spec(&attempts));
     assert!(private[0] != host[0] && private[1] != host[1], "{private:?}");
     let shared = node.output(TaskSpec { ipc_mode: NamespaceMode::Host, ..host_pids(node.spec(&attempts)) });
@@ -150,13 +147,13 @@ fn sessions_run_beside_it() {
     needs!(Need::Task);
     let node = Node::new();
     let (id, _) = node.run_spec(host_pids(node.spec(&[SLEEPS])));
-    assert_eq!(node.session(&id, &["namespace pid", "kill 1 0"]), [common::outside(&["namespace pid"])[0].as_str(), "EPERM"]);
+    assert_eq!(node.session(&id, &["namespace pid", "kill 1 0"]), [crate::common::outside(&["namespace pid"])[0].as_str(), "EPERM"]);
     node.signal(&id, Signal::TERM).unwrap().unwrap();
     assert_eq!(node.finish(&id), 143);
 }
 
 fn ports(node: &Node, attempts: &[&str], bind: Option<&[i64]>, connect: Option<&[i64]>) -> Vec<String> {
-    let ports = Ports::new(bind, connect, Abi(common::abi())).unwrap();
+    let ports = Ports::new(bind, connect, Abi(crate::common::abi())).unwrap();
     node.output(TaskSpec { ports, ..node.spec(attempts) })
 }
 

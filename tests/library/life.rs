@@ -1,10 +1,7 @@
 //! A task's life, from start to destroy, through the library that the plugin is made of.
 
-#[macro_use]
-mod common;
-
-use common::Need;
-use common::task::{Cgroup, Node, got, held, runs, soon};
+use crate::common::Need;
+use crate::common::task::{Cgroup, Node, got, held, runs, soon};
 use nomad_driver_exec2::policy::signal::Signal;
 use nomad_driver_exec2::policy::user::Identity;
 use nomad_driver_exec2::task::{NotFound, TaskError};
@@ -22,7 +19,7 @@ fn start_to_destroy() {
     let ended = node.wait(&id);
     assert_eq!((ended.result.exit_code, ended.result.signal, ended.result.oom_killed), (7, 0, false));
     assert!(ended.ended_at >= started.started_at);
-    assert_eq!(started.landlock_abi, common::abi());
+    assert_eq!(started.landlock_abi, crate::common::abi());
     assert!(started.record.starts_with(node.state_dir()) && started.record.join("exit").exists());
     let status = node.tasks.inspect(&id).unwrap();
     assert_eq!((status.name.as_str(), status.ended.unwrap().result.exit_code), ("probe", 7));
@@ -296,11 +293,11 @@ fn the_drivers_death_takes_no_task_along() {
     let node = Node::new();
     let gate = node.scratch.path("gate");
     assert!(Command::new("mkfifo").arg(&gate).status().unwrap().success());
-    common::open_to_all(&gate);
+    crate::common::open_to_all(&gate);
     let wait = format!("text {}", gate.display());
-    let mut run = common::Run::new().unveil("r", gate.display()).spawn_probe(&["say ready", &wait, "exit 7"]);
+    let mut run = crate::common::Run::new().unveil("r", gate.display()).spawn_probe(&["say ready", &wait, "exit 7"]);
     std::io::Read::read_exact(run.stdout.as_mut().unwrap(), &mut [0; 6]).unwrap();
-    let [scope, record] = common::places(run.id());
+    let [scope, record] = crate::common::places(run.id());
     let cgroup = Cgroup(scope);
     run.kill().unwrap();
     run.wait().unwrap();

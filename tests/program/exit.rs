@@ -1,9 +1,6 @@
 //! What `run` passes on: exit codes, signals, streams; and what it says when there is nothing to run.
 
-#[macro_use]
-mod common;
-
-use common::{Ended, Need, Run, Scratch, bin, finish};
+use crate::common::{Ended, Need, Run, Scratch, bin, finish};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
@@ -170,8 +167,8 @@ fn whoever_is_not_root_is_told_so() {
 
 #[test]
 fn a_kernel_without_landlock_runs_nothing() {
-    if common::abi() > 0 || !rustix::process::geteuid().is_root() {
-        return common::skip("a_kernel_without_landlock_runs_nothing", "not root, or there is Landlock");
+    if crate::common::abi() > 0 || !rustix::process::geteuid().is_root() {
+        return crate::common::skip("a_kernel_without_landlock_runs_nothing", "not root, or there is Landlock");
     }
     refused(&Run::new().probe_ends(&["say ran"]), 125, &["Landlock"]);
 }
@@ -193,7 +190,7 @@ fn verbose_says_what_is_enforced() {
     needs!(Need::Task);
     let ended = Run::new().option("--user", "1234:5").unveil("?r", "/no/such/path").flag("-v").probe_ends(&["exit 0"]);
     assert_eq!(ended.code, 0);
-    let abi = format!("landlock: ABI {}", common::abi());
+    let abi = format!("landlock: ABI {}", crate::common::abi());
     for part in
         [&abi, "unveil: r:/no/such/path (not there)", "cgroup: /", "user: 1234 (uid 1234, gid 5, groups [])", "namespaces: pid, ipc, mount"]
     {

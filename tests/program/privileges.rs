@@ -1,10 +1,7 @@
 //! What a task may do beyond its files.
 
-#[macro_use]
-mod common;
-
-use common::Need;
-use common::task::Node;
+use crate::common::Need;
+use crate::common::task::Node;
 use nomad_driver_exec2::policy::capability::Capabilities;
 use nomad_driver_exec2::policy::spec::TaskSpec;
 use nomad_driver_exec2::policy::ulimit::Ulimit;
@@ -99,7 +96,7 @@ fn limits_of_a_task_and_its_sessions() {
     let (id, _) = node.run_spec(limited(node.spec(&[SLEEPS]), &limits));
     assert_eq!(node.session(&id, &probes), want);
     node.destroy(&id, true).unwrap().unwrap();
-    let own = common::outside(&["limit 7", "limit 4"]);
+    let own = crate::common::outside(&["limit 7", "limit 4"]);
     assert_eq!(node.output(node.spec(&["limit 7", "limit 4"])), own);
 }
 
@@ -118,7 +115,7 @@ fn limits_do_not_hamper_init() {
 fn hard_limits_are_raised_for_every_user() {
     needs!(Need::Task, Need::Capability(24));
     let node = Node::new();
-    let own: u64 = common::outside(&["limit 7"])[0].rsplit(':').next().unwrap().parse().unwrap();
+    let own: u64 = crate::common::outside(&["limit 7"])[0].rsplit(':').next().unwrap().parse().unwrap();
     let more = format!("{}:{}", own + 1, own + 2);
     let (id, _) =
         node.run_spec(limited(node.spec(&[SLEEPS]), &[("nofile", &more), ("nice", "40"), ("rtprio", "1:99"), ("memlock", "unlimited")]));

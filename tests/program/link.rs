@@ -1,9 +1,6 @@
 //! Symlinks on the way to what is unveiled: the operator's are followed, those that a task could have made are not.
 
-#[macro_use]
-mod common;
-
-use common::{Ended, Need, Run, Scratch};
+use crate::common::{Ended, Need, Run, Scratch};
 use std::fmt::Display;
 use std::os::unix::fs::{lchown, symlink};
 use std::path::Path;

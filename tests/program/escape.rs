@@ -1,9 +1,6 @@
 //! What a hostile task of uid 0 tries, and does not get.
 
-#[macro_use]
-mod common;
-
-use common::{Need, Run, Scratch, from_abi, lines, marked, outside, outside_with, places};
+use crate::common::{Need, Run, Scratch, from_abi, lines, marked, outside, outside_with, places};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
@@ -47,7 +44,7 @@ fn a_user_namespace_lifts_nothing() {
         [format!("in-user-namespace mount {dir}"), "in-user-namespace read /etc/passwd".into(), "in-user-namespace list /root".into()];
     let control = outside(&attempts);
     if control[0] != "in a namespace: ok" {
-        return common::skip("a_user_namespace_lifts_nothing", &control[0]);
+        return crate::common::skip("a_user_namespace_lifts_nothing", &control[0]);
     }
     let inside = Run::root().unveil("rwxc", &dir).probe(&attempts);
     let denied = ["in a namespace: EPERM", "done", "in a namespace: EACCES", "done", "in a namespace: EACCES", "done"];
@@ -101,7 +98,7 @@ fn signals_to_its_init_have_no_effect() {
     assert_eq!((ended.code, ended.stderr.as_str()), (7, ""));
     assert_eq!(lines(&ended.stdout), ["ok"; 66]);
     // Everything that it can reach: nothing of the host is hit.
-    let mut bystander = Command::new(common::exe()).args(["--probe", "sleep 60000"]).stdin(Stdio::null()).spawn().unwrap();
+    let mut bystander = Command::new(crate::common::exe()).args(["--probe", "sleep 60000"]).stdin(Stdio::null()).spawn().unwrap();
     assert_eq!(Run::root().probe_ends(&["kill -1 9", "exit 3"]).code, 3);
     assert!(bystander.try_wait().unwrap().is_none());
     bystander.kill().unwrap();
@@ -176,7 +173,7 @@ fn its_own_record() {
         writeln!(input, "exit 7").unwrap();
         drop(input);
         run.stdout = None;
-        assert_eq!(common::finish(run).code, 7);
+        assert_eq!(crate::common::finish(run).code, 7);
     }
 }
 
@@ -203,7 +200,7 @@ fn programs_that_are_no_files_stay_confined() {
 #[test]
 fn a_fork_bomb_dies_with_the_task() {
     needs!(Need::Task);
-    let mark = format!("say {}", common::unique());
+    let mark = format!("say {}", crate::common::unique());
     let mut run = Run::new().option("--timeout", "60s").spawn_probe(&[mark.as_str(), "bomb 200", "sleep 60000"]);
     let mut answers = BufReader::new(run.stdout.take().unwrap()).lines().map(|line| line.unwrap());
     assert_eq!(answers.nth(1).as_deref(), Some("forked 200"));
@@ -211,14 +208,14 @@ fn a_fork_bomb_dies_with_the_task() {
     assert_eq!(marked(&mark).len(), 202);
     // SAFETY: no pointers; the process is this test's child.
     unsafe { libc::kill(run.id() as i32, libc::SIGTERM) };
-    assert_eq!(common::finish(run).code, 128 + libc::SIGTERM);
+    assert_eq!(crate::common::finish(run).code, 128 + libc::SIGTERM);
     assert!(marked(&mark).is_empty());
 }
 
 #[test]
 fn a_daemon_dies_with_the_task() {
     needs!(Need::Task);
-    let mark = format!("say {}", common::unique());
+    let mark = format!("say {}", crate::common::unique());
     let attempts = [mark.as_str(), "daemon", "sleep 50"];
     outside(&attempts);
     let left = marked(&mark);

@@ -1,9 +1,6 @@
 //! What a task is started with: what it is meant to have, and nothing of whoever started it.
 
-#[macro_use]
-mod common;
-
-use common::{Need, Run, Scratch, outside, outside_with};
+use crate::common::{Need, Run, Scratch, outside, outside_with};
 use std::io::Read;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
@@ -46,14 +43,14 @@ fn nor_has_its_init_more_than_its_own() {
     let run = Run::new().before_exec(leave_open).with(|command| command.stdin(Stdio::piped()));
     let mut run = run.spawn_probe(&["say ready", "listen"]);
     run.stdout.as_mut().unwrap().read_exact(&mut [0; 6]).unwrap();
-    let procs = std::fs::read_to_string(common::places(run.id())[0].join("cgroup.procs")).unwrap();
+    let procs = std::fs::read_to_string(crate::common::places(run.id())[0].join("cgroup.procs")).unwrap();
     let name = |pid: &i32| std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap();
     let init = procs.lines().map(|pid| pid.parse().unwrap()).find(|pid| name(pid) == "exec2-init\n").unwrap();
     assert!(descriptors(run.id() as i32).contains(&900));
     // /dev/null three times, the socket, the record, the plugin's end, and its signalfd; the command's it may just be closing.
-    assert!(common::task::soon(|| descriptors(init) == [0, 1, 2, 3, 4, 5, 6]), "{:?}", descriptors(init));
+    assert!(crate::common::task::soon(|| descriptors(init) == [0, 1, 2, 3, 4, 5, 6]), "{:?}", descriptors(init));
     drop(run.stdin.take());
-    assert_eq!(common::finish(run).code, 0);
+    assert_eq!(crate::common::finish(run).code, 0);
 }
 
 #[test]

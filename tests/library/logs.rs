@@ -1,10 +1,7 @@
 //! The log FIFOs: a collector that comes late, or goes and comes back, loses nothing, and the task does not notice.
 
-#[macro_use]
-mod common;
-
-use common::Need;
-use common::task::Node;
+use crate::common::Need;
+use crate::common::task::Node;
 use nomad_driver_exec2::policy::spec::{Stdio, TaskSpec};
 use std::fs::{File, OpenOptions};
 use std::io::Read;
@@ -84,7 +81,7 @@ fn a_missing_collector_is_no_sigpipe() {
     // The control: without init's own descriptors the same write is a SIGPIPE.
     let (ours, theirs) = std::io::pipe().unwrap();
     drop(ours);
-    let status = Command::new(common::exe()).args(["--probe", "count 20 1", "exit 4"]).stdout(theirs).status().unwrap();
+    let status = Command::new(crate::common::exe()).args(["--probe", "count 20 1", "exit 4"]).stdout(theirs).status().unwrap();
     assert!(!status.success() && status.code() != Some(4), "{status:?}");
 }
 

@@ -1,9 +1,6 @@
 //! What each letter of an unveil allows, and denies.
 
-#[macro_use]
-mod common;
-
-use common::{Need, Run, Scratch, from_abi, outside};
+use crate::common::{Need, Run, Scratch, from_abi, outside};
 use std::os::unix::net::UnixListener;
 
 /// What is not unveiled for writing is read-only as well, which would hide what Landlock does.
@@ -55,7 +52,7 @@ fn expected(letters: &str) -> Vec<String> {
     let allowed = |verb: &str| match verb {
         "stat" => true,
         "read" | "list" => letters.contains('r'),
-        "truncate" => letters.contains('w') || common::abi() < 3,
+        "truncate" => letters.contains('w') || crate::common::abi() < 3,
         "write" | "open-truncate" => letters.contains('w'),
         // The kernel opens a program for reading too.
         "exec" => letters.contains('r') && letters.contains('x'),
@@ -211,7 +208,7 @@ fn sockets_of_the_host_need_w() {
     let dir = scratch.dir("dir");
     let host = scratch.path("dir/host");
     let _listener = UnixListener::bind(&host).unwrap();
-    common::open_to_all(&host);
+    crate::common::open_to_all(&host);
     let attempts = [format!("connect {}", host.display()), format!("serve {}/own", dir.display())];
     assert_eq!(outside(&attempts), ["ok", "ok"]);
     let denied = from_abi(9, "EACCES", "ok");
@@ -224,7 +221,7 @@ fn sockets_of_the_host_need_w() {
 fn abstract_sockets_and_signals_end_at_the_sandbox() {
     needs!(Need::Task);
     use std::os::linux::net::SocketAddrExt;
-    let name = format!("exec2-{}", common::unique());
+    let name = format!("exec2-{}", crate::common::unique());
     let address = std::os::unix::net::SocketAddr::from_abstract_name(&name).unwrap();
     let _listener = UnixListener::bind_addr(&address).unwrap();
     let attempts = [

@@ -1,9 +1,6 @@
 //! Limits: enforced where cgroup v2 has the controllers, refused by name where it has not.
 
-#[macro_use]
-mod common;
-
-use common::{Need, Run, places};
+use crate::common::{Need, Run, places};
 use std::io::Read;
 
 #[test]
@@ -32,7 +29,7 @@ fn cpu() {
         run.stdout.as_mut().unwrap().read_exact(&mut [0; 6]).unwrap();
         let scope = &places(run.id())[0];
         assert_eq!(std::fs::read_to_string(scope.join("cpu.max")).unwrap(), want, "{percent}");
-        assert_eq!(common::finish(run).code, 0);
+        assert_eq!(crate::common::finish(run).code, 0);
     }
 }
 
@@ -45,7 +42,7 @@ fn the_task_sees_its_limits_and_can_not_change_them() {
     let scope = places(run.id())[0].display().to_string();
     let input = format!("text {scope}/memory.max\nwrite {scope}/memory.max\n");
     std::io::Write::write_all(&mut run.stdin.take().unwrap(), input.as_bytes()).unwrap();
-    assert_eq!(common::finish(run).text(), "100663296\nEROFS\nok");
+    assert_eq!(crate::common::finish(run).text(), "100663296\nEROFS\nok");
 }
 
 /// One line that names the limit and the controller, and no process started.

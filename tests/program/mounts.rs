@@ -1,10 +1,7 @@
 //! What a task has mounted: the host read-only, its own directories and no other allocation's, and what the host does meanwhile.
 
-#[macro_use]
-mod common;
-
-use common::task::{Cgroup, Node, soon};
-use common::{Need, Run, Scratch, exe, outside};
+use crate::common::task::{Cgroup, Node, soon};
+use crate::common::{Need, Run, Scratch, exe, outside};
 use nomad_driver_exec2::policy::signal::Signal;
 use nomad_driver_exec2::policy::spec::{Directories, TaskSpec};
 use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_change, unmount};
@@ -67,7 +64,7 @@ fn what_is_mounted_below_a_writable_directory_is_writable() {
 fn inner(test: &str, shared: bool) {
     let kind = if shared { MountPropagationFlags::SHARED } else { MountPropagationFlags::PRIVATE };
     let mut command = Command::new(exe());
-    command.args([test, "--exact", "--ignored", "--nocapture"]).env("SHARED", if shared { "1" } else { "" });
+    command.args([&format!("mounts::{test}"), "--exact", "--ignored", "--nocapture"]).env("SHARED", if shared { "1" } else { "" });
     // SAFETY: system calls only.
     unsafe {
         command.pre_exec(move || {

@@ -1,0 +1,16 @@
+//! Tests of what tasks can and can't do, and of the binary at the shell and as Nomad's agent meets it.
+
+#[macro_use]
+#[path = "../common/mod.rs"]
+mod common;
+
+mod escape;
+mod exit;
+mod inherit;
+mod limits;
+mod link;
+mod mounts;
+mod namespaces;
+mod plugin;
+mod privileges;
+mod unveil;
