@@ -9,6 +9,7 @@ fn main() -> ExitCode {
         return ExitCode::from(cli::main(std::env::args_os().skip(1)));
     }
     sys::signal::prepare();
+    sys::descriptor::raise_limit();
     // As long as there are no threads. A task takes five.
     sys::descriptor::reserve(4096);
     sys::capability::leave_to_one_thread();

@@ -16,6 +16,7 @@ pub enum Step {
     Unborn,
     /// None has failed.
     None,
+    Table,
     JoinCgroup,
     JoinNetwork,
     Session,
@@ -51,6 +52,7 @@ impl Step {
         match self {
             Step::Unborn => "first instruction",
             Step::None => "nothing",
+            Step::Table => "unshare the descriptors",
             Step::JoinCgroup => "join the cgroup",
             Step::JoinNetwork => "setns to the network namespace",
             Step::Session => "setsid",
@@ -93,6 +95,8 @@ pub struct Attachment {
 /// What the child reads. Every pointer is the plan's and outlives the child; every descriptor is above `FIRST_FREE`.
 #[repr(C)]
 pub struct Orders {
+    /// The last of the plan's descriptors.
+    pub last: i32,
     /// The cgroup's `cgroup.procs`; -1: the clone went there already.
     pub join: i32,
     /// -1: stay in the plugin's.
@@ -157,6 +161,7 @@ const AT_EMPTY_PATH: usize = 0x1000;
 const AT_RECURSIVE: usize = 0x8000;
 const CLONE_NEWNS: usize = 0x2_0000;
 const CLONE_NEWNET: usize = 0x4000_0000;
+const CLOSE_RANGE_UNSHARE: usize = 2;
 const CLOSE_RANGE_CLOEXEC: usize = 4;
 const ENOSYS: isize = 38;
 const KEYCTL_JOIN_SESSION_KEYRING: usize = 1;
@@ -225,6 +230,8 @@ unsafe fn confine(orders: &Orders) -> Failure {
     // SAFETY: every pointer is a C string, an array or a structure that the plan holds, or a local; the kernel only reads them.
     unsafe {
         // Signals need nothing: handlers were reset by the clone, none is ignored, and init wants all of them blocked.
+        // The plugin's table until here. What other tasks have is not even copied.
+        step!(Table, 0, common::CLOSE_RANGE, orders.last + 1, u32::MAX, CLOSE_RANGE_UNSHARE);
         if orders.join >= 0 {
             step!(JoinCgroup, 0, nr::WRITE, orders.join, c"0".as_ptr(), 1);
         }

@@ -16,8 +16,9 @@ use crate::policy::spec::{Stdio, TaskSpec};
 use crate::policy::ulimit::Ulimit;
 use crate::sys::cgroup::Cgroup;
 use crate::sys::clone::Namespaces;
+use crate::sys::descriptor::settle;
 use crate::sys::error::At;
-use crate::sys::{capability, clone, fifo, memfd, namespace, pidfd, process, socket};
+use crate::sys::{capability, clone, descriptor, fifo, memfd, namespace, pidfd, process, socket};
 use rustix::fs::{Mode as FileMode, OFlags};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -53,7 +54,7 @@ pub struct Plan {
     work_dir: String,
     unread: Vec<PathBuf>,
     oom_score_adj: String,
-    /// Hard limits to raise, and their names.
+    /// Limits for the child to set, and their names.
     raised: Vec<(Limit, &'static str)>,
     identity: crate::policy::user::Identity,
     capabilities: Capabilities,
@@ -211,6 +212,7 @@ impl Plan {
         let null = self.null.as_raw_fd();
         let [out, err] = self.keepers.as_ref().map_or([null, null], |[out, err]| [out.as_raw_fd(), err.as_raw_fd()]);
         let mut orders = Orders {
+            last: self.last(),
             join: -1,
             network: self.network.as_ref().map_or(-1, |(fd, _)| fd.as_raw_fd()),
             base: self.mounts.base.as_ref().map_or(-1, |base| base.as_raw_fd()),
@@ -246,6 +248,7 @@ impl Plan {
             pidfd::reap(started.pidfd.as_fd())?;
             procs = lifted(self.cgroup.open_file("cgroup.procs", OFlags::WRONLY)?)?;
             orders.join = procs.as_raw_fd();
+            orders.last = orders.last.max(orders.join);
             started = self.clone(&mut orders, false)?;
         }
         let failed = &orders.failed;
@@ -265,12 +268,12 @@ impl Plan {
             let path = path.unwrap_or_default();
             return Err(LaunchError::Child { step: failed.step, path, errno: Errno::from_raw_os_error(failed.errno) });
         }
-        let pidfd = Arc::new(started.pidfd);
+        let pidfd = Arc::new(settle(started.pidfd));
         base::attend(&pidfd);
         Ok(Launched {
             pid: started.pid,
             pidfd,
-            socket: self.plugin_end,
+            socket: settle(self.plugin_end),
             cgroup: self.cgroup,
             command: self.command,
             work_dir: self.work_dir,
@@ -280,6 +283,14 @@ impl Plan {
 }
 
 impl Plan {
+    /// The last descriptor that the child uses.
+    fn last(&self) -> i32 {
+        let attached = self.mounts.attachments.iter().map(|(mount, _)| mount);
+        let own = [&self.null, &self.plugin_end, &self.init_end, &self.record, &self.ruleset, &self.shared.init];
+        let optional = self.network.iter().map(|(fd, _)| fd).chain(self.mounts.base.as_deref()).chain(self.keepers.iter().flatten());
+        attached.chain(own).chain(optional).map(AsRawFd::as_raw_fd).max().unwrap_or(-1)
+    }
+
     /// The clone, into the cgroup or not; `orders.failed` is then what the child left.
     fn clone(&self, orders: &mut Orders, into_cgroup: bool) -> Result<clone::Child, LaunchError> {
         let orders: *mut Orders = orders;
@@ -327,10 +338,14 @@ fn limit(cgroup: &Cgroup, writes: &[CgroupWrite]) -> Result<(), LaunchError> {
     Ok(())
 }
 
-/// The hard limits that this process, and so init, would not let a task have. Only root can raise them, and init is the task's user's: it sets
+/// What the child sets: the soft limit of descriptors that this process was given, and the hard limits that this process, and so init, would not let a task have. Only root can raise them, and init is the task's user's: it sets
 /// what is left of each when it starts a command.
 fn raised(ulimits: &[Ulimit]) -> Result<Vec<(Limit, &'static str)>, LaunchError> {
     let mut raised = Vec::new();
+    if let Some(soft) = descriptor::given() {
+        let (_, hard) = process::limit(libc::RLIMIT_NOFILE).at("prlimit")?;
+        raised.push((Limit { resource: libc::RLIMIT_NOFILE.into(), soft, hard }, "nofile"));
+    }
     for ulimit in ulimits {
         let (soft, hard) = process::limit(ulimit.resource).at("prlimit")?;
         if ulimit.hard > hard {

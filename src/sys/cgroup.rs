@@ -1,5 +1,6 @@
 //! A task's cgroup (version 2): its directory is held, every file is opened relative to it.
 
+use super::descriptor::settle;
 use super::error::{At, Error, Result};
 use super::mount_table::{FileSystem, Table};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -35,7 +36,7 @@ impl Cgroup {
         if magic != CGROUP2_MAGIC {
             return Err(Error { step: "not a cgroup v2 directory:", path: Some(path.to_path_buf()), errno: Errno::INVAL });
         }
-        Ok(Cgroup { dir, path: path.to_path_buf() })
+        Ok(Cgroup { dir: settle(dir), path: path.to_path_buf() })
     }
 
     pub fn path(&self) -> &Path {

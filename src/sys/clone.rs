@@ -7,6 +7,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
 
 const CLONE_VM: u64 = 0x100;
+const CLONE_FILES: u64 = 0x400;
 const CLONE_PIDFD: u64 = 0x1000;
 const CLONE_VFORK: u64 = 0x4000;
 const CLONE_NEWNS: u64 = 0x2_0000;
@@ -34,12 +35,12 @@ pub struct Child {
     pub pidfd: OwnedFd,
 }
 
-/// Clones, into `cgroup` if there is one, with those namespaces; the child calls `child(argument)` in this process's memory. Returns when it has executed a program
-/// or ended: which of the two, `argument` must tell. Errors: those of clone3(2).
+/// Clones, into `cgroup` if there is one, with those namespaces; the child calls `child(argument)` in this process's memory and with its table
+/// of descriptors. Returns when it has executed a program or ended: which of the two, `argument` must tell. Errors: those of clone3(2).
 ///
 /// # Safety
-/// `child` must keep to raw syscalls: no libc, no allocation, no lock, no thread-local data, no unwinding. `argument` must be
-/// what it expects, and stay valid during the call.
+/// `child` must keep to raw syscalls: no libc, no allocation, no lock, no thread-local data, no unwinding. It must have a table of its own before
+/// it changes any descriptor. `argument` must be what it expects, and stay valid during the call.
 pub unsafe fn spawn(
     cgroup: Option<BorrowedFd<'_>>,
     namespaces: Namespaces,
@@ -53,7 +54,7 @@ pub unsafe fn spawn(
     let into = if cgroup.is_some() { CLONE_INTO_CGROUP } else { 0 };
     let own = own | if namespaces.mounts { CLONE_NEWNS } else { 0 };
     let args = CloneArgs {
-        flags: CLONE_VM | CLONE_VFORK | CLONE_PIDFD | CLONE_CLEAR_SIGHAND | own | into,
+        flags: CLONE_VM | CLONE_FILES | CLONE_VFORK | CLONE_PIDFD | CLONE_CLEAR_SIGHAND | own | into,
         pidfd: &raw mut pidfd as u64,
         exit_signal: libc::SIGCHLD as u64,
         stack: stack.bottom() as u64,

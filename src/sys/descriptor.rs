@@ -1,8 +1,29 @@
 //! The table of this process's descriptors.
 
 use rustix::io::fcntl_dupfd_cloexec;
-use rustix::process::{Resource, getrlimit};
-use std::os::fd::{AsFd, RawFd};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::sync::OnceLock;
+
+/// Where what lives as long as a task stands. What a launch opens stays below it.
+const SETTLED: RawFd = 512;
+
+/// The soft limit that this process was started with, if it has raised its own.
+static GIVEN: OnceLock<Option<u64>> = OnceLock::new();
+
+/// Raises this process's soft limit of descriptors (RLIMIT_NOFILE) to its hard one: systemd gives 1,024 and means it for users of select(2). What
+/// it starts gets `given` back.
+pub fn raise_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum && setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).is_ok() {
+        let _ = GIVEN.set(limit.current);
+    }
+}
+
+/// The soft limit to be given back, if there is one.
+pub fn given() -> Option<u64> {
+    GIVEN.get().copied().flatten()
+}
 
 /// Makes room for `count` descriptors at once. The kernel lets whoever needs one more wait out an RCU grace period (some 10 ms) each time
 /// that it doubles the table of a process with threads; without threads it need not. The limit (RLIMIT_NOFILE) may allow fewer.
@@ -11,4 +32,31 @@ pub fn reserve(count: u32) {
     let last = RawFd::try_from(allowed).unwrap_or(RawFd::MAX).saturating_sub(1);
     // Opened there and closed: a table never shrinks.
     let _ = fcntl_dupfd_cloexec(rustix::stdio::stdin().as_fd(), last);
+}
+
+/// Moves what lives as long as a task out of the way of launches, whose children have a copy of the table up to their own last one. It stays
+/// where it is if the table has no room there.
+pub fn settle(fd: OwnedFd) -> OwnedFd {
+    if fd.as_raw_fd() >= SETTLED {
+        return fd;
+    }
+    fcntl_dupfd_cloexec(&fd, SETTLED).unwrap_or(fd)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::fs::{Mode, OFlags, open};
+    use rustix::io::{FdFlags, fcntl_getfd};
+
+    #[test]
+    fn settled() {
+        let fd = open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).unwrap();
+        let before = fd.as_raw_fd();
+        let fd = settle(fd);
+        assert!(before < SETTLED && fd.as_raw_fd() >= SETTLED, "{before}, {fd:?}");
+        assert!(fcntl_getfd(&fd).unwrap().contains(FdFlags::CLOEXEC));
+        let number = fd.as_raw_fd();
+        assert_eq!(settle(fd).as_raw_fd(), number);
+    }
 }

@@ -23,6 +23,7 @@ use crate::policy::exit::ExitResult;
 use crate::policy::request::{Compute, PluginOptions, TaskRequest};
 use crate::policy::signal::Signal;
 use crate::policy::spec::{SpecError, TaskSpec};
+use crate::sys::descriptor::settle;
 use event::Ear;
 use rustix::event::EventfdFlags;
 use std::collections::{HashMap, VecDeque};
@@ -222,7 +223,7 @@ impl Tasks {
         life: impl FnOnce(&Tasks, &str, &Arc<Task>, Reply<T>) + Send + 'static,
     ) {
         let wake = match rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK) {
-            Ok(wake) => wake,
+            Ok(wake) => settle(wake),
             Err(errno) => return reply(Err(crate::sys::Error { step: "eventfd", path: None, errno }.into())),
         };
         let task = Arc::new(Task { orders: Mutex::new(Some(VecDeque::new())), wake, status: Mutex::new(None), ear: self.0.ear.clone() });

@@ -6,6 +6,7 @@ use crate::init::message::{RECORD_LENGTH, RECORD_MAGIC};
 use crate::policy::kill::KillMode;
 use crate::policy::namespace::NamespaceMode;
 use crate::policy::ulimit::Ulimit;
+use crate::sys::descriptor::settle;
 use crate::sys::error::{At, Error};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, fstat, mkdirat, openat, unlinkat};
 use rustix::io::Errno;
@@ -92,7 +93,7 @@ impl Record {
             Ok((dir, exit))
         };
         match made() {
-            Ok((dir, exit)) => Ok((Record { dir, path }, exit)),
+            Ok((dir, exit)) => Ok((Record { dir: settle(dir), path }, exit)),
             Err(errno) => {
                 let _ = unlinkat(&base, Path::new(&name).join(EXIT), AtFlags::empty());
                 let _ = unlinkat(&base, &name, AtFlags::REMOVEDIR);
@@ -107,7 +108,7 @@ impl Record {
             return Err(Error { step: "open record", path: Some(path.to_path_buf()), errno: Errno::INVAL });
         };
         let dir = openat(owned(base)?, name, DIRECTORY, Mode::empty()).at_path("open record", path)?;
-        Ok(Record { dir, path: path.to_path_buf() })
+        Ok(Record { dir: settle(dir), path: path.to_path_buf() })
     }
 
     pub fn path(&self) -> &Path {

@@ -10,6 +10,7 @@ use crate::policy::event::Oom;
 use crate::policy::exit::ExitResult;
 use crate::policy::namespace::NamespaceMode;
 use crate::sys::cgroup::Cgroup;
+use crate::sys::descriptor::settle;
 use crate::sys::{pidfd, process};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, OwnedFd};
@@ -87,7 +88,7 @@ fn alive(saved: &Saved) -> Result<Option<(OwnedFd, OwnedFd)>, TaskError> {
         _ => return Ok(None),
     }
     match pidfd::take_descriptor(init.as_fd(), PLUGIN_END) {
-        Ok(socket) => Ok(Some((init, socket))),
+        Ok(socket) => Ok(Some((settle(init), settle(socket)))),
         // It has ended, and waits to be reaped.
         Err(e) if e.errno == Errno::SRCH => Ok(None),
         Err(e) => Err(e.into()),

@@ -2,7 +2,9 @@ package nomad
 
 import (
 	"fmt"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -85,6 +87,38 @@ func TestUlimit(t *testing.T) {
 	d.alloc(t).refused(shell("exit 0", `ulimit = { nofile = "many" }`), "ulimit", "nofile", `"many"`)
 	d.alloc(t).refused(shell("exit 0", `ulimit = { nofile = "9:8" }`), "ulimit", "9:8", "above")
 	d.alloc(t).refused(shell("exit 0", `ulimit = { nofile = "unlimited" }`), "ulimit", "nofile", "EPERM")
+}
+
+// TestDescriptors has a plugin that was given few descriptors take all that it may have, and its tasks get what it was given.
+func TestDescriptors(t *testing.T) {
+	var own syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &own); err != nil {
+		t.Fatal(err)
+	}
+	given := own.Max / 2
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: given, Max: own.Max}); err != nil {
+		t.Fatal(err)
+	}
+	d := start(t)
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &own); err != nil {
+		t.Fatal(err)
+	}
+	limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", d.pid()))
+	if want := fmt.Sprintf("Max open files            %-20d %-20d", own.Max, own.Max); err != nil || !strings.Contains(string(limits), want) {
+		t.Errorf("the plugin's limits are %s (%v)", limits, err)
+	}
+	want := fmt.Sprintf("%d\n%d\n", given, own.Max)
+	if out := d.output(t, shell("ulimit -Sn; ulimit -Hn")); out != want {
+		t.Errorf("a task has %q, want %q", out, want)
+	}
+	k := d.alloc(t).start(steady())
+	k.prints("ready")
+	if out, _ := k.sh("ulimit -Sn; ulimit -Hn").ends(0); out != want {
+		t.Errorf("a session has %q, want %q", out, want)
+	}
+	if out := d.output(t, shell("ulimit -Sn; ulimit -Hn", `ulimit = { nofile = "70:80" }`)); out != "70\n80\n" {
+		t.Errorf("with an ulimit a task has %q", out)
+	}
 }
 
 // TestUlimitAfterRecovery has a session of the next plugin get what the first one was told.
