@@ -89,7 +89,7 @@ impl Life {
             replies: Vec::new(),
             asks: Asks::default(),
             signals: VecDeque::new(),
-            sessions: Sessions::default(),
+            sessions: Sessions::new(),
         }
     }
 

@@ -6,6 +6,7 @@ use super::{Reply, TaskError};
 use crate::init::message::{self, Report, Request};
 use crate::launch::{command_block, command_failed};
 use crate::policy::spec::{DEFAULT_PATH, argv, candidates};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::os::fd::OwnedFd;
 
 /// What to run.
@@ -33,13 +34,17 @@ pub(super) struct Open {
 }
 
 /// The sessions of one task.
-#[derive(Default)]
 pub(super) struct Sessions {
+    /// The first one is any: an earlier plugin's request may still be answered.
     last_token: u32,
     open: Vec<Open>,
 }
 
 impl Sessions {
+    pub fn new() -> Sessions {
+        Sessions { last_token: RandomState::new().build_hasher().finish() as u32, open: Vec::new() }
+    }
+
     /// What to ask init for. `reply` gets the pid of its process, which may still fail to execute; `end` is called once after that, or
     /// never if there was no process.
     pub fn prepare(&mut self, record: &Record, session: Session, reply: Reply<u32>, end: SessionEnd) -> Option<Ask> {
