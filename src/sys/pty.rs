@@ -40,7 +40,7 @@ mod tests {
         let pty = open().unwrap();
         rustix::io::write(&pty.slave, b"hello\n").unwrap();
         // It comes in pieces.
-        let mut shown = Vec::new();
+        let mut shown: Vec<u8> = Vec::new();
         while shown.len() < 7 {
             let mut some = [0; 16];
             let count = rustix::io::read(&pty.master, &mut some).unwrap();
