@@ -119,6 +119,8 @@ pub struct Orders {
     /// What becomes 0, 1, 2, `SOCKET`, `RECORD` and `PLUGIN_END`.
     pub descriptors: [i32; 6],
     pub ruleset: i32,
+    /// Of landlock_restrict_self(2).
+    pub restrict_flags: u32,
     /// Rights on the task's own /proc, which exists only now.
     pub proc_access: u64,
     pub oom_score_adj: *const u8,
@@ -344,7 +346,7 @@ unsafe fn confine(orders: &Orders) -> Failure {
         }
 
         step!(NoNewPrivs, 0, nr::PRCTL, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-        step!(Confine, 0, common::LANDLOCK_RESTRICT_SELF, orders.ruleset, 0);
+        step!(Confine, 0, common::LANDLOCK_RESTRICT_SELF, orders.ruleset, orders.restrict_flags);
         // Marked, not closed: init's own image is among them.
         step!(CloseOnExec, 0, common::CLOSE_RANGE, PLUGIN_END + 1, u32::MAX, CLOSE_RANGE_CLOEXEC);
         let argv = [c"exec2-init".as_ptr(), core::ptr::null()];

@@ -18,6 +18,7 @@ use crate::sys::cgroup::Cgroup;
 use crate::sys::clone::Namespaces;
 use crate::sys::descriptor::settle;
 use crate::sys::error::At;
+use crate::sys::landlock::LOG_NEW_EXEC_ON;
 use crate::sys::{capability, clone, descriptor, fifo, memfd, namespace, pidfd, process, socket};
 use rustix::fs::{Mode as FileMode, OFlags};
 use rustix::io::Errno;
@@ -43,6 +44,7 @@ pub struct Plan {
     shared: &'static Shared,
     cgroup: Cgroup,
     ruleset: OwnedFd,
+    restrict_flags: u32,
     network: Option<(OwnedFd, PathBuf)>,
     mounts: Mounts,
     null: OwnedFd,
@@ -163,6 +165,8 @@ impl Plan {
             shared,
             cgroup,
             ruleset: lifted(rules.ruleset.into())?,
+            // Without a flag the kernel logs what is denied before an exec alone: nothing here.
+            restrict_flags: if spec.denial_events { LOG_NEW_EXEC_ON } else { 0 },
             network,
             namespaces: Namespaces {
                 pid: spec.pid_mode == NamespaceMode::Private,
@@ -223,6 +227,7 @@ impl Plan {
             attachments_length: attachments.len(),
             descriptors: [null, out, err, self.init_end.as_raw_fd(), self.record.as_raw_fd(), self.plugin_end.as_raw_fd()],
             ruleset: self.ruleset.as_raw_fd(),
+            restrict_flags: self.restrict_flags,
             proc_access: self.proc_access.0,
             // Of the host's processes the task sees those that it could trace: under Landlock, its own.
             proc_options: if self.namespaces.pid { std::ptr::null() } else { c"hidepid=4,subset=pid".as_ptr().cast() },

@@ -52,6 +52,7 @@ pub fn plugin(msgpack: &[u8]) -> Result<PluginOptions, OptionError> {
         denied_host_uids: block.parsed("denied_host_uids", ids)?.unwrap_or_default(),
         denied_host_gids: block.parsed("denied_host_gids", ids)?.unwrap_or_default(),
         landlock_min_abi: block.abi("landlock_min_abi")?.unwrap_or(unset.landlock_min_abi),
+        denial_events: block.boolean("denial_events")?.unwrap_or(unset.denial_events),
         state_dir: block.directory("state_dir")?.unwrap_or(unset.state_dir),
     })
 }
@@ -232,6 +233,7 @@ mod tests {
             ("denied_envvars", b"\x91\xa2A*"),
             ("denied_host_gids", b"\xa70,10-20"),
             ("denied_host_uids", b"\xa10"),
+            ("denial_events", &[0xc2]),
             ("landlock_min_abi", &[0x04]),
             ("max_pids", &[0x09]),
             ("not_ours", b"\x91\xc0"),
@@ -253,6 +255,7 @@ mod tests {
             denied_host_gids: IdRanges::parse("0,10-20").unwrap(),
             state_dir: "/srv/".into(),
             landlock_min_abi: 4,
+            denial_events: false,
         };
         assert_eq!(plugin(&bytes), Ok(options));
     }
@@ -350,7 +353,7 @@ mod tests {
     /// A value of an option that takes only some of its kind, other than its default.
     fn valid(name: &str, kind: Kind) -> &'static [u8] {
         match name {
-            "unveil_defaults" | "cpu_hard_limit" => &[0xc2],
+            "unveil_defaults" | "denial_events" | "cpu_hard_limit" => &[0xc2],
             "memory_swap" => b"\xa21M",
             "pid_mode" | "ipc_mode" | "default_pid_mode" | "default_ipc_mode" => b"\xa4host",
             "kill_mode" => b"\xa4main",
@@ -411,6 +414,7 @@ mod tests {
             let unset = match choice.name {
                 "unveil_defaults" => Unset::Bool(defaults.unveil_defaults),
                 "unveil_by_task" => Unset::Bool(defaults.unveil_by_task),
+                "denial_events" => Unset::Bool(defaults.denial_events),
                 "default_pid_mode" | "default_ipc_mode" => Unset::Text("private"),
                 "max_pids" => Unset::Number(defaults.max_pids as i64),
                 "landlock_min_abi" => Unset::Number(defaults.landlock_min_abi.into()),

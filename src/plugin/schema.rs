@@ -59,6 +59,12 @@ pub const PLUGIN: &[Choice] = &[
     choice("denied_host_gids", Kind::Text, EMPTY, "the same for groups, supplementary ones included"),
     choice("max_pids", Kind::Number, Unset::Number(0), "ceiling and default of `pids_limit`; 0: none"),
     choice("landlock_min_abi", Kind::Number, Unset::Number(1), "below this Landlock ABI the node is undetected"),
+    choice(
+        "denial_events",
+        Kind::Bool,
+        Unset::Bool(true),
+        "what Landlock denies to tasks is written to the node's audit log, if that is on, and reported as task events; Landlock ABI 7",
+    ),
     choice("state_dir", Kind::Text, Unset::Text("/run/nomad-driver-exec2"), "records of running tasks; absolute, root's alone"),
 ];
 

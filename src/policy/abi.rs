@@ -27,6 +27,9 @@ const FEATURES: [Feature; 8] = [
 ];
 
 impl Abi {
+    /// From here on denials can be written to the audit log.
+    pub const AUDIT: Abi = Abi(7);
+
     /// The newest ABI whose meaning is known here.
     pub const MAX: Abi = Abi(11);
 

@@ -1,6 +1,7 @@
 //! What happens to a task that its operator should read: in words, and as values for a program.
 
 use super::abi::Abi;
+use super::denial::Denial;
 use std::path::PathBuf;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -13,6 +14,10 @@ pub enum Happening {
     OomKilled(Oom),
     /// The command may not be executed; why, in words.
     Denied(String),
+    /// Landlock has denied something to a process of the task.
+    Blocked(Denial),
+    /// And more than is told.
+    BlockedMore,
 }
 
 /// Of a task's memory cgroup, in bytes.
@@ -41,6 +46,8 @@ impl Happening {
             }
             Happening::OomKilled(oom) => oom.words(),
             Happening::Denied(reason) => format!("Denied: {reason}"),
+            Happening::Blocked(denial) => format!("Denied by Landlock: {}", denial.words()),
+            Happening::BlockedMore => "Denied by Landlock: more, which is in the node's audit log alone".to_owned(),
         }
     }
 
@@ -51,6 +58,8 @@ impl Happening {
             Happening::Unread(fifos) => vec![("log_reader", "missing".to_owned()), ("log_fifos", list(fifos, ", "))],
             Happening::OomKilled(oom) => oom.annotations(),
             Happening::Denied(reason) => vec![("denied", reason.clone())],
+            Happening::Blocked(denial) => vec![("landlock_blockers", denial.blockers.clone()), ("landlock_object", denial.object.clone())],
+            Happening::BlockedMore => vec![("landlock_blockers", "more".to_owned())],
         }
     }
 }

@@ -5,6 +5,7 @@ pub mod abi;
 pub mod access;
 pub mod capability;
 pub mod defaults;
+pub mod denial;
 pub mod environment;
 pub mod event;
 pub mod exit;

@@ -30,6 +30,8 @@ pub struct PluginOptions {
     pub state_dir: PathBuf,
     /// Landlock ABI below which the node is undetected.
     pub landlock_min_abi: u32,
+    /// Whether denials are told, where the kernel can.
+    pub denial_events: bool,
 }
 
 impl Default for PluginOptions {
@@ -47,6 +49,7 @@ impl Default for PluginOptions {
             allow_caps: Capabilities::parse(&DEFAULT_ALLOWED).unwrap_or_default(),
             state_dir: PathBuf::from("/run/nomad-driver-exec2"),
             landlock_min_abi: 1,
+            denial_events: true,
         }
     }
 }

@@ -49,6 +49,8 @@ pub struct TaskSpec {
     pub directories: Option<Directories>,
     pub state_dir: PathBuf,
     pub protect_system: ProtectSystem,
+    /// Whether the kernel is to write the task's denials to the audit log, and they are told.
+    pub denial_events: bool,
     pub abi: Abi,
 }
 
@@ -193,6 +195,7 @@ pub fn compile(request: &TaskRequest, options: &PluginOptions, facts: &Facts<'_>
         directories: Some(directories),
         state_dir: options.state_dir.clone(),
         protect_system: protect_system(task.protect_system.as_deref())?,
+        denial_events: options.denial_events && facts.abi >= Abi::AUDIT,
         abi: facts.abi,
         pid_mode: task.pid_mode.unwrap_or(options.default_pid_mode),
         ipc_mode: task.ipc_mode.unwrap_or(options.default_ipc_mode),

@@ -9,6 +9,9 @@ const CREATE_RULESET_VERSION: u32 = 1;
 /// `LANDLOCK_RULE_PATH_BENEATH`.
 pub const PATH_BENEATH: usize = 1;
 
+/// `LANDLOCK_RESTRICT_SELF_LOG_NEW_EXEC_ON`.
+pub const LOG_NEW_EXEC_ON: u32 = 2;
+
 /// `struct landlock_ruleset_attr` of the newest ABI; older kernels are given its beginning.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]

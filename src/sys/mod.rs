@@ -1,5 +1,6 @@
 //! The kernel, one feature a file. Each function is one operation with owned descriptors, and an error that names it.
 
+pub mod audit;
 pub mod capability;
 pub mod cgroup;
 pub mod clone;

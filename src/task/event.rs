@@ -27,6 +27,11 @@ impl Ear {
         *lock(&self.0) = Some(listener);
     }
 
+    pub fn tell_of(&self, subject: &Subject, what: Happening) {
+        let Subject { task_id, alloc_id, task_name } = subject.clone();
+        self.tell(TaskEvent { task_id, alloc_id, task_name, at: SystemTime::now(), what });
+    }
+
     fn tell(&self, event: TaskEvent) {
         let listener = lock(&self.0).clone();
         if let Some(listener) = listener {
@@ -45,8 +50,7 @@ pub(super) struct Subject {
 
 impl Task {
     pub(super) fn tell(&self, subject: &Subject, what: Happening) {
-        let Subject { task_id, alloc_id, task_name } = subject.clone();
-        self.ear.tell(TaskEvent { task_id, alloc_id, task_name, at: SystemTime::now(), what });
+        self.ear.tell_of(subject, what);
     }
 }
 

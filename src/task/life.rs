@@ -93,6 +93,11 @@ impl Life {
         }
     }
 
+    /// Pid of the task's init.
+    pub fn init(&self) -> u32 {
+        self.launched.pid as u32
+    }
+
     /// Whether the command runs, or has run.
     pub fn runs(&self) -> bool {
         self.command != 0
@@ -187,7 +192,7 @@ impl Life {
             self.failed = Some(e.into());
             return self.kill();
         }
-        let started = Started { pid: self.launched.pid as u32, started_at, landlock_abi, record: record.path().to_path_buf() };
+        let started = Started { pid: self.init(), started_at, landlock_abi, record: record.path().to_path_buf() };
         *lock(&task.status) = Some(Status { name, alloc_id, cgroup, started: started.clone(), ended: None });
         if let Some(reply) = self.reply.take() {
             reply(Ok(started));
@@ -199,7 +204,7 @@ impl Life {
     }
 
     fn saved(&self, spec: TaskSpec, started_at: SystemTime) -> crate::sys::Result<Saved> {
-        let pid = self.launched.pid as u32;
+        let pid = self.init();
         Ok(Saved {
             version: Saved::VERSION,
             boot_id: process::boot_id()?.to_string(),

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod ask;
+mod denials;
 mod event;
 mod life;
 mod node;
@@ -24,6 +25,7 @@ use crate::policy::request::{Compute, PluginOptions, TaskRequest};
 use crate::policy::signal::Signal;
 use crate::policy::spec::{SpecError, TaskSpec};
 use crate::sys::descriptor::settle;
+use denials::Denials;
 use event::Ear;
 use rustix::event::EventfdFlags;
 use std::collections::{HashMap, VecDeque};
@@ -40,6 +42,7 @@ pub struct Tasks(Arc<Register>);
 struct Register {
     tasks: Mutex<HashMap<String, Arc<Task>>>,
     ear: Arc<Ear>,
+    denials: Denials,
 }
 
 /// What to start.

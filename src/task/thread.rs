@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 /// Runs a task to its destroy. `reply` is called once.
 pub(super) fn run(tasks: &Tasks, id: &str, task: &Arc<Task>, start: Start, reply: Reply<Started>) {
-    match begin(id, start) {
+    match begin(tasks, id, start) {
         Ok((record, mut life)) => {
             life.reply = Some(reply);
             live(tasks, task, record, life);
@@ -47,15 +47,23 @@ pub(super) fn resume(tasks: &Tasks, id: &str, task: &Arc<Task>, record: &Path, r
     }
 }
 
-fn begin(id: &str, start: Start) -> Result<(Record, Life), TaskError> {
+fn begin(tasks: &Tasks, id: &str, start: Start) -> Result<(Record, Life), TaskError> {
     let spec = decide(start)?;
     let (record, exit) = Record::create(&spec.state_dir, id)?;
+    let mut expected = None;
     let launched = Plan::new(&spec, record.directory(), exit).and_then(|plan| {
         let oom_kills = plan.cgroup().oom_kills();
+        expected = spec.denial_events.then(|| tasks.0.denials.expect(&tasks.0.ear));
         Ok((plan.launch()?, oom_kills))
     });
     match launched {
-        Ok((launched, oom_kills)) => Ok((record, Life::new(spec, launched, oom_kills))),
+        Ok((launched, oom_kills)) => {
+            let life = Life::new(spec, launched, oom_kills);
+            if expected.is_some() {
+                tasks.0.denials.attend(life.init(), &life.subject);
+            }
+            Ok((record, life))
+        }
         Err(error) => {
             discard(id, record);
             Err(error.into())
@@ -87,6 +95,7 @@ fn until_end((tasks, task, record, mut life): (Tasks, Arc<Task>, Record, Life)) 
 fn end(tasks: &Tasks, task: &Task, record: Record, mut life: Life) {
     let status = life.init_status();
     let ended = life.end(status, task, &record);
+    tasks.0.denials.forget(life.init());
     let id = life.id.clone();
     if let Some(reply) = life.reply.take() {
         let error = life.failure(status);

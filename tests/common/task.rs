@@ -129,6 +129,7 @@ impl Node {
             directories: None,
             state_dir: self.state_dir(),
             protect_system: ProtectSystem::Strict,
+            denial_events: false,
             abi: Abi(super::abi()),
         }
     }

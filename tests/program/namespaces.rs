@@ -102,7 +102,8 @@ fn nor_at_a_stop() {
 fn nor_when_it_kills_its_init() {
     needs!(Need::Task);
     let node = Node::new();
-    for spec in each(&node, &["daemon", "kill-parent 9", SLEEPS]) {
+    // Its init is to say first that it runs.
+    for spec in each(&node, &["daemon", "sleep 200", "kill-parent 9", SLEEPS]) {
         let (id, _) = node.run_spec(spec);
         assert_eq!(node.wait(&id).result.exit_code, 137);
         node.finish(&id);

@@ -1,0 +1,153 @@
+//! What Landlock denies to tasks, for their operators to read: from the kernel's audit log, as long as the kernel writes one (ABI 7).
+
+use super::event::{Ear, Subject};
+use super::lock;
+use crate::policy::denial::{Denial, Record};
+use crate::policy::event::Happening;
+use crate::sys::audit::Log;
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+
+/// Events of one task. Nomad keeps ten, and there are others to be read.
+const EVENTS: usize = 5;
+/// Denials kept until it is known whose they are.
+const UNKNOWN: usize = 64;
+/// Tasks remembered after their end.
+const ENDED: usize = 64;
+/// The tasks of a register whose denials are told.
+#[derive(Default)]
+pub(super) struct Denials {
+    tasks: Arc<Tasks>,
+    started: Mutex<bool>,
+}
+
+#[derive(Default)]
+struct Tasks {
+    inits: Mutex<Inits>,
+    /// Held while an init may run that is not known yet.
+    launching: RwLock<()>,
+}
+
+/// Tasks by their init's pid.
+#[derive(Default)]
+struct Inits {
+    running: HashMap<u32, Subject>,
+    /// The last to end: the log comes later than what it tells of.
+    ended: VecDeque<(u32, Subject)>,
+}
+
+impl Inits {
+    fn find(&self, pid: u32) -> Option<Subject> {
+        let ended = || self.ended.iter().rev().find(|(of, _)| *of == pid).map(|(_, subject)| subject);
+        self.running.get(&pid).or_else(ended).cloned()
+    }
+
+    fn end(&mut self, pid: u32) {
+        if let Some(subject) = self.running.remove(&pid) {
+            if self.ended.len() == ENDED {
+                self.ended.pop_front();
+            }
+            self.ended.push_back((pid, subject));
+        }
+    }
+}
+
+impl Denials {
+    /// Before a launch: the log is read from now on. What is given back is held until the task is known. The first one starts the thread.
+    pub fn expect(&self, ear: &Arc<Ear>) -> RwLockReadGuard<'_, ()> {
+        let mut started = lock(&self.started);
+        if !*started {
+            *started = true;
+            let opened = Log::open().map_err(|e| e.to_string()).and_then(|log| {
+                let work = (log, Reader { tasks: self.tasks.clone(), ear: ear.clone(), ..Reader::default() });
+                crate::sys::thread::spawn("denials", work, |(log, mut reader)| reader.read(&log)).map_err(|(_, e)| e.to_string())
+            });
+            if let Err(reason) = opened {
+                log::warn!("denial_events: denials are not reported: {reason}");
+            }
+        }
+        drop(started);
+        self.tasks.launching.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Its denials are told from now on.
+    pub fn attend(&self, init: u32, subject: &Subject) {
+        lock(&self.tasks.inits).running.insert(init, subject.clone());
+    }
+
+    pub fn forget(&self, init: u32) {
+        lock(&self.tasks.inits).end(init);
+    }
+}
+
+/// The thread that reads the log.
+#[derive(Default)]
+struct Reader {
+    tasks: Arc<Tasks>,
+    ear: Arc<Ear>,
+    /// Of tasks; other domains of the host are forgotten at once.
+    domains: HashMap<u64, Domain>,
+    unknown: VecDeque<(u64, Denial)>,
+}
+
+struct Domain {
+    subject: Subject,
+    told: HashSet<Denial>,
+}
+
+impl Reader {
+    fn read(&mut self, log: &Log) {
+        loop {
+            match log.next() {
+                Ok(record) => {
+                    if let Some(record) = record.and_then(|(_, text)| Record::parse(&text)) {
+                        self.take(record);
+                    }
+                }
+                Err(errno) => return log::warn!("denial_events: denials are no longer reported: {errno}"),
+            }
+        }
+    }
+
+    fn take(&mut self, record: Record) {
+        match record {
+            Record::Access { domain, denial } => match self.domains.get_mut(&domain) {
+                Some(known) => known.tell(denial, &self.ear),
+                None => {
+                    if self.unknown.len() == UNKNOWN {
+                        self.unknown.pop_front();
+                    }
+                    self.unknown.push_back((domain, denial));
+                }
+            },
+            Record::Allocated { domain, pid } => {
+                let subject = self.subject(pid);
+                let known = subject.map(|subject| self.domains.entry(domain).or_insert(Domain { subject, told: HashSet::new() }));
+                let (its, others) = self.unknown.drain(..).partition::<VecDeque<_>, _>(|(of, _)| *of == domain);
+                self.unknown = others;
+                if let Some(known) = known {
+                    its.into_iter().for_each(|(_, denial)| known.tell(denial, &self.ear));
+                }
+            }
+            Record::Deallocated { domain } => drop(self.domains.remove(&domain)),
+        }
+    }
+
+    /// Init touches something as soon as it runs: before its launch has returned, perhaps.
+    fn subject(&self, pid: u32) -> Option<Subject> {
+        let find = || lock(&self.tasks.inits).find(pid);
+        find().or_else(|| {
+            drop(self.tasks.launching.write());
+            find()
+        })
+    }
+}
+
+impl Domain {
+    /// Each denial once, and not too many.
+    fn tell(&mut self, denial: Denial, ear: &Ear) {
+        if self.told.len() <= EVENTS && self.told.insert(denial.clone()) {
+            ear.tell_of(&self.subject, if self.told.len() <= EVENTS { Happening::Blocked(denial) } else { Happening::BlockedMore });
+        }
+    }
+}
