@@ -1,11 +1,15 @@
 //! Mount namespaces, and detached mounts: made in the plugin, attached by the child in its own namespace.
 
 use super::error::{At, Result};
+use super::mount_table::Table;
 use super::syscall::common;
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, Statx, StatxAttributes, StatxFlags, statx};
 use rustix::io::Errno;
-use rustix::mount::{MountPropagationFlags, OpenTreeFlags, UnmountFlags};
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, fsconfig_create, fsconfig_set_string,
+    fsmount, fsopen,
+};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 /// `struct mount_attr` of linux/mount.h.
@@ -17,6 +21,8 @@ pub struct MountAttr {
     pub propagation: u64,
     pub userns_fd: u64,
 }
+
+pub use rustix::mount::MountAttrFlags;
 
 pub const MOUNT_ATTR_RDONLY: u64 = 1;
 pub const MS_PRIVATE: u64 = 1 << 18;
@@ -31,13 +37,25 @@ pub enum Copy {
     Alone,
     /// With all that is mounted below it; it receives the original's mounts and unmounts.
     Tree,
+    /// As `Tree`, read-only as far as it is mounted now.
+    ReadOnlyTree,
     /// With all that is mounted below it now; sending and receiving no mounts.
     ClosedTree,
+    /// As `ClosedTree`, read-only.
+    ReadOnlyClosedTree,
 }
 
 impl Copy {
     fn is_recursive(self) -> bool {
-        matches!(self, Copy::Tree | Copy::ClosedTree)
+        !matches!(self, Copy::ReadOnly | Copy::Alone)
+    }
+
+    fn is_read_only(self) -> bool {
+        matches!(self, Copy::ReadOnly | Copy::ReadOnlyTree | Copy::ReadOnlyClosedTree)
+    }
+
+    fn receives(self) -> bool {
+        matches!(self, Copy::Tree | Copy::ReadOnlyTree)
     }
 }
 
@@ -47,18 +65,85 @@ pub fn copy(file: BorrowedFd<'_>, how: Copy, path: &Path) -> Result<OwnedFd> {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
     let tree = rustix::mount::open_tree(file, "", flags | recursive).at_path("open_tree", path)?;
     let attr = MountAttr {
-        attr_set: if how == Copy::ReadOnly { MOUNT_ATTR_RDONLY } else { 0 },
-        propagation: if how == Copy::Tree { MS_SLAVE } else { MS_PRIVATE },
+        attr_set: if how.is_read_only() { MOUNT_ATTR_RDONLY } else { 0 },
+        propagation: if how.receives() { MS_SLAVE } else { MS_PRIVATE },
         ..MountAttr::default()
     };
-    let flags = libc::AT_EMPTY_PATH | if how.is_recursive() { libc::AT_RECURSIVE } else { 0 };
+    change(tree.as_fd(), how.is_recursive(), &attr).at_path("mount_setattr", path)?;
+    Ok(tree)
+}
+
+/// A new tmpfs that is mounted nowhere, nosuid and nodev: with these options and attributes beside.
+pub fn tmpfs(options: &[(&str, &str)], attributes: MountAttrFlags) -> Result<OwnedFd> {
+    let file_system = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC).at("fsopen tmpfs")?;
+    for (name, value) in options {
+        fsconfig_set_string(&file_system, *name, *value).at("fsconfig tmpfs")?;
+    }
+    fsconfig_create(&file_system).at("create tmpfs")?;
+    let attributes = attributes | MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
+    fsmount(&file_system, FsMountFlags::FSMOUNT_CLOEXEC, attributes).at("fsmount tmpfs")
+}
+
+/// Makes one mount read-only, whatever is mounted below it.
+pub fn seal(mount: BorrowedFd<'_>) -> Result<()> {
+    change(mount, false, &MountAttr { attr_set: MOUNT_ATTR_RDONLY, ..MountAttr::default() }).at("mount_setattr read-only")
+}
+
+fn change(mount: BorrowedFd<'_>, recursive: bool, attr: &MountAttr) -> std::io::Result<()> {
+    let flags = libc::AT_EMPTY_PATH | if recursive { libc::AT_RECURSIVE } else { 0 };
     // SAFETY: the kernel reads the attribute, all 32 bytes, before it returns; the path is an empty C string.
     let done = unsafe {
-        libc::syscall(common::MOUNT_SETATTR as i64, tree.as_raw_fd(), c"".as_ptr(), flags, &raw const attr, size_of::<MountAttr>())
+        libc::syscall(
+            common::MOUNT_SETATTR as i64,
+            mount.as_raw_fd(),
+            c"".as_ptr(),
+            flags,
+            std::ptr::from_ref(attr),
+            size_of::<MountAttr>(),
+        )
     };
-    let done = if done == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) };
-    done.at_path("mount_setattr", path)?;
-    Ok(tree)
+    if done == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+}
+
+/// Moves this thread, which shares its root with no other, into a new mount namespace that holds nothing of the one that it was in but, where
+/// that can't be left behind, the file system at its root, out of reach. The namespace.
+pub fn empty_namespace() -> Result<OwnedFd> {
+    // SAFETY: no pointers; the thread gets a root and a working directory of its own, other threads keep theirs.
+    let done = if unsafe { libc::unshare(libc::CLONE_NEWNS) } == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) };
+    done.at("unshare the mount namespace")?;
+    let namespace = namespace()?;
+    // At its root, which is not this process's where that has changed its root: nothing that is done to any mount here may reach another.
+    enter_namespace(namespace.as_fd())?;
+    rustix::mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).at_path("mount private", "/")?;
+    let root = rustix::fs::open("/", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).at_path("open", "/")?;
+    let table = Table::open();
+    let cover = || -> Result<()> {
+        let options = [("mode", "0555"), ("size", "4k"), ("nr_inodes", "1")];
+        let cover = tmpfs(&options, MountAttrFlags::MOUNT_ATTR_NOEXEC | MountAttrFlags::MOUNT_ATTR_RDONLY)?;
+        let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+        rustix::mount::move_mount(&cover, "", rustix::fs::CWD, "/", flags).at_path("move_mount", "/")?;
+        rustix::process::fchdir(&cover).at_path("chdir", "/")
+    };
+    cover()?;
+    if rustix::process::pivot_root(".", ".").is_ok() {
+        rustix::mount::unmount(".", UnmountFlags::DETACH).at_path("umount2", "/")?;
+    } else {
+        // The file system of an initramfs can't be left. It stays below, without a path, and alone.
+        let mounts = table?.read()?;
+        if mounts.iter().any(|mount| mount.is_shared) {
+            return Err(Errno::BUSY).at_path("mount private", "/");
+        }
+        let below = mounts.iter().find(|mount| mount.path == Path::new("/")).map(|mount| mount.id);
+        rustix::process::fchdir(&root).at_path("chdir", "/")?;
+        for mount in mounts.iter().filter(|mount| Some(mount.parent) == below) {
+            // One that another hides is found all the same.
+            let _ = mount.path.strip_prefix("/").map(detach);
+        }
+    }
+    rustix::process::chdir("/").at_path("chdir", "/")?;
+    // What stands on another mount can be exchanged for yet another by pivot_root.
+    cover()?;
+    Ok(namespace)
 }
 
 /// The mount namespace of this thread.

@@ -6,11 +6,11 @@ use rustix::io::Errno;
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
 
 /// As many symlinks as the kernel follows in one path.
-const MAX_LINKS: u32 = 40;
+const MAX_LINKS: usize = 40;
 
 /// Opens `path` (O_PATH) and follows no symlink at all, in any component: ELOOP.
 pub fn open_strict(path: &Path) -> rustix::io::Result<OwnedFd> {
@@ -60,12 +60,29 @@ impl Identity {
     }
 }
 
+/// What a path leads to, and by which way.
+#[derive(Debug)]
+pub struct Found {
+    pub file: OwnedFd,
+    /// Without symlinks.
+    pub path: PathBuf,
+    /// Symlinks that were followed: where each is, without symlinks before the last component, and its text.
+    pub links: Vec<(PathBuf, PathBuf)>,
+    /// Directories that were only passed, where symlinks were followed.
+    pub passed: Vec<PathBuf>,
+}
+
 /// Opens `path` (O_PATH, absolute) and follows the symlinks on its way, as long as the task can't have made them: none below
 /// a directory that it may write, none that its user owns. ELOOP otherwise. Magic links of /proc are never followed.
 pub fn open(path: &Path, untrusted: &Untrusted) -> rustix::io::Result<OwnedFd> {
+    find(path, untrusted).map(|found| found.file)
+}
+
+/// As [`open`], with the way.
+pub fn find(path: &Path, untrusted: &Untrusted) -> rustix::io::Result<Found> {
     match open_strict(path) {
         Err(Errno::LOOP) => walk(path, untrusted),
-        other => other,
+        other => other.map(|file| Found { file, path: path.components().collect(), links: Vec::new(), passed: Vec::new() }),
     }
 }
 
@@ -77,7 +94,7 @@ struct Step {
 }
 
 /// Component by component, for paths that do have symlinks.
-fn walk(path: &Path, untrusted: &Untrusted) -> rustix::io::Result<OwnedFd> {
+fn walk(path: &Path, untrusted: &Untrusted) -> rustix::io::Result<Found> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let root = || -> rustix::io::Result<Vec<Step>> {
         let dir = rustix::fs::open("/", flags | OFlags::DIRECTORY, Mode::empty())?;
@@ -86,11 +103,13 @@ fn walk(path: &Path, untrusted: &Untrusted) -> rustix::io::Result<OwnedFd> {
     };
     let mut left: VecDeque<OsString> = names(path).collect();
     let mut way = root()?;
-    let mut links = 0;
+    let mut here = PathBuf::from("/");
+    let (mut links, mut passed) = (Vec::new(), Vec::new());
     while let Some(name) = left.pop_front() {
         if name == ".." {
             // The root is its own parent.
             way.truncate(way.len().saturating_sub(1).max(1));
+            here.pop();
             continue;
         }
         let Some(at) = way.last() else { return Err(Errno::NOENT) };
@@ -99,23 +118,29 @@ fn walk(path: &Path, untrusted: &Untrusted) -> rustix::io::Result<OwnedFd> {
         if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink {
             let writable = at.writable || untrusted.trees.contains(&Identity { dev: stat.st_dev, ino: stat.st_ino });
             way.push(Step { dir: next, writable });
+            here.push(&name);
+            if !left.is_empty() {
+                passed.push(here.clone());
+            }
             continue;
         }
-        links += 1;
         let made_by_task = untrusted.uid != 0 && stat.st_uid == untrusted.uid;
-        if links > MAX_LINKS || made_by_task || at.writable || is_magic(&at.dir, &name, &next)? {
+        if links.len() >= MAX_LINKS || made_by_task || at.writable || is_magic(&at.dir, &name, &next)? {
             return Err(Errno::LOOP);
         }
         let target = readlinkat(next.as_fd(), "", Vec::new())?;
-        let target = OsStr::from_bytes(target.as_bytes());
-        for name in names(Path::new(target)).collect::<Vec<_>>().into_iter().rev() {
+        let target = PathBuf::from(OsString::from_vec(target.into_bytes()));
+        for name in names(&target).collect::<Vec<_>>().into_iter().rev() {
             left.push_front(name);
         }
-        if target.as_bytes().starts_with(b"/") {
+        let absolute = target.is_absolute();
+        links.push((here.join(&name), target));
+        if absolute {
             way = root()?;
+            here = PathBuf::from("/");
         }
     }
-    way.pop().map(|step| step.dir).ok_or(Errno::NOENT)
+    way.pop().map(|step| Found { file: step.dir, path: here, links, passed }).ok_or(Errno::NOENT)
 }
 
 /// Whether a symlink is one whose text is not where it leads: /proc/PID/root, cwd, exe, fd/N.
@@ -160,6 +185,11 @@ mod tests {
         for way in ["real/sub/file", "link/sub/file", "absolute/file", "link/dots/file"] {
             assert_eq!(inode(&open(&dir.join(way), &stranger).unwrap()), want, "{way}");
         }
+        let found = find(&dir.join("link/dots/file"), &stranger).unwrap();
+        assert_eq!(found.path, dir.join("real/sub/file"));
+        let links = [(dir.join("link"), PathBuf::from("real")), (dir.join("real/dots"), PathBuf::from("../real/./sub/../sub"))];
+        assert_eq!(found.links, links);
+        assert!(found.passed.contains(&dir.join("real")) && !found.passed.contains(&found.path));
         assert_eq!(open(&dir.join("loop"), &stranger).unwrap_err(), Errno::LOOP);
         assert_eq!(open(&dir.join("none"), &stranger).unwrap_err(), Errno::NOENT);
         assert_eq!(open_strict(&dir.join("link/sub/file")).unwrap_err(), Errno::LOOP);
