@@ -2,6 +2,7 @@
 
 use crate::policy::limits::{parse_bytes, parse_percent};
 use crate::policy::spec::ProtectSystem;
+use crate::policy::view::View;
 use lexopt::{Arg, Parser};
 use std::ffi::OsString;
 use std::time::Duration;
@@ -19,6 +20,8 @@ unprivileged user, and exits with its exit code (128+n for signal n).
   --unveil MODE:PATH   let it use PATH; MODE of r, w, x, c (create); may repeat;
                        a leading ? makes a missing PATH no error
   --no-defaults        without the usual system paths
+  --view VIEW          host (default): the host's tree; private: a root that holds
+                       what is unveiled and nothing else
   --protect-system S   strict (default): what is not unveiled for writing is also
                        mounted read-only; off: Landlock alone keeps it
   --user USER          name, uid or uid:gid (default: 65534)
@@ -50,6 +53,7 @@ pub struct Run {
     pub unveil: Vec<String>,
     pub no_defaults: bool,
     pub protect_system: ProtectSystem,
+    pub view: View,
     pub user: Option<String>,
     /// Bytes.
     pub memory: Option<u64>,
@@ -85,6 +89,7 @@ fn run(parser: &mut Parser) -> Result<Command, String> {
             Arg::Long("unveil") => run.unveil.push(value(parser, "--unveil")?),
             Arg::Long("no-defaults") => run.no_defaults = true,
             Arg::Long("protect-system") => run.protect_system = limit(parser, "--protect-system", protect_system)?,
+            Arg::Long("view") => run.view = limit(parser, "--view", view)?,
             Arg::Long("user") => run.user = Some(value(parser, "--user")?),
             Arg::Long("memory") => run.memory = Some(limit(parser, "--memory", |text| parse_bytes(text).map_err(|e| e.to_string()))?),
             Arg::Long("cpu-max") => run.cpu_max = Some(limit(parser, "--cpu-max", |text| parse_percent(text).map_err(|e| e.to_string()))?),
@@ -121,6 +126,10 @@ fn limit<T>(parser: &mut Parser, option: &str, parse: impl Fn(&str) -> Result<T,
 
 fn protect_system(text: &str) -> Result<ProtectSystem, String> {
     ProtectSystem::parse(text).ok_or_else(|| format!("{text:?}: neither strict nor off"))
+}
+
+fn view(text: &str) -> Result<View, String> {
+    View::parse(text).ok_or_else(|| format!("{text:?}: neither host nor private"))
 }
 
 fn pids(text: &str) -> Result<u64, String> {
@@ -160,13 +169,14 @@ mod tests {
 
     #[test]
     fn reads_every_option() {
-        let line = "run --unveil r:/a --unveil=?rw:/b --no-defaults --protect-system off --user 7:8 --memory 64MiB --cpu-max 50% --pids 9 \
+        let line = "run --unveil r:/a --unveil=?rw:/b --no-defaults --protect-system off --view private --user 7:8 --memory 64MiB --cpu-max 50% --pids 9 \
                     --env A=b=c --work-dir /w --timeout 500ms -v -- prog -x --user y";
         let Command::Run(run) = typed(line).unwrap() else { panic!("not run") };
         let want = Run {
             unveil: vec!["r:/a".into(), "?rw:/b".into()],
             no_defaults: true,
             protect_system: ProtectSystem::Off,
+            view: View::Private,
             user: Some("7:8".into()),
             memory: Some(64 << 20),
             cpu_max: Some(50.0),
@@ -187,6 +197,7 @@ mod tests {
     fn says_what_is_wrong() {
         for (line, want) in [
             ("run", "run: no COMMAND given"),
+            ("run --view all -- x", "run: --view \"all\": neither host nor private"),
             ("run --pids 0 -- x", "run: --pids \"0\": not a number above 0"),
             ("run --memory lots -- x", "run: --memory \"lots\": "),
             ("run --cpu-max 50 -- x", "run: --cpu-max \"50\": "),

@@ -14,6 +14,7 @@ use crate::policy::request::PluginOptions;
 use crate::policy::signal::Signal;
 use crate::policy::spec::{DEFAULT_PATH, ProtectSystem, Stdio, TaskSpec, argv, candidates, grants};
 use crate::policy::user::User;
+use crate::policy::view::View;
 use crate::sys;
 use crate::task::{Accounts, Ended, Start, TaskError, Tasks};
 use rustix::io::Errno;
@@ -152,7 +153,7 @@ fn spec(options: &Run) -> Result<TaskSpec, Failure> {
         identity,
         oom_score_adj: 0,
         ulimits: Vec::new(),
-        grants: grants(!options.no_defaults, &options.unveil).map_err(|e| setup(format!("--unveil: {e}")))?,
+        grants: grants(!options.no_defaults, options.view, &options.unveil).map_err(|e| setup(format!("--unveil: {e}")))?,
         cgroup: PathBuf::new(),
         cgroup_writes: Vec::new(),
         kill_mode: KillMode::default(),
@@ -166,6 +167,8 @@ fn spec(options: &Run) -> Result<TaskSpec, Failure> {
         state_dir: PluginOptions::default().state_dir,
         protect_system: options.protect_system,
         denial_events: false,
+        view: options.view,
+        no_pivot_root: false,
         abi,
         env,
     })
@@ -194,7 +197,8 @@ fn explain(spec: &TaskSpec, writes: &[CgroupWrite]) {
     let user = &spec.identity;
     eprintln!("user: {} (uid {}, gid {}, groups [{}]), no capabilities, no_new_privs", user.name, user.uid, user.gid, groups.join(" "));
     let protected = if spec.protect_system == ProtectSystem::Strict { "; read-only but for what is unveiled for writing" } else { "" };
-    eprintln!("namespaces: pid, ipc, mount; fresh /proc{protected}");
+    let root = if spec.view == View::Private { "; a root of its own" } else { "" };
+    eprintln!("namespaces: pid, ipc, mount; fresh /proc{root}{protected}");
 }
 
 fn exists(path: &Path) -> bool {

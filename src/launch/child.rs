@@ -22,6 +22,10 @@ pub enum Step {
     Session,
     JoinMounts,
     CopyMounts,
+    AttachRoot,
+    EnterRoot,
+    PivotRoot,
+    ChangeRoot,
     MountAttributes,
     CloseMount,
     MountProc,
@@ -58,6 +62,10 @@ impl Step {
             Step::Session => "setsid",
             Step::JoinMounts => "setns to the base mount namespace",
             Step::CopyMounts => "unshare the mount namespace",
+            Step::AttachRoot => "move_mount /",
+            Step::EnterRoot => "fchdir to the private root",
+            Step::PivotRoot => "pivot_root (with the plugin's no_pivot_root it is chroot)",
+            Step::ChangeRoot => "chroot",
             Step::MountAttributes => "mount_setattr /",
             Step::CloseMount => "mount private",
             Step::MountProc => "mount /proc",
@@ -103,7 +111,11 @@ pub struct Orders {
     pub network: i32,
     /// The mount namespace to take a copy of; -1: the clone has taken one of the plugin's.
     pub base: i32,
-    /// For all mounts of the copy.
+    /// A detached mount that becomes the root, with what of it is the task's own already; -1: the host's tree.
+    pub root: i32,
+    /// It becomes so by chroot.
+    pub no_pivot_root: bool,
+    /// Of the host's tree: for all mounts of the copy.
     pub mount_attr: MountAttr,
     /// C strings: mount points that are to receive no more.
     pub closed: *const *const u8,
@@ -168,6 +180,7 @@ const CLOSE_RANGE_CLOEXEC: usize = 4;
 const ENOSYS: isize = 38;
 const KEYCTL_JOIN_SESSION_KEYRING: usize = 1;
 /// `MOVE_MOUNT_F_EMPTY_PATH` and `MOVE_MOUNT_T_EMPTY_PATH`.
+const MOVE_MOUNT_F_EMPTY_PATH: usize = 4;
 const MOVE_MOUNT_BOTH_EMPTY_PATHS: usize = 0x44;
 const RESOLVE_NO_SYMLINKS: u64 = 4;
 const MOUNT_ATTR_SIZE: usize = size_of::<MountAttr>();
@@ -246,17 +259,22 @@ unsafe fn confine(orders: &Orders) -> Failure {
             step!(JoinMounts, 0, nr::SETNS, orders.base, CLONE_NEWNS);
             step!(CopyMounts, 0, nr::UNSHARE, CLONE_NEWNS);
         }
-        // Mounts made here must not reach the host; the host's unmounts must reach here.
-        step!(
-            MountAttributes,
-            0,
-            common::MOUNT_SETATTR,
-            AT_FDCWD,
-            c"/".as_ptr(),
-            AT_RECURSIVE,
-            &raw const orders.mount_attr,
-            MOUNT_ATTR_SIZE
-        );
+        let here = c".".as_ptr();
+        if orders.root >= 0 {
+            let slash = c"/".as_ptr();
+            step!(AttachRoot, 0, common::MOVE_MOUNT, orders.root, c"".as_ptr(), AT_FDCWD, slash, MOVE_MOUNT_F_EMPTY_PATH);
+            step!(EnterRoot, 0, nr::FCHDIR, orders.root);
+            if orders.no_pivot_root {
+                step!(ChangeRoot, 0, nr::CHROOT, here);
+            } else {
+                // The former root, which is empty, goes where /proc will hide it: to unmount it takes a grace period.
+                step!(PivotRoot, 0, nr::PIVOT_ROOT, here, c"proc".as_ptr());
+            }
+        } else {
+            // Mounts made here must not reach the host; the host's unmounts must reach here.
+            let attr = &raw const orders.mount_attr;
+            step!(MountAttributes, 0, common::MOUNT_SETATTR, AT_FDCWD, c"/".as_ptr(), AT_RECURSIVE, attr, MOUNT_ATTR_SIZE);
+        }
         let mut i = 0;
         while i < orders.closed_length {
             step!(CloseMount, i, nr::MOUNT, 0, *orders.closed.add(i), 0, MS_PRIVATE, 0);

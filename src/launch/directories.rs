@@ -19,6 +19,7 @@ pub(super) struct TaskDirectories {
     /// costs as much as that has others on it, and on the one below these are all tasks'.
     alloc: OwnedFd,
     logs: OwnedFd,
+    tmp: OwnedFd,
     granted: Vec<(OwnedFd, Mode, PathBuf)>,
 }
 
@@ -57,7 +58,8 @@ impl TaskDirectories {
         for (mode, below) in Directories::GRANTS {
             granted.push((task_dir.beneath(below)?, mode, task_dir.path.join(below)));
         }
-        Ok(TaskDirectories { logs: task_dir.beneath("alloc/logs")?, alloc, alloc_dir, task_dir, granted })
+        let [logs, tmp] = [task_dir.beneath("alloc/logs")?, task_dir.beneath("tmp")?];
+        Ok(TaskDirectories { logs, tmp, alloc, alloc_dir, task_dir, granted })
     }
 
     pub fn grant(&self, rules: &mut Rules) -> Result<(), LaunchError> {
@@ -75,6 +77,16 @@ impl TaskDirectories {
             (self.alloc.as_fd(), Copy::Alone, shared.clone()),
             (self.logs.as_fd(), Copy::ReadOnly, shared.join("logs")),
         ]
+    }
+
+    /// The task's own directory for temporary files.
+    pub fn tmp(&self) -> BorrowedFd<'_> {
+        self.tmp.as_fd()
+    }
+
+    /// What Nomad's exec driver has at the top of a task's root, and where it is.
+    pub fn names(&self) -> [(&'static str, PathBuf); 3] {
+        ["local", "alloc", "secrets"].map(|name| (name, self.task_dir.path.join(name)))
     }
 
     /// Where both views are, without symlinks.

@@ -7,6 +7,7 @@ mod directories;
 mod host;
 mod mounts;
 mod plan;
+mod root;
 mod rules;
 
 pub use base::attend;

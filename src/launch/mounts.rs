@@ -2,15 +2,19 @@
 
 use super::directories::TaskDirectories;
 use super::plan::lifted;
+use super::root::{self, Root};
+use super::rules::{Granted, Rules};
 use super::{LaunchError, base};
-use crate::policy::access::PathKind;
+use crate::policy::access::{Mode, PathKind};
 use crate::policy::spec::ProtectSystem;
+use crate::policy::view::View;
 use crate::sys::error::At;
-use crate::sys::mount::{self, Copy, MOUNT_ATTR_RDONLY, MS_SLAVE, MountAttr};
+use crate::sys::mount::{self, Copy, MOUNT_ATTR_RDONLY, MS_SLAVE, MountAttr, MountAttrFlags};
 use crate::sys::mount_table::is_below;
 use crate::sys::path;
-use rustix::fs::{Mode, chmodat, mkdirat};
+use rustix::fs::{FileType, Mode as FileMode, chmodat, fstat, mkdirat};
 use rustix::io::Errno;
+use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -21,6 +25,8 @@ use std::sync::Arc;
 pub(super) struct Mounts {
     /// `None`: a copy of the plugin's own.
     pub base: Option<Arc<OwnedFd>>,
+    /// Of the private view; `None`: the host's tree. The next two are the host's tree's alone.
+    pub root: Option<Root>,
     /// To all mounts: they receive the host's mounts and send none; read-only, if the system is to be protected.
     pub attr: MountAttr,
     /// Mount points of the file systems that hold the client's directories. They receive nothing any more, or each would receive what
@@ -31,56 +37,140 @@ pub(super) struct Mounts {
 
 impl Mounts {
     /// Mounts without the allocation's directories.
-    pub fn new(protect: ProtectSystem) -> Mounts {
+    pub fn new(view: View, protect: ProtectSystem) -> Result<Mounts, LaunchError> {
         let attr_set = if protect == ProtectSystem::Strict { MOUNT_ATTR_RDONLY } else { 0 };
         let attr = MountAttr { attr_set, propagation: MS_SLAVE, ..MountAttr::default() };
-        Mounts { base: None, attr, closed: Vec::new(), attachments: Vec::new() }
+        let (base, root) = match view {
+            View::Host => (None, None),
+            View::Private => (Some(root::namespace()?), Some(Root::new()?)),
+        };
+        Ok(Mounts { base, root, attr, closed: Vec::new(), attachments: Vec::new() })
     }
 
     pub fn are_protected(&self) -> bool {
         self.attr.attr_set & MOUNT_ATTR_RDONLY != 0
     }
 
-    /// What was unveiled for writing, writable. Before what hides a part of it.
-    pub fn write(&mut self, writable: &[(OwnedFd, PathKind)], own: Option<&Own>) -> Result<(), LaunchError> {
+    /// Whether what the host has at `path` can be there for the task.
+    pub fn reach(&self, path: &Path) -> bool {
+        self.root.as_ref().is_none_or(|root| root.covers(path))
+    }
+
+    /// What was granted, in the private view; what of it was granted for writing, in the host's. Before what hides a part of it.
+    pub fn show(&mut self, granted: &[Granted], own: Option<&Own>) -> Result<(), LaunchError> {
+        match self.root {
+            Some(_) => self.unveil(granted, own),
+            None => self.write(granted, own),
+        }
+    }
+
+    fn write(&mut self, granted: &[Granted], own: Option<&Own>) -> Result<(), LaunchError> {
         if !self.are_protected() {
             return Ok(());
         }
-        let mut found = Vec::with_capacity(writable.len());
-        for (file, kind) in writable {
-            found.push((path::of(file.as_fd()).at("readlink")?, file.as_fd(), *kind));
-        }
-        if found.iter().any(|(path, ..)| path == Path::new("/")) {
+        let mut found: Vec<&Granted> = granted.iter().filter(|granted| granted.is_writable).collect();
+        if found.iter().any(|granted| granted.found.path == Path::new("/")) {
             self.attr.attr_set = 0;
             return Ok(());
         }
         // What is below another comes along with it.
-        found.sort_by(|(a, ..), (b, ..)| a.cmp(b));
-        found.dedup_by(|(path, ..), (before, ..)| path.starts_with(before));
-        for (path, file, kind) in found {
+        found.sort_by(|a, b| a.found.path.cmp(&b.found.path));
+        found.dedup_by(|granted, before| granted.found.path.starts_with(&before.found.path));
+        for Granted { found, kind, .. } in found {
             // The task's own /proc is another file system, and its directories are writable already.
-            if path.starts_with("/proc") || own.is_some_and(|own| own.holds(&path)) {
+            if found.path.starts_with("/proc") || own.is_some_and(|own| own.holds(&found.path)) {
                 continue;
             }
-            let how = match kind {
-                PathKind::Directory if own.is_some_and(|own| own.trees.iter().any(|tree| tree.starts_with(&path))) => Copy::ClosedTree,
-                PathKind::Directory => Copy::Tree,
-                _ => Copy::Alone,
-            };
-            self.attach(file, how, &path)?;
+            self.attach(found.file.as_fd(), copy(*kind, &found.path, true, own), &found.path)?;
         }
         Ok(())
+    }
+
+    /// Where it is on the host, with the symlinks that lead there.
+    fn unveil(&mut self, granted: &[Granted], own: Option<&Own>) -> Result<(), LaunchError> {
+        let mut places: BTreeMap<&Path, (&Granted, bool)> = BTreeMap::new();
+        for one in granted {
+            let path = one.found.path.as_path();
+            if path == Path::new("/") {
+                let reason = "/ is the host's whole tree; name what the task needs of it, or leave it to view = \"host\"".to_string();
+                return Err(LaunchError::Refused { option: "unveil".into(), reason });
+            }
+            // The task's own /proc is another file system; its directories are writable, and attached later.
+            if path.starts_with("/proc") || own.is_some_and(|own| own.holds(path) || own.hides(path)) {
+                continue;
+            }
+            places.entry(path).or_insert((one, false)).1 |= one.is_writable;
+        }
+        // Those above come first.
+        let mut writable: Vec<&Path> = Vec::new();
+        for (path, (one, is_writable)) in places {
+            let is_writable = is_writable || !self.are_protected();
+            let comes_along = self.reach(path) && (!is_writable || writable.iter().any(|dir| path.starts_with(dir)));
+            if !comes_along {
+                self.attach(one.found.file.as_fd(), copy(one.kind, path, is_writable, own), path)?;
+            }
+            if is_writable {
+                writable.push(path);
+            }
+        }
+        if let Some(root) = &mut self.root {
+            for found in granted.iter().map(|granted| &granted.found) {
+                found.passed.iter().try_for_each(|dir| root.directory(dir))?;
+                found.links.iter().try_for_each(|(at, text)| root.link(at, text))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What every program looks for, where nothing of the host's was unveiled: /proc, /dev beside its nodes, a /tmp of the task's own, and the
+    /// allocation's directories by the names that Nomad's exec driver has for them.
+    pub fn furnish(&mut self, rules: &mut Rules, directories: Option<&TaskDirectories>) -> Result<(), LaunchError> {
+        let Some(root) = &mut self.root else { return Ok(()) };
+        root.directory(Path::new("/proc"))?;
+        for (name, text) in [("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2")] {
+            root.link(&Path::new("/dev").join(name), Path::new(&format!("/proc/self/fd{text}")))?;
+        }
+        for (name, place) in directories.iter().flat_map(|directories| directories.names()) {
+            root.link(&Path::new("/").join(name), &place)?;
+        }
+        let [memory, temporary] = ["/dev/shm", "/tmp"].map(Path::new);
+        let is_free = |path| !root.holds(path);
+        let (no_memory, no_temporary) = (is_free(memory), is_free(temporary));
+        let create = Mode::RW | Mode::C;
+        if no_memory {
+            let mount = mount::tmpfs(&[("mode", "1777")], MountAttrFlags::MOUNT_ATTR_NOEXEC)?;
+            rules.add(mount.as_fd(), PathKind::Directory, create, memory)?;
+            self.place(mount, true, memory)?;
+        }
+        match directories {
+            _ if !no_temporary => Ok(()),
+            Some(directories) => self.attach(directories.tmp(), Copy::Alone, temporary),
+            None => {
+                let mount = mount::tmpfs(&[("mode", "1777")], MountAttrFlags::empty())?;
+                rules.add(mount.as_fd(), PathKind::Directory, create | Mode::X, temporary)?;
+                self.place(mount, true, temporary)
+            }
+        }
     }
 
     /// The allocation's directories, and nothing else of those that the client has. `record` is a directory of root's own with the task's
     /// lifetime.
     pub fn own(&mut self, own: &Own, directories: &TaskDirectories, record: BorrowedFd<'_>) -> Result<(), LaunchError> {
-        self.base = base::current(&own.trees);
+        // Asked in any case: its keeper lets go for running tasks of what the host unmounts.
+        let base = base::current(&own.trees);
+        if self.root.is_none() {
+            self.base = base;
+        }
         let views = directories.views();
         for (number, tree) in own.trees.iter().enumerate() {
-            let point = c_string(mount::point(tree)?)?;
-            if !self.closed.contains(&point) {
-                self.closed.push(point);
+            if !self.reach(tree) {
+                continue;
+            }
+            if self.root.is_none() {
+                let point = c_string(mount::point(tree)?)?;
+                if !self.closed.contains(&point) {
+                    self.closed.push(point);
+                }
             }
             let cover = cover(record, number, tree, &views)?;
             self.attach(cover.as_fd(), Copy::ReadOnly, tree)?;
@@ -101,10 +191,42 @@ impl Mounts {
         self.attach(dir.as_fd(), Copy::ReadOnly, path)
     }
 
-    fn attach(&mut self, file: BorrowedFd<'_>, how: Copy, target: &Path) -> Result<(), LaunchError> {
-        let mount = lifted(mount::copy(file, how, target)?)?;
-        self.attachments.push((mount, c_string(target)?));
+    /// A copy of what `file` is, at `target`. In the private view what is missing on the way there is made, unless it is below a directory
+    /// that was attached before.
+    pub fn attach(&mut self, file: BorrowedFd<'_>, how: Copy, target: &Path) -> Result<(), LaunchError> {
+        let is_directory = self.root.is_some() && is_directory(file).at_path("stat", target)?;
+        self.place(mount::copy(file, how, target)?, is_directory, target)
+    }
+
+    fn place(&mut self, mount: OwnedFd, is_directory: bool, target: &Path) -> Result<(), LaunchError> {
+        if let Some(root) = &mut self.root {
+            root.point(target, is_directory)?;
+        }
+        self.attachments.push((lifted(mount)?, c_string(target)?));
         Ok(())
+    }
+
+    /// Nothing more is attached.
+    pub fn seal(&self) -> Result<(), LaunchError> {
+        Ok(self.root.as_ref().map_or(Ok(()), Root::seal)?)
+    }
+}
+
+fn is_directory(file: BorrowedFd<'_>) -> rustix::io::Result<bool> {
+    Ok(FileType::from_raw_mode(fstat(file)?.st_mode).is_dir())
+}
+
+/// How what was granted is copied.
+fn copy(kind: PathKind, path: &Path, is_writable: bool, own: Option<&Own>) -> Copy {
+    // The client's mounts for all tasks are not to be sent to each.
+    let is_above = own.is_some_and(|own| own.trees.iter().any(|tree| tree.starts_with(path)));
+    match (kind, is_above, is_writable) {
+        (PathKind::Directory, true, true) => Copy::ClosedTree,
+        (PathKind::Directory, true, false) => Copy::ReadOnlyClosedTree,
+        (PathKind::Directory, false, true) => Copy::Tree,
+        (PathKind::Directory, false, false) => Copy::ReadOnlyTree,
+        (_, _, true) => Copy::Alone,
+        (_, _, false) => Copy::ReadOnly,
     }
 }
 
@@ -147,9 +269,9 @@ impl Own {
 /// In `record`: a directory to be mounted over `tree`, with nothing in it but the way to where the task's own are.
 fn cover(record: BorrowedFd<'_>, number: usize, tree: &Path, views: &[(BorrowedFd<'_>, Copy, PathBuf)]) -> Result<OwnedFd, LaunchError> {
     let cover = PathBuf::from(format!("view{number}"));
-    let make = |path: &Path| match mkdirat(record, path, Mode::RWXU) {
+    let make = |path: &Path| match mkdirat(record, path, FileMode::RWXU) {
         // The plugin's umask may take away what others need to walk through.
-        Ok(()) => chmodat(record, path, Mode::from_raw_mode(0o755), rustix::fs::AtFlags::empty()),
+        Ok(()) => chmodat(record, path, FileMode::from_raw_mode(0o755), rustix::fs::AtFlags::empty()),
         Err(Errno::EXIST) => Ok(()),
         Err(errno) => Err(errno),
     };

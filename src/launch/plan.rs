@@ -14,11 +14,13 @@ use crate::policy::limits::CgroupWrite;
 use crate::policy::namespace::NamespaceMode;
 use crate::policy::spec::{Stdio, TaskSpec};
 use crate::policy::ulimit::Ulimit;
+use crate::policy::view::View;
 use crate::sys::cgroup::Cgroup;
 use crate::sys::clone::Namespaces;
 use crate::sys::descriptor::settle;
 use crate::sys::error::At;
 use crate::sys::landlock::LOG_NEW_EXEC_ON;
+use crate::sys::mount::Copy;
 use crate::sys::{capability, clone, descriptor, fifo, memfd, namespace, pidfd, process, socket};
 use rustix::fs::{Mode as FileMode, OFlags};
 use rustix::io::Errno;
@@ -47,6 +49,7 @@ pub struct Plan {
     restrict_flags: u32,
     network: Option<(OwnedFd, PathBuf)>,
     mounts: Mounts,
+    no_pivot_root: bool,
     null: OwnedFd,
     keepers: Option<[OwnedFd; 2]>,
     plugin_end: OwnedFd,
@@ -138,8 +141,8 @@ impl Plan {
                 ([None, Some(out.writer), Some(err.writer)], Some(keepers))
             }
         };
-        let mut mounts = Mounts::new(spec.protect_system);
-        mounts.write(&rules.writable, own.as_ref())?;
+        let mut mounts = Mounts::new(spec.view, spec.protect_system)?;
+        mounts.show(&rules.granted, own.as_ref())?;
         if let (Some(directories), Some(own)) = (&directories, &own) {
             directories.grant(&mut rules)?;
             mounts.own(own, directories, record)?;
@@ -149,8 +152,13 @@ impl Plan {
             mounts.host_proc()?;
         }
         // Without a right to truncate, a task of root could cut its record short, and its init would die of SIGBUS.
-        if spec.abi < Abi(3) && !mounts.are_protected() {
+        if spec.abi < Abi(3) && !mounts.are_protected() && mounts.reach(&spec.state_dir) {
             mounts.read_only(&spec.state_dir)?;
+        }
+        if spec.view == View::Private {
+            mounts.attach(cgroup.as_fd(), Copy::ReadOnly, cgroup.path())?;
+            mounts.furnish(&mut rules, directories.as_ref())?;
+            mounts.seal()?;
         }
 
         // Init finds its first request waiting, with the command and its descriptors.
@@ -174,6 +182,7 @@ impl Plan {
                 mounts: mounts.base.is_none(),
             },
             mounts,
+            no_pivot_root: spec.no_pivot_root,
             null,
             keepers,
             plugin_end,
@@ -220,6 +229,8 @@ impl Plan {
             join: -1,
             network: self.network.as_ref().map_or(-1, |(fd, _)| fd.as_raw_fd()),
             base: self.mounts.base.as_ref().map_or(-1, |base| base.as_raw_fd()),
+            root: self.mounts.root.as_ref().map_or(-1, |root| root.mount.as_raw_fd()),
+            no_pivot_root: self.no_pivot_root,
             mount_attr: self.mounts.attr,
             closed: closed.as_ptr(),
             closed_length: closed.len(),
@@ -293,7 +304,8 @@ impl Plan {
         let attached = self.mounts.attachments.iter().map(|(mount, _)| mount);
         let own = [&self.null, &self.plugin_end, &self.init_end, &self.record, &self.ruleset, &self.shared.init];
         let optional = self.network.iter().map(|(fd, _)| fd).chain(self.mounts.base.as_deref()).chain(self.keepers.iter().flatten());
-        attached.chain(own).chain(optional).map(AsRawFd::as_raw_fd).max().unwrap_or(-1)
+        let root = self.mounts.root.iter().map(|root| &root.mount);
+        attached.chain(own).chain(optional).chain(root).map(AsRawFd::as_raw_fd).max().unwrap_or(-1)
     }
 
     /// The clone, into the cgroup or not; `orders.failed` is then what the child left.

@@ -4,12 +4,13 @@ use super::LaunchError;
 use crate::policy::abi::Abi;
 use crate::policy::access::{Mode, PathKind, handled_fs, rights, ruleset_attr_size, scoped};
 use crate::policy::spec::{Grant, TaskSpec};
+use crate::policy::view::View;
 use crate::sys::error::At;
 use crate::sys::landlock::{Ruleset, RulesetAttr};
-use crate::sys::path::{self, Identity, Untrusted};
+use crate::sys::path::{self, Found, Identity, Untrusted};
 use rustix::fs::{FileType, fstat};
 use rustix::io::Errno;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
 /// The ruleset under construction, with what decides how paths are opened.
@@ -17,8 +18,17 @@ pub(super) struct Rules {
     pub ruleset: Ruleset,
     abi: Abi,
     pub untrusted: Untrusted,
-    /// Files and directories that may be written.
-    pub writable: Vec<(OwnedFd, PathKind)>,
+    /// What was granted; in the host's view only what of it may be written.
+    pub granted: Vec<Granted>,
+    view: View,
+}
+
+/// A path that was granted, opened.
+pub(super) struct Granted {
+    pub found: Found,
+    pub kind: PathKind,
+    /// A file or directory that may be written, for which its mount must be writable.
+    pub is_writable: bool,
 }
 
 impl Rules {
@@ -35,26 +45,33 @@ impl Rules {
         for (port, access) in spec.ports.allowed() {
             ruleset.allow_port(port, access).at_path("landlock_add_rule TCP port", port.to_string())?;
         }
-        Ok(Rules { ruleset, abi: spec.abi, untrusted: Untrusted { uid: spec.identity.uid, trees: writable(spec)? }, writable: Vec::new() })
+        Ok(Rules {
+            ruleset,
+            abi: spec.abi,
+            untrusted: Untrusted { uid: spec.identity.uid, trees: writable(spec)? },
+            granted: Vec::new(),
+            view: spec.view,
+        })
     }
 
     pub fn grant(&mut self, grant: &Grant) -> Result<(), LaunchError> {
         let unveil = |errno| LaunchError::Unveil { mode: grant.mode.to_string(), path: grant.path.clone(), errno };
-        let file = match path::open(&grant.path, &self.untrusted) {
+        let found = match path::find(&grant.path, &self.untrusted) {
             Err(Errno::NOENT | Errno::NOTDIR) if !grant.required => return Ok(()),
             other => other.map_err(unveil)?,
         };
-        let file_type = FileType::from_raw_mode(fstat(&file).map_err(unveil)?.st_mode);
+        let file_type = FileType::from_raw_mode(fstat(&found.file).map_err(unveil)?.st_mode);
         let kind = match file_type {
             FileType::Directory => PathKind::Directory,
             FileType::CharacterDevice | FileType::BlockDevice => PathKind::Device,
             _ => PathKind::File,
         };
-        self.add(file.as_fd(), kind, grant.mode, &grant.path)?;
+        self.add(found.file.as_fd(), kind, grant.mode, &grant.path)?;
         // A device, socket or FIFO can be written on a read-only mount.
         let mountable = matches!(file_type, FileType::Directory | FileType::RegularFile);
-        if mountable && (grant.mode.contains(Mode::W) || grant.mode.contains(Mode::C)) {
-            self.writable.push((file, kind));
+        let is_writable = mountable && (grant.mode.contains(Mode::W) || grant.mode.contains(Mode::C));
+        if is_writable || self.view == View::Private {
+            self.granted.push(Granted { found, kind, is_writable });
         }
         Ok(())
     }

@@ -10,6 +10,7 @@ use crate::policy::limits::Swap;
 use crate::policy::namespace::NamespaceMode;
 use crate::policy::request::{PluginOptions, TaskOptions};
 use crate::policy::unveil::Unveil;
+use crate::policy::view::View;
 
 use super::msgpack::Value;
 
@@ -54,6 +55,8 @@ pub fn plugin(msgpack: &[u8]) -> Result<PluginOptions, OptionError> {
         landlock_min_abi: block.abi("landlock_min_abi")?.unwrap_or(unset.landlock_min_abi),
         denial_events: block.boolean("denial_events")?.unwrap_or(unset.denial_events),
         state_dir: block.directory("state_dir")?.unwrap_or(unset.state_dir),
+        no_pivot_root: block.boolean("no_pivot_root")?.unwrap_or(unset.no_pivot_root),
+        require_view: block.parsed("require_view", required_view)?.unwrap_or(unset.require_view),
     })
 }
 
@@ -88,6 +91,7 @@ pub fn task(msgpack: &[u8]) -> Result<TaskOptions, OptionError> {
         group_add: block.texts("group_add")?,
         work_dir: block.text("work_dir")?,
         protect_system: block.text("protect_system")?,
+        view: block.parsed("view", |text| View::parse(text).ok_or_else(|| format!("{text:?} is not \"host\" or \"private\"")))?,
     })
 }
 
@@ -97,6 +101,14 @@ fn ids(text: &str) -> Result<IdRanges, String> {
 
 fn namespace(text: &str) -> Result<NamespaceMode, String> {
     NamespaceMode::parse(text).ok_or_else(|| format!("{text:?} is not \"private\" or \"host\""))
+}
+
+fn required_view(text: &str) -> Result<Option<View>, String> {
+    match text {
+        "" => Ok(None),
+        "private" => Ok(Some(View::Private)),
+        _ => Err(format!("{text:?} is neither \"private\" nor empty")),
+    }
 }
 
 /// A block's values by option. Keys that no option claims are passed over, as the Go driver does.
@@ -236,7 +248,9 @@ mod tests {
             ("denial_events", &[0xc2]),
             ("landlock_min_abi", &[0x04]),
             ("max_pids", &[0x09]),
+            ("no_pivot_root", &[0xc3]),
             ("not_ours", b"\x91\xc0"),
+            ("require_view", b"\xa7private"),
             ("state_dir", b"\xa5/srv/"),
             ("unveil_by_task", &[0xc3]),
             ("unveil_defaults", &[0xc2]),
@@ -256,6 +270,8 @@ mod tests {
             state_dir: "/srv/".into(),
             landlock_min_abi: 4,
             denial_events: false,
+            no_pivot_root: true,
+            require_view: Some(View::Private),
         };
         assert_eq!(plugin(&bytes), Ok(options));
     }
@@ -284,6 +300,7 @@ mod tests {
             ("unveil", b"\x91\xa6r:/srv"),
             ("work_dir", b"\xa1w"),
             ("protect_system", b"\xa3off"),
+            ("view", b"\xa4host"),
         ]);
         let options = TaskOptions {
             command: "/bin/sh".to_owned(),
@@ -307,13 +324,15 @@ mod tests {
             group_add: vec!["7".to_owned()],
             work_dir: Some("w".to_owned()),
             protect_system: Some("off".to_owned()),
+            view: Some(View::Host),
         };
         assert_eq!(task(&bytes), Ok(options));
     }
 
     #[test]
     fn a_refusal_names_option_value_and_reason() {
-        let table: [(&str, &[u8], &str); 11] = [
+        let table: [(&str, &[u8], &str); 12] = [
+            ("require_view", b"\xa4host", "require_view: \"host\" is neither \"private\" nor empty"),
             ("max_pids", &[0x01], "max_pids: 1 is neither 0 nor at least 2: a task's init and its command are two"),
             (
                 "denied_host_uids",
@@ -338,6 +357,7 @@ mod tests {
         assert_eq!(of_task("pid_mode", b"\xa4Host"), "pid_mode: \"Host\" is not \"private\" or \"host\"");
         assert_eq!(of_task("bind_tcp", b"\x92\x50\xa4http"), "bind_tcp[1]: \"http\" is not a whole number");
         assert_eq!(of_task("bind_tcp", &[0x50]), "bind_tcp: 80 is not a list of whole numbers");
+        assert_eq!(of_task("view", b"\xa0"), "view: \"\" is not \"host\" or \"private\"");
         assert_eq!(of_task("kill_mode", b"\xa3all"), "kill_mode: \"all\" is not \"group\" or \"main\"");
         assert_eq!(
             of_task("memory_swap", b"\xa2-1"),
@@ -357,6 +377,7 @@ mod tests {
             "memory_swap" => b"\xa21M",
             "pid_mode" | "ipc_mode" | "default_pid_mode" | "default_ipc_mode" => b"\xa4host",
             "kill_mode" => b"\xa4main",
+            "view" | "require_view" => b"\xa7private",
             "allow_caps" => b"\x91\xa3bpf",
             "denied_host_uids" | "denied_host_gids" => b"\xa50,2-3",
             _ if kind == Kind::Number => &[0x07],
@@ -415,6 +436,7 @@ mod tests {
                 "unveil_defaults" => Unset::Bool(defaults.unveil_defaults),
                 "unveil_by_task" => Unset::Bool(defaults.unveil_by_task),
                 "denial_events" => Unset::Bool(defaults.denial_events),
+                "no_pivot_root" => Unset::Bool(defaults.no_pivot_root),
                 "default_pid_mode" | "default_ipc_mode" => Unset::Text("private"),
                 "max_pids" => Unset::Number(defaults.max_pids as i64),
                 "landlock_min_abi" => Unset::Number(defaults.landlock_min_abi.into()),

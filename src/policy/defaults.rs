@@ -46,6 +46,11 @@ pub const DEFAULTS: &[(Mode, &str)] = &[
     (Mode::R, "/sys/etc/security/cacerts"),
 ];
 
+/// Of these, the devices that every program may expect: a private view has them whatever else is unveiled.
+pub fn devices() -> impl Iterator<Item = &'static (Mode, &'static str)> {
+    DEFAULTS.iter().filter(|(_, path)| path.starts_with("/dev/") && *path != "/dev/log")
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
@@ -62,6 +67,13 @@ mod tests {
             assert_eq!(unveil, Unveil { mode: *mode, path: (*path).into(), optional: false });
             assert!(seen.insert(path), "{path} is named twice");
         }
+    }
+
+    #[test]
+    fn devices_are_the_usual_ones() {
+        let mut names: Vec<&str> = devices().map(|(_, path)| *path).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["/dev/full", "/dev/null", "/dev/random", "/dev/tty", "/dev/urandom", "/dev/zero"]);
     }
 
     #[test]

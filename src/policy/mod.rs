@@ -21,3 +21,4 @@ pub mod ulimit;
 pub mod unveil;
 pub mod usage;
 pub mod user;
+pub mod view;

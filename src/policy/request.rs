@@ -5,6 +5,7 @@ use super::ids::IdRanges;
 use super::kill::KillMode;
 use super::limits::Swap;
 use super::namespace::NamespaceMode;
+use super::view::View;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -32,6 +33,10 @@ pub struct PluginOptions {
     pub landlock_min_abi: u32,
     /// Whether denials are told, where the kernel can.
     pub denial_events: bool,
+    /// Private views are entered by chroot.
+    pub no_pivot_root: bool,
+    /// The only one that a task may have.
+    pub require_view: Option<View>,
 }
 
 impl Default for PluginOptions {
@@ -50,6 +55,8 @@ impl Default for PluginOptions {
             state_dir: PathBuf::from("/run/nomad-driver-exec2"),
             landlock_min_abi: 1,
             denial_events: true,
+            no_pivot_root: false,
+            require_view: None,
         }
     }
 }
@@ -84,6 +91,7 @@ pub struct TaskOptions {
     pub group_add: Vec<String>,
     pub work_dir: Option<String>,
     pub protect_system: Option<String>,
+    pub view: Option<View>,
 }
 
 /// One task, as StartTask describes it.

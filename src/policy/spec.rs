@@ -3,7 +3,7 @@
 use super::abi::Abi;
 use super::access::Mode;
 use super::capability::{Capabilities, CapabilityError, granted};
-use super::defaults::DEFAULTS;
+use super::defaults::{DEFAULTS, devices};
 use super::environment::{EnvError, environment};
 use super::kill::KillMode;
 use super::limits::{CgroupWrite, LimitError, Limits, cgroup_writes, pids};
@@ -13,6 +13,7 @@ use super::request::{Compute, PluginOptions, TaskRequest};
 use super::ulimit::{Ulimit, UlimitError};
 use super::unveil::{Unveil, UnveilError};
 use super::user::{Identity, User, UserError};
+use super::view::View;
 use std::path::{Component, Path, PathBuf};
 use thiserror::Error;
 
@@ -51,6 +52,9 @@ pub struct TaskSpec {
     pub protect_system: ProtectSystem,
     /// Whether the kernel is to write the task's denials to the audit log, and they are told.
     pub denial_events: bool,
+    pub view: View,
+    /// Of the private view.
+    pub no_pivot_root: bool,
     pub abi: Abi,
 }
 
@@ -169,7 +173,8 @@ pub fn compile(request: &TaskRequest, options: &PluginOptions, facts: &Facts<'_>
     let denied: Vec<&str> = options.denied_envvars.iter().chain(&task.denied_envvars).map(String::as_str).collect();
     let env = environment(&request.env, facts.host_env, &identity, Some(&tmp), exported, &denied)?;
     let search = env.iter().find(|(name, _)| name == "PATH").map_or(DEFAULT_PATH, |(_, value)| value);
-    let mut grants = grants(options.unveil_defaults, &options.unveil_paths).map_err(SpecError::UnveilPaths)?;
+    let view = view(task.view, options.require_view)?;
+    let mut grants = grants(options.unveil_defaults, view, &options.unveil_paths).map_err(SpecError::UnveilPaths)?;
     if let (false, Some(first)) = (options.unveil_by_task, task.unveil.first()) {
         return Err(SpecError::UnveilByTask(first.clone()));
     }
@@ -196,6 +201,8 @@ pub fn compile(request: &TaskRequest, options: &PluginOptions, facts: &Facts<'_>
         state_dir: options.state_dir.clone(),
         protect_system: protect_system(task.protect_system.as_deref())?,
         denial_events: options.denial_events && facts.abi >= Abi::AUDIT,
+        view,
+        no_pivot_root: options.no_pivot_root,
         abi: facts.abi,
         pid_mode: task.pid_mode.unwrap_or(options.default_pid_mode),
         ipc_mode: task.ipc_mode.unwrap_or(options.default_ipc_mode),
@@ -206,12 +213,14 @@ pub fn compile(request: &TaskRequest, options: &PluginOptions, facts: &Facts<'_>
     })
 }
 
-/// The defaults, if wanted, and what the operator wrote.
-pub fn grants(defaults: bool, paths: &[String]) -> Result<Vec<Grant>, UnveilError> {
-    let mut grants = Vec::new();
-    if defaults {
-        grants.extend(DEFAULTS.iter().map(|(mode, path)| Grant { mode: *mode, path: PathBuf::from(path), required: false }));
-    }
+/// The defaults, if wanted (of a private view at least its devices), and what the operator wrote.
+pub fn grants(defaults: bool, view: View, paths: &[String]) -> Result<Vec<Grant>, UnveilError> {
+    let grant = |(mode, path): &(Mode, &str)| Grant { mode: *mode, path: PathBuf::from(path), required: false };
+    let mut grants: Vec<Grant> = match (defaults, view) {
+        (true, _) => DEFAULTS.iter().map(grant).collect(),
+        (false, View::Private) => devices().map(grant).collect(),
+        (false, View::Host) => Vec::new(),
+    };
     written(paths, &mut grants)?;
     Ok(grants)
 }
@@ -311,6 +320,16 @@ fn protect_system(written: Option<&str>) -> Result<ProtectSystem, SpecError> {
     let Some(word) = written else { return Ok(ProtectSystem::default()) };
     ProtectSystem::parse(word)
         .ok_or_else(|| SpecError::Value { option: "protect_system".into(), reason: format!("{word:?} is neither \"strict\" nor \"off\"") })
+}
+
+fn view(written: Option<View>, required: Option<View>) -> Result<View, SpecError> {
+    match (written, required) {
+        (Some(View::Host), Some(View::Private)) => {
+            let reason = "\"host\" is refused: the plugin's require_view is \"private\"".to_string();
+            Err(SpecError::Value { option: "view".into(), reason })
+        }
+        _ => Ok(written.or(required).unwrap_or_default()),
+    }
 }
 
 fn oom_score_adj(value: Option<i64>) -> Result<i32, SpecError> {
@@ -442,6 +461,26 @@ mod tests {
         for owner in [None, Some((0, 0)), Some((80002, 5))] {
             assert_eq!(uid(owner, &request).unwrap_err(), "user \"\": user must be set");
         }
+    }
+
+    #[test]
+    fn a_view_is_the_tasks_choice_unless_one_is_required() {
+        let private = PluginOptions { require_view: Some(View::Private), no_pivot_root: true, ..PluginOptions::default() };
+        let written = |view| TaskRequest { options: TaskOptions { view, ..request().options }, ..request() };
+        for (view, options, want) in [
+            (None, &PluginOptions::default(), View::Host),
+            (Some(View::Private), &PluginOptions::default(), View::Private),
+            (None, &private, View::Private),
+            (Some(View::Private), &private, View::Private),
+        ] {
+            let spec = compiled(&written(view), options).unwrap();
+            assert_eq!((spec.view, spec.no_pivot_root), (want, options.no_pivot_root));
+        }
+        let refused = compiled(&written(Some(View::Host)), &private).unwrap_err();
+        assert_eq!(refused, "view: \"host\" is refused: the plugin's require_view is \"private\"");
+        let bare = PluginOptions { unveil_defaults: false, ..private };
+        let paths: Vec<PathBuf> = compiled(&written(None), &bare).unwrap().grants.into_iter().map(|grant| grant.path).collect();
+        assert!(paths.len() == 6 && paths.contains(&"/dev/null".into()), "{paths:?}");
     }
 
     #[test]

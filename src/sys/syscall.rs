@@ -19,6 +19,9 @@ pub mod nr {
     pub const WAIT4: usize = 61;
     pub const KILL: usize = 62;
     pub const CHDIR: usize = 80;
+    pub const FCHDIR: usize = 81;
+    pub const CHROOT: usize = 161;
+    pub const PIVOT_ROOT: usize = 155;
     pub const SETPGID: usize = 109;
     pub const SETSID: usize = 112;
     pub const SETGROUPS: usize = 116;
@@ -54,6 +57,9 @@ pub mod nr {
     pub const WAIT4: usize = 260;
     pub const KILL: usize = 129;
     pub const CHDIR: usize = 49;
+    pub const FCHDIR: usize = 50;
+    pub const CHROOT: usize = 51;
+    pub const PIVOT_ROOT: usize = 41;
     pub const SETPGID: usize = 154;
     pub const SETSID: usize = 157;
     pub const SETGROUPS: usize = 159;

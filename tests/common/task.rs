@@ -10,6 +10,7 @@ use nomad_driver_exec2::policy::port::Ports;
 use nomad_driver_exec2::policy::signal::Signal;
 use nomad_driver_exec2::policy::spec::{Directories, Grant, ProtectSystem, Stdio, TaskSpec, grants};
 use nomad_driver_exec2::policy::user::Identity;
+use nomad_driver_exec2::policy::view::View;
 use nomad_driver_exec2::sys::cgroup::mount_point;
 use nomad_driver_exec2::task::{Ended, NotFound, Session, Start, Started, TaskError, Tasks};
 use rustix::fs::{FileType, Mode as FileMode};
@@ -103,7 +104,7 @@ impl Node {
     pub fn spec(&self, attempts: &[&str]) -> TaskSpec {
         let exe = exe().display().to_string();
         let argv = ["probe", "--probe"].iter().chain(attempts).map(|word| word.to_string()).collect();
-        let mut grants = grants(true, &[]).expect("the defaults");
+        let mut grants = grants(true, View::Host, &[]).expect("the defaults");
         grants.push(Grant { mode: Mode::RX, path: exe.clone().into(), required: true });
         TaskSpec {
             id: format!("alloc/{}", unique()),
@@ -130,6 +131,8 @@ impl Node {
             state_dir: self.state_dir(),
             protect_system: ProtectSystem::Strict,
             denial_events: false,
+            view: View::Host,
+            no_pivot_root: false,
             abi: Abi(super::abi()),
         }
     }

@@ -132,3 +132,31 @@ func TestUlimitAfterRecovery(t *testing.T) {
 		t.Errorf("a session has %q", out)
 	}
 }
+
+func TestView(t *testing.T) {
+	script := `ls /sys/kernel 2>&1; cd /local && echo x >/alloc/f && cat "$NOMAD_ALLOC_DIR/f" && echo y >/tmp/f && cat "$TMPDIR/f" && ls /secrets`
+	missing := func(out string) bool {
+		return strings.Contains(out, "/sys/kernel") && strings.HasSuffix(out, "No such file or directory\nx\ny\n")
+	}
+	d := start(t)
+	if out := d.output(t, shell(script, `view = "private"`)); !missing(out) {
+		t.Errorf("private: %q", out)
+	}
+	// The control.
+	if out := d.output(t, shell("ls /sys/kernel 2>&1; exit 0", `view = "host"`)); !strings.Contains(out, "Permission denied") {
+		t.Errorf("the host's tree: %q", out)
+	}
+	k := d.alloc(t).start(steady(`view = "private"`))
+	k.prints("ready")
+	if out, _ := k.sh("ls -d /sys/kernel 2>/dev/null || echo none; echo >/local/x").ends(0); out != "none\n" {
+		t.Errorf("a session sees %q", out)
+	}
+	d.alloc(t).refused(shell("exit 0", `view = "all"`), "view", `"all"`, "host", "private")
+
+	d = start(t, `require_view = "private"`, "no_pivot_root = true")
+	if out := d.output(t, shell(script)); !missing(out) {
+		t.Errorf("required: %q", out)
+	}
+	d.alloc(t).refused(shell("exit 0", `view = "host"`), "view", `"host"`, "require_view")
+	wantWords(t, launch(t).setConfig(t, agentConfig(), `require_view = "host"`), "require_view", `"host"`, "private")
+}

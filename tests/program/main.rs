@@ -15,3 +15,4 @@ mod namespaces;
 mod plugin;
 mod privileges;
 mod unveil;
+mod view;

@@ -2,8 +2,10 @@
 
 use crate::common::task::{Cgroup, Node, soon};
 use crate::common::{Need, Run, Scratch, exe, outside};
+use nomad_driver_exec2::policy::access::Mode;
 use nomad_driver_exec2::policy::signal::Signal;
-use nomad_driver_exec2::policy::spec::{Directories, TaskSpec};
+use nomad_driver_exec2::policy::spec::{Directories, Grant, TaskSpec};
+use nomad_driver_exec2::policy::view::View;
 use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_change, unmount};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -193,11 +195,7 @@ fn inner_allocations() {
     // A path of theirs is no path of the task's.
     let mut spec = node.spec(&[]);
     spec.directories = Some(second.directories.clone());
-    spec.grants.push(nomad_driver_exec2::policy::spec::Grant {
-        mode: nomad_driver_exec2::policy::access::Mode::R,
-        path: first.directories.alloc_dir.clone(),
-        required: true,
-    });
+    spec.grants.push(Grant { mode: Mode::R, path: first.directories.alloc_dir.clone(), required: true });
     let error = node.start(spec).unwrap_err().to_string();
     assert!(error.starts_with("unveil: ") && error.contains("of which a task sees its own"), "{error}");
     [&first, &second, &third].iter().for_each(|task| task.stop(&node));
@@ -229,19 +227,26 @@ fn inner_host() {
     mount_change(&net, MountPropagationFlags::SHARED).unwrap();
     let first = sleeper(&node, "a", |_| {});
     assert!(first.sees(&disk.join("mark")));
+    let private = sleeper(&node, "private", |spec| {
+        spec.view = View::Private;
+        spec.grants.extend([&disk, &net].map(|path| Grant { mode: Mode::R, path: path.clone(), required: true }));
+    });
+    assert!(private.sees(&disk.join("mark")) && private.sees(&net) && !private.sees(Path::new("/sys/kernel")));
 
     tmpfs(&later);
     let second = sleeper(&node, "b", |_| {});
     assert!(second.sees(&disk.join("mark")) && second.sees(&later.join("mark")));
 
     tmpfs(&net.join("host"));
-    assert!(soon(|| first.sees(&net.join("host/mark")) && second.sees(&net.join("host/mark"))), "not seen in running tasks");
+    let seen = || [&first, &second, &private].iter().all(|task| task.sees(&net.join("host/mark")));
+    assert!(soon(seen), "not seen in running tasks");
     unmount(net.join("host"), UnmountFlags::empty()).unwrap();
-    assert!(soon(|| !first.sees(&net.join("host/mark"))));
+    assert!(soon(|| !first.sees(&net.join("host/mark")) && !private.sees(&net.join("host/mark"))));
 
     for gone in [&disk, &later] {
         unmount(gone, UnmountFlags::empty()).unwrap();
-        assert!(soon(|| keeps(gone, &[&first, &second]).is_empty()), "{:?} keep {}", keeps(gone, &[&first, &second]), gone.display());
+        let kept = || keeps(gone, &[&first, &second, &private]);
+        assert!(soon(|| kept().is_empty()), "{:?} keep {}", kept(), gone.display());
         fs::remove_dir(gone).unwrap();
     }
     let third = sleeper(&node, "c", |_| {});
@@ -255,7 +260,7 @@ fn inner_host() {
         assert!(line.contains("noexec"), "{line}");
         fourth.stop(&node);
     }
-    [&first, &second, &third].iter().for_each(|task| task.stop(&node));
+    [&first, &second, &third, &private].iter().for_each(|task| task.stop(&node));
 }
 
 #[test]
@@ -303,5 +308,14 @@ fn inner_other_root() {
     let own = |line: &&str| place(line).starts_with(&second.directories.task_dir) || place(line).starts_with(&second.directories.alloc_dir);
     let writable: Vec<&str> = text.lines().filter(writable).filter(|line| !own(line)).collect();
     assert!(writable.is_empty(), "{writable:?}");
-    [&first, &second].iter().for_each(|task| task.stop(&node));
+    // A view of its own needs none.
+    let third = sleeper(&node, "c", |spec| {
+        change(spec);
+        spec.view = View::Private;
+    });
+    assert!(third.sees(&third.directories.task_dir.join("alloc/logs")) && third.sees(Path::new("/probe")));
+    for hidden in [Path::new("/sys/kernel"), &first.directories.alloc_dir] {
+        assert!(first.sees(hidden) && !third.sees(hidden), "{}", hidden.display());
+    }
+    [&first, &second, &third].iter().for_each(|task| task.stop(&node));
 }

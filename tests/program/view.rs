@@ -1,0 +1,301 @@
+//! The private view: what is unveiled exists, and nothing else.
+
+use crate::common::task::{Cgroup, Node};
+use crate::common::{Need, Run, Scratch, outside};
+use nomad_driver_exec2::policy::access::Mode;
+use nomad_driver_exec2::policy::signal::Signal;
+use nomad_driver_exec2::policy::spec::{Directories, Grant, TaskSpec};
+use nomad_driver_exec2::policy::user::Identity;
+use nomad_driver_exec2::policy::view::View;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::time::Duration;
+
+fn private(run: Run) -> Run {
+    run.option("--view", "private")
+}
+
+fn at(verb: &str, path: impl std::fmt::Display) -> String {
+    format!("{verb} {path}")
+}
+
+#[test]
+fn what_is_not_unveiled_does_not_exist() {
+    needs!(Need::Task);
+    let scratch = Scratch::new();
+    scratch.dir("dir");
+    let (shown, hidden) = (scratch.file("dir/shown", "x"), scratch.file("hidden", "x"));
+    let paths = ["/etc/shadow", "/root", "/sys/kernel", "/var/lib", "/boot", "/dev/pts", "/dev/kmsg"];
+    let mut attempts: Vec<String> = paths.iter().map(|path| at("list", path)).collect();
+    attempts.extend([at("read", hidden.display()), at("read", shown.display())]);
+    let there: Vec<bool> = paths.iter().map(|path| fs::symlink_metadata(path).is_ok()).collect();
+    for user in ["0", "65534"] {
+        let answers = |run: Run| run.option("--user", user).unveil("r", shown.display()).probe(&attempts);
+        let (inside, host) = (answers(private(Run::new())), answers(Run::new()));
+        assert_eq!(inside[..paths.len() + 1], vec!["ENOENT"; paths.len() + 1], "{user}");
+        // The control: it is there for others.
+        for (answer, _) in host.iter().zip(&there).filter(|(_, there)| **there) {
+            assert!(["EACCES", "ENOTDIR"].contains(&answer.as_str()), "{host:?}");
+        }
+        assert_eq!(host[paths.len()], "EACCES", "{user}");
+        assert_eq!([inside.last(), host.last()], [Some(&"ok".to_string()); 2]);
+    }
+}
+
+#[test]
+fn what_is_unveiled_is_there_as_on_the_host() {
+    needs!(Need::Task);
+    let scratch = Scratch::new();
+    let (dir, file, other) = (scratch.dir("dir/sub"), scratch.file("dir/sub/file", "text"), scratch.file("other", "text"));
+    symlink("dir", scratch.path("relative")).unwrap();
+    symlink(scratch.path("relative/sub/../sub"), scratch.path("absolute")).unwrap();
+    let link = scratch.path("absolute");
+    let attempts = [
+        at("text", link.join("file").display()),
+        at("text", file.display()),
+        at("stat", scratch.path("dir").display()),
+        at("list", scratch.path("dir").display()),
+        at("stat", other.display()),
+        at("create", dir.join("new").display()),
+        at("chmod", file.display()),
+    ];
+    let tried = |run: Run| private(run).unveil("r", link.display()).probe(&attempts);
+    assert_eq!(tried(Run::new()), ["text", "text", "ok", "EACCES", "ENOENT", "EROFS", "EROFS"]);
+    assert_eq!(tried(Run::root()), ["text", "text", "ok", "EACCES", "ENOENT", "EROFS", "EROFS"]);
+    assert_eq!(tried(Run::root().unveil("wc", dir.display())), ["text", "text", "ok", "EACCES", "ENOENT", "ok", "ok"]);
+    assert!(dir.join("new").exists(), "it is the host's file");
+    // Writable below what is not.
+    let answers = private(Run::root()).unveil("r", scratch.path("dir").display()).unveil("wc", dir.display());
+    let answers = answers.probe(&[at("mkdir", scratch.path("dir/x").display()), at("mkdir", dir.join("x").display())]);
+    assert_eq!(answers, ["EROFS", "ok"]);
+    // Landlock alone.
+    let off = private(Run::root()).option("--protect-system", "off").unveil("r", link.display());
+    assert_eq!(off.probe(&[at("write", file.display()), at("chmod", file.display())]), ["EACCES", "ok"]);
+    // A file for writing; what is no file at all; what is missing.
+    assert_eq!(
+        private(Run::new()).unveil("w", other.display()).probe(&[at("write", other.display()), at("read", other.display())]),
+        ["ok", "EACCES"]
+    );
+    let socket = scratch.path("socket");
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    crate::common::open_to_all(&socket);
+    let missing = scratch.path("missing");
+    let answers = private(Run::new()).unveil("rw", socket.display()).unveil("?r", missing.display());
+    assert_eq!(answers.probe(&[at("connect", socket.display()), at("stat", missing.display())]), ["ok", "ENOENT"]);
+}
+
+#[test]
+fn the_systems_paths_lead_where_they_do_on_the_host() {
+    needs!(Need::Task);
+    let attempts = ["list /bin", "list /lib", "read /etc/hosts", "read /etc/localtime", "read /etc/resolv.conf"];
+    let there: Vec<&str> = attempts.into_iter().filter(|attempt| outside(&[attempt]) == ["ok"]).collect();
+    assert!(!there.is_empty());
+    assert_eq!(private(Run::new()).probe(&there), vec!["ok"; there.len()]);
+    assert_eq!(private(Run::new()).flag("--no-defaults").probe(&there), vec!["ENOENT"; there.len()]);
+}
+
+#[test]
+fn nobody_writes_to_the_root_itself() {
+    needs!(Need::Task);
+    let scratch = Scratch::new();
+    let (file, dir) = (scratch.file("file", "x"), scratch.dir("dir"));
+    let attempts = [
+        "mkdir /new".to_string(),
+        "chmod /".into(),
+        "chown /dev".into(),
+        "rmdir /proc".into(),
+        "utimes /tmp/..".into(),
+        format!("mkdir {scratch}/new"),
+        format!("chmod {scratch}"),
+        "symlink /etc /dev/link".into(),
+        format!("mkdir {}/new", dir.display()),
+    ];
+    for off in [false, true] {
+        let run = || private(Run::root()).option("--protect-system", if off { "off" } else { "strict" });
+        let mut want = vec!["EROFS"; 9];
+        want[8] = "ok";
+        fs::remove_dir(dir.join("new")).unwrap_or_default();
+        assert_eq!(run().unveil("r", file.display()).unveil("rwc", dir.display()).probe(&attempts), want, "off: {off}");
+    }
+    // Nothing leads out of it.
+    let attempts =
+        ["mount /tmp", "umount /proc", "pivot / /", "unshare 131072", "list /..", "stat /../../var", "stat /tmp/../../etc/shadow"];
+    assert_eq!(private(Run::root()).probe(&attempts), ["EPERM", "EPERM", "EPERM", "EPERM", "EACCES", "ENOENT", "ENOENT"]);
+}
+
+#[test]
+fn devices_memory_and_tmp() {
+    needs!(Need::Task);
+    let name = format!("exec2-{}", crate::common::unique());
+    let attempts = [
+        "write /dev/null".to_string(),
+        "open-write /dev/full".into(),
+        "read /dev/zero".into(),
+        "read /dev/urandom".into(),
+        "read /dev/random".into(),
+        "stat /dev/tty".into(),
+        "stat /dev/stdout".into(),
+        "stat /dev/fd/1".into(),
+        "write /dev/shm/SELF".into(),
+        "create /dev/shm/NAME".into(),
+        "list /dev".into(),
+        "stat /dev/kmsg".into(),
+        "open-write /dev/zero".into(),
+    ]
+    .map(|attempt| attempt.replace("NAME", &name));
+    let want = ["ok", "ok", "ok", "ok", "ok", "ok", "ok", "ok", "ENOENT", "ok", "EACCES", "ENOENT", "EACCES"];
+    for run in [Run::new(), Run::root(), Run::new().flag("--no-defaults")] {
+        assert_eq!(private(run).probe(&attempts), want);
+    }
+    assert!(!Path::new("/dev/shm").join(&name).exists());
+}
+
+#[test]
+fn a_tmp_of_its_own() {
+    needs!(Need::Task);
+    let name = format!("exec2-{}", crate::common::unique());
+    let host = Path::new("/tmp").join(&name);
+    fs::write(&host, "x").unwrap();
+    let attempts = [at("stat", host.display()), at("create", format!("{}-new", host.display())), "list /tmp".into()];
+    // Where something of the host's /tmp is unveiled, as this program may be, it is there and nothing else.
+    let part = private(Run::new()).unveil("r", host.display()).probe(&attempts);
+    let own = private(Run::new()).probe(&attempts);
+    fs::remove_file(&host).unwrap();
+    assert_eq!(part, ["ok", "EROFS", "EACCES"]);
+    if crate::common::exe().starts_with("/tmp") {
+        return crate::common::skip("a_tmp_of_its_own", "this program is in /tmp");
+    }
+    assert_eq!(own, ["ENOENT", "ok", "ok"]);
+    assert!(!Path::new(&format!("{}-new", host.display())).exists());
+}
+
+#[test]
+fn the_hosts_whole_tree_is_no_private_view() {
+    needs!(Need::Task);
+    let ended = private(Run::new()).unveil("r", "/").probe_ends(&["say ran"]);
+    assert_eq!((ended.code, ended.text().as_str()), (125, ""));
+    let words = "unveil: / is the host's whole tree; name what the task needs of it, or leave it to view = \"host\"";
+    assert_eq!(ended.stderr, format!("nomad-driver-exec2: {words}\n"));
+    assert_eq!(Run::new().unveil("r", "/").probe(&["read /etc/hosts"]), ["ok"], "the control");
+}
+
+fn root() -> Identity {
+    Identity { uid: 0, gid: 0, groups: Vec::new(), name: "root".into(), home: "/root".into() }
+}
+
+/// A task of an allocation's in a view of its own.
+fn spec(node: &Node, directories: &Directories, attempts: &[&str]) -> TaskSpec {
+    TaskSpec { view: View::Private, directories: Some(directories.clone()), identity: root(), ..node.spec(attempts) }
+}
+
+/// The same with the probe elsewhere: this program may be in /tmp.
+fn spec_outside_tmp(node: &Node, directories: &Directories, attempts: &[&str]) -> TaskSpec {
+    let mut spec = spec(node, directories, attempts);
+    let tool = node.scratch.tool("probe");
+    spec.command = vec![tool.display().to_string()];
+    spec.grants.last_mut().unwrap().path = tool;
+    spec
+}
+
+#[test]
+fn an_allocations_directories() {
+    needs!(Need::Task);
+    let node = Node::new();
+    let (own, other) = (node.directories("a"), node.directories("b"));
+    let [a, m, others] = [&own.alloc_dir, &own.task_dir, &other.task_dir].map(|dir| dir.display());
+    let attempts = [
+        "create /tmp/new".to_string(),
+        "create /local/new".into(),
+        "create /alloc/new".into(),
+        "write /secrets/new".into(),
+        format!("read {m}/tmp/new"),
+        format!("read {m}/local/new"),
+        format!("read {m}/alloc/new"),
+        format!("read {a}/alloc/new"),
+        "create /alloc/logs/new".into(),
+        format!("chmod {m}/alloc/logs"),
+        format!("chmod {a}/alloc/logs"),
+        "list /alloc/logs".into(),
+        format!("list {others}/local"),
+        format!("stat {a}/probe"),
+        format!("list {}", node.scratch.path("alloc").display()),
+        "read /etc/shadow".into(),
+    ];
+    let attempts: Vec<&str> = attempts.iter().map(String::as_str).collect();
+    fs::write(own.task_dir.join("secrets/new"), "").unwrap();
+    let want = ["ok", "ok", "ok", "ok", "ok", "ok", "ok", "ok", "EROFS", "EROFS", "EROFS", "ok", "ENOENT", "ENOENT", "EACCES", "ENOENT"];
+    let before = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let theirs = |text: &str| text.lines().filter(|line| line.contains(&node.scratch.to_string())).count();
+    for no_pivot_root in [false, true] {
+        let spec = TaskSpec { no_pivot_root, ..spec_outside_tmp(&node, &own, &attempts) };
+        assert_eq!(node.output(spec), want, "no_pivot_root: {no_pivot_root}");
+        for below in ["probe/tmp/new", "probe/local/new", "alloc/new"] {
+            fs::remove_file(own.alloc_dir.join(below)).unwrap();
+        }
+    }
+    assert_eq!(theirs(&fs::read_to_string("/proc/self/mountinfo").unwrap()), theirs(&before));
+    // The control.
+    let host = TaskSpec { view: View::Host, ..spec(&node, &own, &["create /tmp/new", "list /local", "read /etc/shadow"]) };
+    assert_eq!(node.output(host), ["EROFS", "ENOENT", "EACCES"]);
+}
+
+#[test]
+fn a_session_has_the_same_root() {
+    needs!(Need::Task);
+    let node = Node::new();
+    let own = node.directories("a");
+    let grant = Grant { mode: Mode::R, path: node.scratch.file("shown", "text"), required: true };
+    let mut task = spec(&node, &own, &["sleep 60000"]);
+    let shown = format!("text {}", grant.path.display());
+    task.grants.push(grant);
+    let cgroup = Cgroup::new();
+    task.cgroup = cgroup.0.clone();
+    let (id, started) = node.run_spec(task);
+    let namespace = fs::read_link(format!("/proc/{}/ns/mnt", started.pid)).unwrap().display().to_string();
+    let attempts = [shown.as_str(), "list /var/lib", "create /local/new", "namespace mnt", "cwd"];
+    assert_eq!(node.session(&id, &attempts)[..4], ["text", "ENOENT", "ok", &namespace]);
+    node.stop(&id, Signal::TERM, Duration::from_secs(5)).unwrap().unwrap();
+    node.destroy(&id, true).unwrap().unwrap();
+}
+
+#[test]
+fn the_mount_table_is_the_tasks_alone() {
+    needs!(Need::Task);
+    let node = Node::new();
+    let own = node.directories("a");
+    let text = node.output(spec_outside_tmp(&node, &own, &["text /proc/self/mountinfo"])).join("\n");
+    let places: Vec<&str> = text.lines().filter_map(|line| line.split(' ').nth(4)).collect();
+    assert!(places.contains(&"/") && places.contains(&"/proc") && places.contains(&"/tmp"), "{text}");
+    for place in ["/sys", "/dev", "/run", "/var", "/boot"] {
+        assert!(!places.contains(&place), "{place}: {text}");
+    }
+    let writable = text.lines().filter(|line| line.split(' ').nth(5).is_some_and(|options| options.split(',').any(|one| one == "rw")));
+    for line in writable {
+        let place = Path::new(line.split(' ').nth(4).unwrap());
+        let own =
+            place.starts_with(&own.task_dir) || place.starts_with(&own.alloc_dir) || ["/tmp", "/dev/shm"].map(Path::new).contains(&place);
+        assert!(own, "{line}");
+    }
+    // The control: a view of the host's tree has the host's mounts.
+    let host = node.output(TaskSpec { view: View::Host, ..spec(&node, &own, &["text /proc/self/mountinfo"]) }).join("\n");
+    assert!(host.contains(" /sys "), "{host}");
+}
+
+/// With every capability, and the one thing that Landlock leaves it: a chroot below its root, out of which it may walk.
+#[test]
+fn a_chroot_of_the_tasks_own_leads_to_its_own_root() {
+    needs!(Need::Task, Need::Capability(18));
+    let node = Node::new();
+    let own = node.directories("a");
+    let up = format!("{}etc/shadow", "../".repeat(16));
+    let attempts =
+        ["chroot /local".to_string(), format!("stat {up}"), format!("stat {}etc/hosts", "../".repeat(16)), "stat /etc/hosts".into()];
+    let attempts: Vec<&str> = attempts.iter().map(String::as_str).collect();
+    for no_pivot_root in [false, true] {
+        let capabilities = nomad_driver_exec2::sys::capability::all().permitted;
+        let capabilities = nomad_driver_exec2::policy::capability::Capabilities(capabilities);
+        let spec = TaskSpec { no_pivot_root, capabilities, ..spec(&node, &own, &attempts) };
+        assert_eq!(node.output(spec), ["ok", "ENOENT", "ok", "ENOENT"], "no_pivot_root: {no_pivot_root}");
+    }
+}
