@@ -9,6 +9,7 @@ use nomad_driver_exec2::launch::Plan;
 use nomad_driver_exec2::policy::capability::Capabilities;
 use nomad_driver_exec2::policy::request::{Compute, PluginOptions, TaskOptions, TaskRequest};
 use nomad_driver_exec2::policy::spec::{Facts, TaskSpec, compile};
+use nomad_driver_exec2::policy::view::View;
 use nomad_driver_exec2::sys::{capability, pidfd, socket};
 use nomad_driver_exec2::task::landlock;
 use std::fs::{self, OpenOptions};
@@ -28,6 +29,7 @@ pub fn measure(bench: &Bench, report: &mut Report) -> io::Result<()> {
     capability::leave_to_one_thread();
     let allocation = Allocation::create(&bench.scratch.0, &bench.slice)?;
     let spec = spec(bench, &allocation)?;
+    let private = TaskSpec { view: View::Private, ..spec.clone() };
     let _pinned = Pinned::here()?;
     let runs = bench.arguments.runs;
     for (runs, pause, how) in [
@@ -37,6 +39,7 @@ pub fn measure(bench: &Bench, report: &mut Report) -> io::Result<()> {
         let warm_up = if pause.is_zero() { WARM_UP } else { 1 };
         let sample = |name| Sample::times(name, warm_up);
         let (mut floors, mut launches, mut plans) = (sample("floor, whole sandbox"), sample("S1 launch"), sample("plan, before S1"));
+        let (mut private_launches, mut private_plans) = (sample("S1 launch, private view"), sample("plan, private view"));
         for _ in 0..warm_up + runs {
             proceed()?;
             floors.push(bench.floor()?);
@@ -45,8 +48,12 @@ pub fn measure(bench: &Bench, report: &mut Report) -> io::Result<()> {
             sleep(pause);
             plans.push(plan);
             launches.push(launch);
+            sleep(pause);
+            let (plan, launch) = start(&private, &bench.scratch.0)?;
+            private_plans.push(plan);
+            private_launches.push(launch);
         }
-        report.against(how, &floors, &[&launches, &plans]);
+        report.against(how, &floors, &[&launches, &plans, &private_launches, &private_plans]);
     }
     Ok(())
 }
