@@ -14,6 +14,7 @@ pub mod mount_table;
 pub mod namespace;
 pub mod path;
 pub mod pidfd;
+pub mod point;
 pub mod process;
 pub mod pty;
 pub mod signal;

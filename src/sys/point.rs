@@ -1,0 +1,94 @@
+//! Mount points beneath a directory that others may write, made where there are none.
+
+use super::path::open_beneath;
+use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, fchmod, fstat, mkdirat, openat2, unlinkat};
+use rustix::io::Errno;
+use std::ffi::OsString;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Component, Path};
+
+/// What was made for mount points. Dropped, it is removed again, unless it was kept.
+#[derive(Debug, Default)]
+pub struct Made(Vec<(OwnedFd, OsString, AtFlags)>);
+
+impl Made {
+    /// Opens `path` beneath `dir`, no symlink on its way followed. What is missing is made: directories of root's with mode 0755, and a
+    /// directory or an empty file at its end.
+    pub fn point(&mut self, dir: impl AsFd, path: &Path, directory: bool) -> rustix::io::Result<OwnedFd> {
+        match open_beneath(&dir, path) {
+            Err(Errno::NOENT) => {}
+            other => return other,
+        }
+        let mut at = open_beneath(&dir, Path::new("."))?;
+        let mut names = path.components().peekable();
+        while let Some(name) = names.next() {
+            let Component::Normal(name) = name else { return Err(Errno::INVAL) };
+            let next = match open_beneath(&at, Path::new(name)) {
+                Err(Errno::NOENT) if names.peek().is_some() || directory => {
+                    mkdirat(&at, name, Mode::from_raw_mode(0o755))?;
+                    self.0.push((at.try_clone().map_err(|_| Errno::MFILE)?, name.into(), AtFlags::REMOVEDIR));
+                    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+                    let made = openat2(&at, name, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS | ResolveFlags::BENEATH)?;
+                    // The plugin's umask may have taken away what others need to walk through. Whoever may write here may have been faster.
+                    if fstat(&made)?.st_uid == rustix::process::geteuid().as_raw() {
+                        fchmod(&made, Mode::from_raw_mode(0o755))?;
+                    }
+                    made
+                }
+                Err(Errno::NOENT) => {
+                    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+                    let made = openat2(&at, name, flags, Mode::from_raw_mode(0o644), ResolveFlags::NO_SYMLINKS | ResolveFlags::BENEATH)?;
+                    self.0.push((at.try_clone().map_err(|_| Errno::MFILE)?, name.into(), AtFlags::empty()));
+                    made
+                }
+                other => other?,
+            };
+            at = next;
+        }
+        Ok(at)
+    }
+
+    pub fn keep(mut self) {
+        self.0.clear();
+    }
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        for (dir, name, flags) in self.0.drain(..).rev() {
+            // Somebody else may have put something in it, or have taken it away.
+            let _ = unlinkat(dir, name, flags);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    #[test]
+    fn makes_what_is_missing_and_takes_it_back() {
+        let base = std::env::temp_dir().join(format!("exec2-point-{}", std::process::id()));
+        std::fs::create_dir_all(base.join("there")).unwrap();
+        symlink("there", base.join("link")).unwrap();
+        let dir = super::super::path::open_strict(&base).unwrap();
+        let mut made = Made::default();
+        made.point(&dir, Path::new("there"), true).unwrap();
+        made.point(&dir, Path::new("there/a/b"), true).unwrap();
+        made.point(&dir, Path::new("there/a/file"), false).unwrap();
+        assert!(base.join("there/a/b").is_dir() && base.join("there/a/file").is_file());
+        assert_eq!(base.join("there/a").metadata().unwrap().permissions().mode() & 0o7777, 0o755);
+        assert_eq!(made.point(&dir, Path::new("link/x"), true).unwrap_err(), Errno::LOOP);
+        assert_eq!(made.point(&dir, Path::new("link"), true).unwrap_err(), Errno::LOOP);
+        assert_eq!(made.point(&dir, Path::new("there/a/file/x"), true).unwrap_err(), Errno::NOTDIR);
+        assert!(made.point(&dir, Path::new("../x"), true).is_err());
+        drop(made);
+        assert!(base.join("there").exists() && !base.join("there/a").exists());
+        let mut made = Made::default();
+        made.point(&dir, Path::new("there/kept"), true).unwrap();
+        made.keep();
+        assert!(base.join("there/kept").is_dir());
+        std::fs::remove_dir_all(&base).unwrap();
+    }
+}
