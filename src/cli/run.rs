@@ -164,6 +164,7 @@ fn spec(options: &Run) -> Result<TaskSpec, Failure> {
         network: None,
         stdio: Stdio::Inherit,
         directories: None,
+        volumes: Vec::new(),
         state_dir: PluginOptions::default().state_dir,
         protect_system: options.protect_system,
         denial_events: false,

@@ -15,6 +15,8 @@ use std::path::{Path, PathBuf};
 pub(super) struct TaskDirectories {
     alloc_dir: Opened,
     task_dir: Opened,
+    /// As the client names `task_dir`.
+    named: PathBuf,
     /// In it the directory that all tasks of the allocation share, and the logs: through the task's own mounts. To copy a part of a mount
     /// costs as much as that has others on it, and on the one below these are all tasks'.
     alloc: OwnedFd,
@@ -59,7 +61,7 @@ impl TaskDirectories {
             granted.push((task_dir.beneath(below)?, mode, task_dir.path.join(below)));
         }
         let [logs, tmp] = [task_dir.beneath("alloc/logs")?, task_dir.beneath("tmp")?];
-        Ok(TaskDirectories { logs, tmp, alloc, alloc_dir, task_dir, granted })
+        Ok(TaskDirectories { logs, tmp, named: named.task_dir.clone(), alloc, alloc_dir, task_dir, granted })
     }
 
     pub fn grant(&self, rules: &mut Rules) -> Result<(), LaunchError> {
@@ -87,6 +89,21 @@ impl TaskDirectories {
     /// What Nomad's exec driver has at the top of a task's root, and where it is.
     pub fn names(&self) -> [(&'static str, PathBuf); 3] {
         ["local", "alloc", "secrets"].map(|name| (name, self.task_dir.path.join(name)))
+    }
+
+    /// The task's directory.
+    pub fn dir(&self) -> BorrowedFd<'_> {
+        self.task_dir.dir.as_fd()
+    }
+
+    /// Where [`TaskDirectories::dir`] is, without symlinks.
+    pub fn path(&self) -> &Path {
+        &self.task_dir.path
+    }
+
+    /// `path` relative to it, if it is below.
+    pub fn below<'a>(&self, path: &'a Path) -> Option<&'a Path> {
+        path.strip_prefix(&self.named).or_else(|_| path.strip_prefix(&self.task_dir.path)).ok()
     }
 
     /// Where both views are, without symlinks.

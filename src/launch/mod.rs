@@ -9,6 +9,8 @@ mod mounts;
 mod plan;
 mod root;
 mod rules;
+mod view;
+mod volumes;
 
 pub use base::attend;
 pub use child::Step;

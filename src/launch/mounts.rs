@@ -260,6 +260,11 @@ impl Own {
         self.places.iter().any(|place| path.starts_with(place))
     }
 
+    /// Whether `path` is a directory of the client's, in one, or holds one: what is mounted there would not be seen, or hide the task's own.
+    pub fn is_near(&self, path: &Path) -> bool {
+        self.trees.iter().any(|tree| path.starts_with(tree) || tree.starts_with(path))
+    }
+
     /// Whether `path` is in a directory of the client's and not in the task's own: it is not there for the task.
     pub fn hides(&self, path: &Path) -> bool {
         is_below(path, &self.trees) && !self.holds(path)

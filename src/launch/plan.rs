@@ -4,7 +4,8 @@ use super::child::{Attachment, Failure, Orders, Step, child};
 use super::directories::TaskDirectories;
 use super::mounts::{Mounts, Own};
 use super::rules::Rules;
-use super::{LaunchError, base, command_block};
+use super::view::View;
+use super::{LaunchError, base, command_block, volumes};
 use crate::init::message::Limit;
 use crate::init::{IMAGE, message};
 use crate::policy::abi::Abi;
@@ -14,13 +15,13 @@ use crate::policy::limits::CgroupWrite;
 use crate::policy::namespace::NamespaceMode;
 use crate::policy::spec::{Stdio, TaskSpec};
 use crate::policy::ulimit::Ulimit;
-use crate::policy::view::View;
 use crate::sys::cgroup::Cgroup;
 use crate::sys::clone::Namespaces;
 use crate::sys::descriptor::settle;
 use crate::sys::error::At;
 use crate::sys::landlock::LOG_NEW_EXEC_ON;
 use crate::sys::mount::Copy;
+use crate::sys::point::Made;
 use crate::sys::{capability, clone, descriptor, fifo, memfd, namespace, pidfd, process, socket};
 use rustix::fs::{Mode as FileMode, OFlags};
 use rustix::io::Errno;
@@ -50,6 +51,8 @@ pub struct Plan {
     network: Option<(OwnedFd, PathBuf)>,
     mounts: Mounts,
     no_pivot_root: bool,
+    /// Mount points that were made on the host.
+    made: Made,
     null: OwnedFd,
     keepers: Option<[OwnedFd; 2]>,
     plugin_end: OwnedFd,
@@ -147,6 +150,9 @@ impl Plan {
             directories.grant(&mut rules)?;
             mounts.own(own, directories, record)?;
         }
+        let mut made = Made::default();
+        let mut view = View { directories: directories.as_ref(), own: own.as_ref(), rules: &rules, mounts: &mut mounts, made: &mut made };
+        volumes::mount(&spec.volumes, &mut view)?;
         let host_proc = spec.pid_mode == NamespaceMode::Host && spec.grants.iter().any(|grant| grant.path.starts_with("/proc"));
         if host_proc {
             mounts.host_proc()?;
@@ -155,7 +161,7 @@ impl Plan {
         if spec.abi < Abi(3) && !mounts.are_protected() && mounts.reach(&spec.state_dir) {
             mounts.read_only(&spec.state_dir)?;
         }
-        if spec.view == View::Private {
+        if spec.view == crate::policy::view::View::Private {
             mounts.attach(cgroup.as_fd(), Copy::ReadOnly, cgroup.path())?;
             mounts.furnish(&mut rules, directories.as_ref())?;
             mounts.seal()?;
@@ -183,6 +189,7 @@ impl Plan {
             },
             mounts,
             no_pivot_root: spec.no_pivot_root,
+            made,
             null,
             keepers,
             plugin_end,
@@ -284,6 +291,7 @@ impl Plan {
             let path = path.unwrap_or_default();
             return Err(LaunchError::Child { step: failed.step, path, errno: Errno::from_raw_os_error(failed.errno) });
         }
+        self.made.keep();
         let pidfd = Arc::new(settle(started.pidfd));
         base::attend(&pidfd);
         Ok(Launched {

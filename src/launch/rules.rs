@@ -76,7 +76,7 @@ impl Rules {
         Ok(())
     }
 
-    pub fn add(&mut self, file: BorrowedFd<'_>, kind: PathKind, mode: Mode, path: &Path) -> Result<(), LaunchError> {
+    pub fn add(&self, file: BorrowedFd<'_>, kind: PathKind, mode: Mode, path: &Path) -> Result<(), LaunchError> {
         let access = rights(mode, kind, self.abi);
         // A mode that means nothing on this kind of path (c on a file) makes no rule: the kernel refuses empty ones.
         if access.is_empty() {
@@ -91,8 +91,9 @@ impl Rules {
 fn writable(spec: &TaskSpec) -> Result<Vec<Identity>, LaunchError> {
     let create = spec.grants.iter().filter(|grant| grant.mode.contains(Mode::C)).map(|grant| &grant.path);
     let own = spec.directories.iter().flat_map(|directories| [&directories.alloc_dir, &directories.task_dir]);
+    let volumes = spec.volumes.iter().filter(|volume| !volume.read_only).map(|volume| &volume.source);
     let mut trees = Vec::new();
-    for path in create.chain(own) {
+    for path in create.chain(own).chain(volumes) {
         // What can't be opened is reported, or passed over, where it is granted.
         if let Ok(dir) = path::open(path, &Untrusted::default()) {
             trees.push(Identity::of(&dir).at_path("stat", path)?);

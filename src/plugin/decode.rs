@@ -1,11 +1,11 @@
 //! What StartTask and SetConfig carry, as plain values. What this version can't honour is refused here, in words.
 
-use crate::policy::request::{Compute, Resources, TaskRequest};
+use crate::policy::request::{Compute, MountRequest, Resources, TaskRequest};
 
 use super::options;
 use super::wire::base::{ClientTopology, ClientTopologyCore, NomadConfig};
 use super::wire::task::network_isolation_spec::NetworkIsolationMode;
-use super::wire::task::{DNSConfig, NetworkIsolationSpec, Resources as WireResources, TaskConfig};
+use super::wire::task::{DNSConfig, Mount, NetworkIsolationSpec, Resources as WireResources, TaskConfig};
 
 /// The request that a task's configuration stands for.
 pub fn request(config: &TaskConfig) -> Result<TaskRequest, String> {
@@ -27,14 +27,22 @@ pub fn request(config: &TaskConfig) -> Result<TaskRequest, String> {
         resources: resources.map(reserved).unwrap_or_default(),
         cgroup: resources.map(|resources| resources.linux_resources.cpuset_cgroup.clone()).unwrap_or_default(),
         network: config.network_isolation_spec.as_ref().map_or(Ok(None), network)?,
+        mounts: config.mounts.iter().map(mount).collect(),
     })
+}
+
+fn mount(mount: &Mount) -> MountRequest {
+    MountRequest {
+        host_path: mount.host_path.clone(),
+        task_path: mount.task_path.clone(),
+        read_only: mount.readonly,
+        propagation: mount.propagation_mode.clone(),
+        selinux_label: mount.selinux_label.clone(),
+    }
 }
 
 fn refuse_unsupported(config: &TaskConfig) -> Result<(), String> {
     const SO_FAR: &str = "not supported by this version of the exec2 driver";
-    if let Some(mount) = config.mounts.first() {
-        return Err(format!("mounts: volume {} at {}: {SO_FAR}", mount.host_path, mount.task_path));
-    }
     if let Some(device) = config.devices.first() {
         return Err(format!("devices: {} at {}: {SO_FAR}", device.host_path, device.task_path));
     }
@@ -88,9 +96,7 @@ fn total(topology: &ClientTopology) -> Compute {
 #[cfg(test)]
 mod tests {
     use super::super::wire::base::NomadDriverConfig;
-    use super::super::wire::task::{
-        AllocatedCpuResources, AllocatedMemoryResources, AllocatedTaskResources, Device, LinuxResources, Mount,
-    };
+    use super::super::wire::task::{AllocatedCpuResources, AllocatedMemoryResources, AllocatedTaskResources, Device, LinuxResources};
     use super::*;
 
     fn config() -> TaskConfig {
@@ -134,6 +140,27 @@ mod tests {
     }
 
     #[test]
+    fn mounts_are_read() {
+        let mut config = config();
+        config.mounts.push(Mount {
+            host_path: "/srv/db".to_owned(),
+            task_path: "/db".to_owned(),
+            readonly: true,
+            propagation_mode: "private".to_owned(),
+            selinux_label: "Z".to_owned(),
+            ..Default::default()
+        });
+        let want = MountRequest {
+            host_path: "/srv/db".into(),
+            task_path: "/db".into(),
+            read_only: true,
+            propagation: "private".into(),
+            selinux_label: "Z".into(),
+        };
+        assert_eq!(request(&config).unwrap().mounts, [want]);
+    }
+
+    #[test]
     fn what_is_missing_reads_as_nothing_asked() {
         let request = request(&config()).unwrap();
         assert_eq!(request.resources, Resources::default());
@@ -148,13 +175,8 @@ mod tests {
 
     #[test]
     fn what_is_not_there_yet_is_refused_in_words() {
-        let mount = Mount { host_path: "/srv/db".to_owned(), task_path: "/db".to_owned(), ..Default::default() };
         let device = Device { host_path: "/dev/kvm".to_owned(), task_path: "/dev/kvm".to_owned(), ..Default::default() };
         let dns = DNSConfig { servers: vec!["1.1.1.1".to_owned()], ..Default::default() };
-        assert_eq!(
-            refusal(|config| config.mounts.push(mount)),
-            "mounts: volume /srv/db at /db: not supported by this version of the exec2 driver"
-        );
         assert!(refusal(|config| config.devices.push(device)).starts_with("devices: /dev/kvm at /dev/kvm: "));
         assert!(refusal(|config| config.dns = Some(dns).into()).starts_with("dns: servers [\"1.1.1.1\"]"));
         assert_eq!(refusal(|config| config.id.clear()), "the task has no id");

@@ -114,6 +114,19 @@ pub struct TaskRequest {
     pub cgroup: String,
     /// Path of the allocation's network namespace; `None` for the host's.
     pub network: Option<String>,
+    /// The job's volumes, and what device plugins mount.
+    pub mounts: Vec<MountRequest>,
+}
+
+/// One mount, as the client asks for it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MountRequest {
+    pub host_path: String,
+    pub task_path: String,
+    pub read_only: bool,
+    /// `private`, `host-to-task`, `bidirectional`; empty for the first.
+    pub propagation: String,
+    pub selinux_label: String,
 }
 
 /// What the job reserves; 0 and the empty string mean that nothing was asked.

@@ -14,6 +14,7 @@ use super::ulimit::{Ulimit, UlimitError};
 use super::unveil::{Unveil, UnveilError};
 use super::user::{Identity, User, UserError};
 use super::view::View;
+use super::volume::{Volume, volumes};
 use std::path::{Component, Path, PathBuf};
 use thiserror::Error;
 
@@ -48,6 +49,7 @@ pub struct TaskSpec {
     pub network: Option<PathBuf>,
     pub stdio: Stdio,
     pub directories: Option<Directories>,
+    pub volumes: Vec<Volume>,
     pub state_dir: PathBuf,
     pub protect_system: ProtectSystem,
     /// Whether the kernel is to write the task's denials to the audit log, and they are told.
@@ -197,6 +199,7 @@ pub fn compile(request: &TaskRequest, options: &PluginOptions, facts: &Facts<'_>
             stdout: absolute("stdout_path", &request.stdout_path)?,
             stderr: absolute("stderr_path", &request.stderr_path)?,
         },
+        volumes: volumes(&request.mounts, &directories)?,
         directories: Some(directories),
         state_dir: options.state_dir.clone(),
         protect_system: protect_system(task.protect_system.as_deref())?,

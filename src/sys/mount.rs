@@ -25,6 +25,8 @@ pub struct MountAttr {
 pub use rustix::mount::MountAttrFlags;
 
 pub const MOUNT_ATTR_RDONLY: u64 = 1;
+const MOUNT_ATTR_NOSUID: u64 = 2;
+const MOUNT_ATTR_NODEV: u64 = 4;
 pub const MS_PRIVATE: u64 = 1 << 18;
 pub const MS_SLAVE: u64 = 1 << 19;
 
@@ -43,6 +45,9 @@ pub enum Copy {
     ClosedTree,
     /// As `ClosedTree`, read-only.
     ReadOnlyClosedTree,
+    /// As `ClosedTree`, or as `Tree` if it is to follow the host, all of it read-only if wanted; no device in it can be opened, and no
+    /// program gets its owner's rights.
+    Volume { read_only: bool, follows_host: bool },
 }
 
 impl Copy {
@@ -50,12 +55,17 @@ impl Copy {
         !matches!(self, Copy::ReadOnly | Copy::Alone)
     }
 
-    fn is_read_only(self) -> bool {
-        matches!(self, Copy::ReadOnly | Copy::ReadOnlyTree | Copy::ReadOnlyClosedTree)
+    fn attr_set(self) -> u64 {
+        match self {
+            Copy::ReadOnly | Copy::ReadOnlyTree | Copy::ReadOnlyClosedTree => MOUNT_ATTR_RDONLY,
+            Copy::Volume { read_only: true, .. } => MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
+            Copy::Volume { .. } => MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
+            Copy::Alone | Copy::Tree | Copy::ClosedTree => 0,
+        }
     }
 
     fn receives(self) -> bool {
-        matches!(self, Copy::Tree | Copy::ReadOnlyTree)
+        matches!(self, Copy::Tree | Copy::ReadOnlyTree | Copy::Volume { follows_host: true, .. })
     }
 }
 
@@ -64,11 +74,8 @@ pub fn copy(file: BorrowedFd<'_>, how: Copy, path: &Path) -> Result<OwnedFd> {
     let recursive = if how.is_recursive() { OpenTreeFlags::AT_RECURSIVE } else { OpenTreeFlags::empty() };
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
     let tree = rustix::mount::open_tree(file, "", flags | recursive).at_path("open_tree", path)?;
-    let attr = MountAttr {
-        attr_set: if how.is_read_only() { MOUNT_ATTR_RDONLY } else { 0 },
-        propagation: if how.receives() { MS_SLAVE } else { MS_PRIVATE },
-        ..MountAttr::default()
-    };
+    let propagation = if how.receives() { MS_SLAVE } else { MS_PRIVATE };
+    let attr = MountAttr { attr_set: how.attr_set(), propagation, ..MountAttr::default() };
     change(tree.as_fd(), how.is_recursive(), &attr).at_path("mount_setattr", path)?;
     Ok(tree)
 }

@@ -128,6 +128,7 @@ impl Node {
             network: None,
             stdio: Stdio::Logs { stdout: "/dev/null".into(), stderr: "/dev/null".into() },
             directories: None,
+            volumes: Vec::new(),
             state_dir: self.state_dir(),
             protect_system: ProtectSystem::Strict,
             denial_events: false,

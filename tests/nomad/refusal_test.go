@@ -14,7 +14,6 @@ import (
 func TestNotSupported(t *testing.T) {
 	d := start(t)
 	for word, change := range map[string]func(*drivers.TaskConfig){
-		"mount": func(c *drivers.TaskConfig) { c.Mounts = []*drivers.MountConfig{{TaskPath: "/mnt", HostPath: host.dir}} },
 		"device": func(c *drivers.TaskConfig) {
 			c.Devices = []*drivers.DeviceConfig{{TaskPath: "/dev/zero", HostPath: "/dev/zero", Permissions: "r"}}
 		},

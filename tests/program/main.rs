@@ -16,3 +16,4 @@ mod plugin;
 mod privileges;
 mod unveil;
 mod view;
+mod volumes;

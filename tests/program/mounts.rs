@@ -64,9 +64,14 @@ fn what_is_mounted_below_a_writable_directory_is_writable() {
 
 /// Runs a test that is ignored otherwise in a process and mount namespace of its own, whose mounts send what is mounted on them, or do not.
 fn inner(test: &str, shared: bool) {
+    in_own_namespace(&format!("mounts::{test}"), shared);
+}
+
+/// As [`inner`], a test of any module.
+pub fn in_own_namespace(test: &str, shared: bool) {
     let kind = if shared { MountPropagationFlags::SHARED } else { MountPropagationFlags::PRIVATE };
     let mut command = Command::new(exe());
-    command.args([&format!("mounts::{test}"), "--exact", "--ignored", "--nocapture"]).env("SHARED", if shared { "1" } else { "" });
+    command.args([test, "--exact", "--ignored", "--nocapture"]).env("SHARED", if shared { "1" } else { "" });
     // SAFETY: system calls only.
     unsafe {
         command.pre_exec(move || {

@@ -18,7 +18,8 @@ use nomad_driver_exec2::plugin::wire::base::*;
 use nomad_driver_exec2::plugin::wire::driver::fingerprint_response::HealthState;
 use nomad_driver_exec2::plugin::wire::driver::*;
 use nomad_driver_exec2::plugin::wire::health::HealthCheckRequest;
-use nomad_driver_exec2::plugin::wire::task::{Mount, TaskConfig};
+use nomad_driver_exec2::plugin::wire::task::network_isolation_spec::NetworkIsolationMode;
+use nomad_driver_exec2::plugin::wire::task::{NetworkIsolationSpec, TaskConfig};
 
 const COOKIE: (&str, &str) = ("NOMAD_PLUGIN_MAGIC_COOKIE", "e4327c2e01eabfd75a8a67adb114fb34a757d57eee7728d857a8cec6e91a7255");
 
@@ -272,11 +273,12 @@ fn an_unknown_task_is_answered_as_the_client_expects() {
 fn a_task_that_asks_for_more_than_there_is_is_refused_in_words() {
     let plugin = Plugin::start();
     let mut task = TaskConfig { id: "a/t/1".to_owned(), msgpack_driver_config: b"\x81\xa7command\xa4/bin".to_vec(), ..Default::default() };
-    task.mounts.push(Mount { host_path: "/srv/db".to_owned(), task_path: "/db".to_owned(), ..Default::default() });
+    task.network_isolation_spec =
+        Some(NetworkIsolationSpec { mode: NetworkIsolationMode::TASK.into(), path: "/x".to_owned(), ..Default::default() }).into();
     let start = plugin.call(&START_TASK, StartTaskRequest { task: Some(task).into(), ..Default::default() });
     let (code, message) = id(start);
     assert_eq!(code, RpcStatusCode::UNKNOWN);
-    assert!(message.starts_with("mounts: volume /srv/db at /db: "), "{message}");
+    assert!(message.starts_with("network_isolation_spec: mode TASK is not supported"), "{message}");
     assert_eq!(id(plugin.call(&START_TASK, StartTaskRequest::default())).0, RpcStatusCode::UNKNOWN);
 }
 

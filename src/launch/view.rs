@@ -1,0 +1,71 @@
+//! What a job adds to its task's view of the host, and where.
+
+use super::directories::TaskDirectories;
+use super::mounts::{Mounts, Own};
+use super::rules::Rules;
+use crate::policy::access::PathKind;
+use crate::sys::error::Words;
+use crate::sys::path;
+use crate::sys::point::Made;
+use rustix::fs::{FileType, fstat};
+use rustix::io::Errno;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+
+pub(super) struct View<'a> {
+    pub directories: Option<&'a TaskDirectories>,
+    pub own: Option<&'a Own>,
+    pub rules: &'a Rules,
+    pub mounts: &'a mut Mounts,
+    pub made: &'a mut Made,
+}
+
+impl View<'_> {
+    /// The path, without symlinks, at which something of that kind can be mounted for `target`. In the task's directory it is made if need be;
+    /// elsewhere it must be there. The error is why it can't be.
+    pub fn place(&mut self, target: &Path, kind: PathKind) -> Result<PathBuf, String> {
+        if let Some((directories, below)) = self.directories.and_then(|directories| Some((directories, directories.below(target)?))) {
+            self.make(directories.dir(), below, kind)?;
+            return Ok(directories.path().join(below));
+        }
+        let there = path::open(target, &self.rules.untrusted).map_err(|errno| match errno {
+            Errno::NOENT | Errno::NOTDIR => {
+                "it is not there on the node, and only in the task's own directories a place for it is made: mount it below /local or \
+                 ${NOMAD_TASK_DIR}, or make it on the node"
+                    .into()
+            }
+            errno => on_the_way(errno),
+        })?;
+        same_kind(kind, there.as_fd())?;
+        let path = path::of(there.as_fd()).map_err(|errno| Words(errno).to_string())?;
+        if path == Path::new("/") || path.starts_with("/proc") || self.own.is_some_and(|own| own.is_near(&path)) {
+            return Err(format!("it is {}, where nothing can be mounted for a task", path.display()));
+        }
+        Ok(path)
+    }
+
+    /// As [`View::place`], beneath a directory that others may write.
+    pub fn make(&mut self, dir: BorrowedFd<'_>, below: &Path, kind: PathKind) -> Result<(), String> {
+        let there = self.made.point(dir, below, kind == PathKind::Directory).map_err(on_the_way)?;
+        same_kind(kind, there.as_fd())
+    }
+}
+
+/// Why a place can't be opened.
+pub(super) fn on_the_way(errno: Errno) -> String {
+    match errno {
+        Errno::LOOP => "a symbolic link that the task could have made is on the way to it".into(),
+        errno => format!("its place: {}", Words(errno)),
+    }
+}
+
+/// A directory can be mounted on a directory alone, and anything else on anything but one.
+pub(super) fn same_kind(kind: PathKind, there: BorrowedFd<'_>) -> Result<(), String> {
+    let stat = fstat(there).map_err(|errno| Words(errno).to_string())?;
+    let is_directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+    match (kind, is_directory) {
+        (PathKind::Directory, false) => Err("it is there, and not a directory".into()),
+        (PathKind::File | PathKind::Device, true) => Err("it is there, and a directory".into()),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,68 @@
+//! Where in a task's view something is put that the client names by its destination.
+
+use super::spec::Directories;
+use std::path::{Component, Path, PathBuf};
+
+/// The task's own directories as jobs write them: below the root of what other drivers give to a task.
+const OWN: [&str; 3] = ["local", "alloc", "secrets"];
+
+/// The absolute path that a destination means: a relative one, or one of `/local`, `/alloc` and `/secrets`, is in the task's directory, any
+/// other where it says. The error is why there is none.
+pub fn place(written: &str, directories: &Directories) -> Result<PathBuf, &'static str> {
+    if written.is_empty() {
+        return Err("the destination is empty");
+    }
+    let path = Path::new(written);
+    if written.contains('\0') || path.components().any(|part| part == Component::ParentDir) {
+        return Err("the destination holds a .. or a NUL");
+    }
+    let own = path.strip_prefix("/").unwrap_or(path);
+    let below: PathBuf = own.components().filter(|part| *part != Component::CurDir).collect();
+    let is_own = !path.is_absolute() || below.iter().next().is_some_and(|first| OWN.iter().any(|own| first == *own));
+    let path = if is_own { directories.task_dir.join(below) } else { path.components().collect() };
+    if path == Path::new("/") || path == directories.task_dir {
+        return Err("the destination is a whole root; name a directory below it");
+    }
+    if path.starts_with("/proc") {
+        return Err("the destination is in /proc, which is the task's own");
+    }
+    Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn destinations() {
+        let directories = Directories { alloc_dir: "/d/alloc/a1".into(), task_dir: "/m/a1-web".into() };
+        for (written, want) in [
+            ("/srv/data", Ok("/srv/data")),
+            ("/srv//data/./x/", Ok("/srv/data/x")),
+            ("local/data", Ok("/m/a1-web/local/data")),
+            ("./data", Ok("/m/a1-web/data")),
+            ("/local", Ok("/m/a1-web/local")),
+            ("/local/a/b", Ok("/m/a1-web/local/a/b")),
+            ("/alloc/data/x", Ok("/m/a1-web/alloc/data/x")),
+            ("/secrets/key", Ok("/m/a1-web/secrets/key")),
+            ("/localhost", Ok("/localhost")),
+            ("/tmp/x", Ok("/tmp/x")),
+            ("/m/a1-web/local/x", Ok("/m/a1-web/local/x")),
+            ("", Err("empty")),
+            ("/", Err("whole root")),
+            ("//.", Err("whole root")),
+            (".", Err("whole root")),
+            ("/m/a1-web/", Err("whole root")),
+            ("local/../../x", Err("..")),
+            ("/srv/\0", Err("NUL")),
+            ("/proc/sys", Err("/proc")),
+            ("/proc", Err("/proc")),
+        ] {
+            match (place(written, &directories), want) {
+                (Ok(path), Ok(want)) => assert_eq!(path, Path::new(want), "{written:?}"),
+                (Err(error), Err(word)) => assert!(error.contains(word), "{written:?}: {error}"),
+                (got, want) => panic!("{written:?}: {got:?}, want {want:?}"),
+            }
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Host and CSI volumes, and what device plugins mount: what is mounted where in a task's view, and how.
+
+use super::place::place;
+use super::request::MountRequest;
+use super::spec::{Directories, SpecError};
+use std::path::{Path, PathBuf};
+
+/// A directory or file of the host's that the task has at a place of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Volume {
+    /// The destination as the client names it, for errors.
+    pub written: String,
+    pub source: PathBuf,
+    /// Absolute, in the task's view.
+    pub target: PathBuf,
+    pub read_only: bool,
+    /// Whether it receives what the host mounts in it later.
+    pub follows_host: bool,
+}
+
+/// The volumes in the order in which they are mounted: one in another after it.
+pub fn volumes(asked: &[MountRequest], directories: &Directories) -> Result<Vec<Volume>, SpecError> {
+    let mut volumes: Vec<Volume> = Vec::with_capacity(asked.len());
+    for mount in asked {
+        let volume = volume(mount, directories)
+            .map_err(|reason| SpecError::Value { option: format!("volume_mount {:?}", mount.task_path), reason: reason.into() })?;
+        if let Some(other) = volumes.iter().find(|other| other.target == volume.target) {
+            let reason = format!("{:?} is the same place", other.written);
+            return Err(SpecError::Value { option: format!("volume_mount {:?}", mount.task_path), reason });
+        }
+        volumes.push(volume);
+    }
+    volumes.sort_by_key(|volume| volume.target.components().count());
+    Ok(volumes)
+}
+
+fn volume(mount: &MountRequest, directories: &Directories) -> Result<Volume, &'static str> {
+    let source = Path::new(&mount.host_path);
+    if !source.is_absolute() || mount.host_path.contains('\0') {
+        return Err("the volume's path on the node is not an absolute one");
+    }
+    if !mount.selinux_label.is_empty() {
+        return Err("an SELinux label can't be given: the driver changes nothing in a volume");
+    }
+    let follows_host = match mount.propagation.as_str() {
+        "" | "private" => false,
+        "host-to-task" => true,
+        "bidirectional" => {
+            return Err("propagation_mode bidirectional: a task's mounts never reach the host; private and host-to-task can be had");
+        }
+        _ => return Err("propagation_mode is neither private nor host-to-task"),
+    };
+    Ok(Volume {
+        written: mount.task_path.clone(),
+        source: source.to_path_buf(),
+        target: place(&mount.task_path, directories)?,
+        read_only: mount.read_only,
+        follows_host,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn directories() -> Directories {
+        Directories { alloc_dir: "/d/alloc/a1".into(), task_dir: "/m/a1-web".into() }
+    }
+
+    fn mount(task_path: &str) -> MountRequest {
+        MountRequest { host_path: "/srv/vol".into(), task_path: task_path.into(), ..MountRequest::default() }
+    }
+
+    #[test]
+    fn one_in_another_comes_after_it() {
+        let asked = [mount("/srv/a/b/c"), MountRequest { read_only: true, ..mount("local/x") }, mount("/srv/a")];
+        let volumes = volumes(&asked, &directories()).unwrap();
+        let seen: Vec<_> = volumes.iter().map(|volume| (volume.target.to_str().unwrap(), volume.read_only)).collect();
+        assert_eq!(seen, [("/srv/a", false), ("/srv/a/b/c", false), ("/m/a1-web/local/x", true)]);
+    }
+
+    #[test]
+    fn propagation() {
+        for (mode, follows) in
+            [("", Some(false)), ("private", Some(false)), ("host-to-task", Some(true)), ("shared", None), ("bidirectional", None)]
+        {
+            let asked = MountRequest { propagation: mode.into(), ..mount("/x") };
+            assert_eq!(volumes(&[asked], &directories()).ok().map(|volumes| volumes[0].follows_host), follows, "{mode}");
+        }
+    }
+
+    #[test]
+    fn refusals_name_the_destination() {
+        let relative = MountRequest { host_path: "srv".into(), ..mount("/x") };
+        let labelled = MountRequest { selinux_label: "Z".into(), ..mount("/x") };
+        let bidirectional = MountRequest { propagation: "bidirectional".into(), ..mount("/x") };
+        for (asked, want) in [
+            (vec![mount("/proc/x")], "volume_mount \"/proc/x\": the destination is in /proc, which is the task's own"),
+            (vec![mount("/local/x"), mount("local/x/")], "volume_mount \"local/x/\": \"/local/x\" is the same place"),
+            (vec![relative], "volume_mount \"/x\": the volume's path on the node is not an absolute one"),
+            (vec![labelled], "volume_mount \"/x\": an SELinux label can't be given: the driver changes nothing in a volume"),
+            (
+                vec![bidirectional],
+                "volume_mount \"/x\": propagation_mode bidirectional: a task's mounts never reach the host; private and host-to-task can be had",
+            ),
+        ] {
+            assert_eq!(volumes(&asked, &directories()).unwrap_err().to_string(), want);
+        }
+    }
+}
