@@ -165,6 +165,7 @@ fn spec(options: &Run) -> Result<TaskSpec, Failure> {
         stdio: Stdio::Inherit,
         directories: None,
         volumes: Vec::new(),
+        devices: Vec::new(),
         state_dir: PluginOptions::default().state_dir,
         protect_system: options.protect_system,
         denial_events: false,

@@ -3,6 +3,7 @@
 mod base;
 mod block;
 mod child;
+mod devices;
 mod directories;
 mod host;
 mod mounts;

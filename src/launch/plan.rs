@@ -5,7 +5,7 @@ use super::directories::TaskDirectories;
 use super::mounts::{Mounts, Own};
 use super::rules::Rules;
 use super::view::View;
-use super::{LaunchError, base, command_block, volumes};
+use super::{LaunchError, base, command_block, devices, volumes};
 use crate::init::message::Limit;
 use crate::init::{IMAGE, message};
 use crate::policy::abi::Abi;
@@ -151,8 +151,16 @@ impl Plan {
             mounts.own(own, directories, record)?;
         }
         let mut made = Made::default();
-        let mut view = View { directories: directories.as_ref(), own: own.as_ref(), rules: &rules, mounts: &mut mounts, made: &mut made };
+        let mut view = View {
+            directories: directories.as_ref(),
+            own: own.as_ref(),
+            rules: &rules,
+            mounts: &mut mounts,
+            made: &mut made,
+            volumes: Vec::new(),
+        };
         volumes::mount(&spec.volumes, &mut view)?;
+        devices::mount(&spec.devices, &mut view)?;
         let host_proc = spec.pid_mode == NamespaceMode::Host && spec.grants.iter().any(|grant| grant.path.starts_with("/proc"));
         if host_proc {
             mounts.host_proc()?;

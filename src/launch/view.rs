@@ -4,12 +4,13 @@ use super::directories::TaskDirectories;
 use super::mounts::{Mounts, Own};
 use super::rules::Rules;
 use crate::policy::access::PathKind;
+use crate::policy::volume::Volume;
 use crate::sys::error::Words;
 use crate::sys::path;
 use crate::sys::point::Made;
 use rustix::fs::{FileType, fstat};
 use rustix::io::Errno;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 pub(super) struct View<'a> {
@@ -18,14 +19,37 @@ pub(super) struct View<'a> {
     pub rules: &'a Rules,
     pub mounts: &'a mut Mounts,
     pub made: &'a mut Made,
+    /// In the order in which they are mounted.
+    pub volumes: Vec<Mounted<'a>>,
+}
+
+/// A volume that has its place.
+pub(super) struct Mounted<'a> {
+    pub volume: &'a Volume,
+    pub file: OwnedFd,
+    /// Without symlinks.
+    pub target: PathBuf,
 }
 
 impl View<'_> {
-    /// The path, without symlinks, at which something of that kind can be mounted for `target`. In the task's directory it is made if need be;
-    /// elsewhere it must be there. The error is why it can't be.
+    /// The path, without symlinks, at which something of that kind can be mounted for `target`. In the task's directory, and in a volume that may
+    /// be written, it is made if need be; elsewhere it must be there. The error is why it can't be.
     pub fn place(&mut self, target: &Path, kind: PathKind) -> Result<PathBuf, String> {
+        let outer = self.volumes.iter().rev().find_map(|outer| Some((outer, target.strip_prefix(&outer.volume.target).ok()?)));
+        if let Some((outer, below)) = outer {
+            let there = match outer.volume.read_only {
+                false => self.made.point(&outer.file, below, kind == PathKind::Directory).map_err(on_the_way)?,
+                true => path::open_beneath(&outer.file, below).map_err(|errno| match errno {
+                    Errno::NOENT => format!("it is not there in the volume at {:?}, which is read-only", outer.volume.written),
+                    errno => on_the_way(errno),
+                })?,
+            };
+            same_kind(kind, there.as_fd())?;
+            return Ok(outer.target.join(below));
+        }
         if let Some((directories, below)) = self.directories.and_then(|directories| Some((directories, directories.below(target)?))) {
-            self.make(directories.dir(), below, kind)?;
+            let there = self.made.point(directories.dir(), below, kind == PathKind::Directory).map_err(on_the_way)?;
+            same_kind(kind, there.as_fd())?;
             return Ok(directories.path().join(below));
         }
         let there = path::open(target, &self.rules.untrusted).map_err(|errno| match errno {
@@ -43,16 +67,10 @@ impl View<'_> {
         }
         Ok(path)
     }
-
-    /// As [`View::place`], beneath a directory that others may write.
-    pub fn make(&mut self, dir: BorrowedFd<'_>, below: &Path, kind: PathKind) -> Result<(), String> {
-        let there = self.made.point(dir, below, kind == PathKind::Directory).map_err(on_the_way)?;
-        same_kind(kind, there.as_fd())
-    }
 }
 
 /// Why a place can't be opened.
-pub(super) fn on_the_way(errno: Errno) -> String {
+fn on_the_way(errno: Errno) -> String {
     match errno {
         Errno::LOOP => "a symbolic link that the task could have made is on the way to it".into(),
         errno => format!("its place: {}", Words(errno)),
@@ -60,7 +78,7 @@ pub(super) fn on_the_way(errno: Errno) -> String {
 }
 
 /// A directory can be mounted on a directory alone, and anything else on anything but one.
-pub(super) fn same_kind(kind: PathKind, there: BorrowedFd<'_>) -> Result<(), String> {
+fn same_kind(kind: PathKind, there: BorrowedFd<'_>) -> Result<(), String> {
     let stat = fstat(there).map_err(|errno| Words(errno).to_string())?;
     let is_directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
     match (kind, is_directory) {

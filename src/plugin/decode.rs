@@ -1,11 +1,11 @@
 //! What StartTask and SetConfig carry, as plain values. What this version can't honour is refused here, in words.
 
-use crate::policy::request::{Compute, MountRequest, Resources, TaskRequest};
+use crate::policy::request::{Compute, DeviceRequest, MountRequest, Resources, TaskRequest};
 
 use super::options;
 use super::wire::base::{ClientTopology, ClientTopologyCore, NomadConfig};
 use super::wire::task::network_isolation_spec::NetworkIsolationMode;
-use super::wire::task::{DNSConfig, Mount, NetworkIsolationSpec, Resources as WireResources, TaskConfig};
+use super::wire::task::{DNSConfig, Device, Mount, NetworkIsolationSpec, Resources as WireResources, TaskConfig};
 
 /// The request that a task's configuration stands for.
 pub fn request(config: &TaskConfig) -> Result<TaskRequest, String> {
@@ -28,7 +28,16 @@ pub fn request(config: &TaskConfig) -> Result<TaskRequest, String> {
         cgroup: resources.map(|resources| resources.linux_resources.cpuset_cgroup.clone()).unwrap_or_default(),
         network: config.network_isolation_spec.as_ref().map_or(Ok(None), network)?,
         mounts: config.mounts.iter().map(mount).collect(),
+        devices: config.devices.iter().map(device).collect(),
     })
+}
+
+fn device(device: &Device) -> DeviceRequest {
+    DeviceRequest {
+        host_path: device.host_path.clone(),
+        task_path: device.task_path.clone(),
+        permissions: device.cgroup_permissions.clone(),
+    }
 }
 
 fn mount(mount: &Mount) -> MountRequest {
@@ -43,9 +52,6 @@ fn mount(mount: &Mount) -> MountRequest {
 
 fn refuse_unsupported(config: &TaskConfig) -> Result<(), String> {
     const SO_FAR: &str = "not supported by this version of the exec2 driver";
-    if let Some(device) = config.devices.first() {
-        return Err(format!("devices: {} at {}: {SO_FAR}", device.host_path, device.task_path));
-    }
     let asked = |dns: &DNSConfig| [&dns.servers, &dns.searches, &dns.options].iter().any(|list| !list.is_empty());
     if let Some(dns) = config.dns.as_ref().filter(|dns| asked(dns)) {
         return Err(format!("dns: servers {:?}, searches {:?}, options {:?}: {SO_FAR}", dns.servers, dns.searches, dns.options));
@@ -96,7 +102,7 @@ fn total(topology: &ClientTopology) -> Compute {
 #[cfg(test)]
 mod tests {
     use super::super::wire::base::NomadDriverConfig;
-    use super::super::wire::task::{AllocatedCpuResources, AllocatedMemoryResources, AllocatedTaskResources, Device, LinuxResources};
+    use super::super::wire::task::{AllocatedCpuResources, AllocatedMemoryResources, AllocatedTaskResources, LinuxResources};
     use super::*;
 
     fn config() -> TaskConfig {
@@ -140,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn mounts_are_read() {
+    fn mounts_and_devices_are_read() {
         let mut config = config();
         config.mounts.push(Mount {
             host_path: "/srv/db".to_owned(),
@@ -158,6 +164,14 @@ mod tests {
             selinux_label: "Z".into(),
         };
         assert_eq!(request(&config).unwrap().mounts, [want]);
+        config.devices.push(Device {
+            host_path: "/dev/kvm".to_owned(),
+            task_path: "/dev/k".to_owned(),
+            cgroup_permissions: "rw".to_owned(),
+            ..Default::default()
+        });
+        let want = DeviceRequest { host_path: "/dev/kvm".into(), task_path: "/dev/k".into(), permissions: "rw".into() };
+        assert_eq!(request(&config).unwrap().devices, [want]);
     }
 
     #[test]
@@ -175,9 +189,7 @@ mod tests {
 
     #[test]
     fn what_is_not_there_yet_is_refused_in_words() {
-        let device = Device { host_path: "/dev/kvm".to_owned(), task_path: "/dev/kvm".to_owned(), ..Default::default() };
         let dns = DNSConfig { servers: vec!["1.1.1.1".to_owned()], ..Default::default() };
-        assert!(refusal(|config| config.devices.push(device)).starts_with("devices: /dev/kvm at /dev/kvm: "));
         assert!(refusal(|config| config.dns = Some(dns).into()).starts_with("dns: servers [\"1.1.1.1\"]"));
         assert_eq!(refusal(|config| config.id.clear()), "the task has no id");
         assert_eq!(refusal(|config| config.msgpack_driver_config.clear()), "command: it is missing or empty");

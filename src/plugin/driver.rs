@@ -33,7 +33,7 @@ fn capabilities(_: &Plugin, _: CapabilitiesRequest) -> Answer<CapabilitiesRespon
         fs_isolation: FSIsolation::UNVEIL.into(),
         network_isolation_modes: modes.map(Into::into).to_vec(),
         must_create_network: false,
-        // With NO_MOUNTS the client would fail such a job before we can say what is missing.
+        // Volumes, and what device plugins mount.
         mount_configs: MountConfigs::ANY_MOUNTS.into(),
         disable_log_collection: false,
         dynamic_workload_users: true,

@@ -47,7 +47,7 @@ pub const DEFAULTS: &[(Mode, &str)] = &[
 ];
 
 /// Of these, the devices that every program may expect: a private view has them whatever else is unveiled.
-pub fn devices() -> impl Iterator<Item = &'static (Mode, &'static str)> {
+pub fn nodes() -> impl Iterator<Item = &'static (Mode, &'static str)> {
     DEFAULTS.iter().filter(|(_, path)| path.starts_with("/dev/") && *path != "/dev/log")
 }
 
@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn devices_are_the_usual_ones() {
-        let mut names: Vec<&str> = devices().map(|(_, path)| *path).collect();
+        let mut names: Vec<&str> = nodes().map(|(_, path)| *path).collect();
         names.sort_unstable();
         assert_eq!(names, ["/dev/full", "/dev/null", "/dev/random", "/dev/tty", "/dev/urandom", "/dev/zero"]);
     }

@@ -6,6 +6,7 @@ pub mod access;
 pub mod capability;
 pub mod defaults;
 pub mod denial;
+pub mod device;
 pub mod environment;
 pub mod event;
 pub mod exit;

@@ -116,6 +116,16 @@ pub struct TaskRequest {
     pub network: Option<String>,
     /// The job's volumes, and what device plugins mount.
     pub mounts: Vec<MountRequest>,
+    pub devices: Vec<DeviceRequest>,
+}
+
+/// One device, as the client asks for it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeviceRequest {
+    pub host_path: String,
+    pub task_path: String,
+    /// Letters of `r`, `w`, `m`.
+    pub permissions: String,
 }
 
 /// One mount, as the client asks for it.

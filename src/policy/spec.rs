@@ -3,7 +3,8 @@
 use super::abi::Abi;
 use super::access::Mode;
 use super::capability::{Capabilities, CapabilityError, granted};
-use super::defaults::{DEFAULTS, devices};
+use super::defaults::{DEFAULTS, nodes};
+use super::device::{Device, devices};
 use super::environment::{EnvError, environment};
 use super::kill::KillMode;
 use super::limits::{CgroupWrite, LimitError, Limits, cgroup_writes, pids};
@@ -50,6 +51,7 @@ pub struct TaskSpec {
     pub stdio: Stdio,
     pub directories: Option<Directories>,
     pub volumes: Vec<Volume>,
+    pub devices: Vec<Device>,
     pub state_dir: PathBuf,
     pub protect_system: ProtectSystem,
     /// Whether the kernel is to write the task's denials to the audit log, and they are told.
@@ -200,6 +202,7 @@ pub fn compile(request: &TaskRequest, options: &PluginOptions, facts: &Facts<'_>
             stderr: absolute("stderr_path", &request.stderr_path)?,
         },
         volumes: volumes(&request.mounts, &directories)?,
+        devices: devices(&request.devices, &directories)?,
         directories: Some(directories),
         state_dir: options.state_dir.clone(),
         protect_system: protect_system(task.protect_system.as_deref())?,
@@ -221,7 +224,7 @@ pub fn grants(defaults: bool, view: View, paths: &[String]) -> Result<Vec<Grant>
     let grant = |(mode, path): &(Mode, &str)| Grant { mode: *mode, path: PathBuf::from(path), required: false };
     let mut grants: Vec<Grant> = match (defaults, view) {
         (true, _) => DEFAULTS.iter().map(grant).collect(),
-        (false, View::Private) => devices().map(grant).collect(),
+        (false, View::Private) => nodes().map(grant).collect(),
         (false, View::Host) => Vec::new(),
     };
     written(paths, &mut grants)?;

@@ -19,6 +19,7 @@ pub fn make(verb: &str, words: &[&str]) -> Option<Result<String>> {
         "write" => open(path, OFlags::WRONLY).and_then(|file| rustix::io::write(&file, b"new").map(drop)),
         // Where a sandbox that fails must not do harm.
         "open-write" => open(path, OFlags::WRONLY).map(drop),
+        "open-read" => open(path, OFlags::RDONLY | OFlags::NOCTTY).map(drop),
         "open-truncate" => open(path, OFlags::WRONLY | OFlags::TRUNC).map(drop),
         "truncate" => truncate(path),
         "exec" => exec(path),
@@ -40,6 +41,8 @@ pub fn make(verb: &str, words: &[&str]) -> Option<Result<String>> {
         "utimes" => rustix::fs::utimensat(CWD, path, &epoch(), AtFlags::empty()),
         "setxattr" => rustix::fs::setxattr(path, "user.probe", b"x", rustix::fs::XattrFlags::empty()),
         "entropy" => open(path, OFlags::RDONLY).and_then(|file| entropy(&file)),
+        // What a terminal is asked for first.
+        "tcgets" => open(path, OFlags::RDONLY | OFlags::NOCTTY).and_then(|file| rustix::termios::tcgetattr(&file).map(drop)),
         "connect" => UnixStream::connect(path).map(drop).map_err(errno),
         "serve" => serve(path),
         "connect-abstract" => address(path).and_then(|at| UnixStream::connect_addr(&at)).map(drop).map_err(errno),

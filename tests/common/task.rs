@@ -129,6 +129,7 @@ impl Node {
             stdio: Stdio::Logs { stdout: "/dev/null".into(), stderr: "/dev/null".into() },
             directories: None,
             volumes: Vec::new(),
+            devices: Vec::new(),
             state_dir: self.state_dir(),
             protect_system: ProtectSystem::Strict,
             denial_events: false,

@@ -14,9 +14,6 @@ import (
 func TestNotSupported(t *testing.T) {
 	d := start(t)
 	for word, change := range map[string]func(*drivers.TaskConfig){
-		"device": func(c *drivers.TaskConfig) {
-			c.Devices = []*drivers.DeviceConfig{{TaskPath: "/dev/zero", HostPath: "/dev/zero", Permissions: "r"}}
-		},
 		"dns": func(c *drivers.TaskConfig) { c.DNS = &drivers.DNSConfig{Servers: []string{"192.0.2.1"}} },
 	} {
 		t.Run(word, func(t *testing.T) {

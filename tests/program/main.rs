@@ -5,6 +5,7 @@
 mod common;
 
 mod denials;
+mod devices;
 mod escape;
 mod exit;
 mod inherit;
@@ -12,6 +13,7 @@ mod limits;
 mod link;
 mod mounts;
 mod namespaces;
+mod place;
 mod plugin;
 mod privileges;
 mod unveil;

@@ -1,10 +1,11 @@
 //! Volumes: what a task may do in them and at their own place, and where they can be put.
 
-use crate::common::task::{Cgroup, Node, soon};
+use crate::common::task::{Cgroup, soon};
 use crate::common::{Need, Scratch, open_to_all, outside};
 use crate::mounts::in_own_namespace;
+use crate::place::Place;
 use nomad_driver_exec2::policy::signal::Signal;
-use nomad_driver_exec2::policy::spec::{Directories, ProtectSystem, TaskSpec};
+use nomad_driver_exec2::policy::spec::{ProtectSystem, TaskSpec};
 use nomad_driver_exec2::policy::volume::Volume;
 use rustix::mount::{MountFlags, mount};
 use std::fs;
@@ -20,41 +21,16 @@ fn read_only(source: &Path, target: &Path) -> Volume {
     Volume { read_only: true, ..volume(source, target) }
 }
 
-/// A node with an allocation whose task may write its own directories.
-struct Place {
-    node: Node,
-    directories: Directories,
+fn with(place: &Place, volumes: Vec<Volume>, attempts: &[&str]) -> TaskSpec {
+    TaskSpec { volumes, ..place.spec(attempts) }
 }
 
-impl Place {
-    fn new() -> Place {
-        let node = Node::new();
-        let directories = node.directories("a");
-        for below in ["local", "alloc", "tmp", "secrets"] {
-            open_to_all(&directories.task_dir.join(below));
-        }
-        Place { node, directories }
-    }
+fn probe(place: &Place, volumes: Vec<Volume>, attempts: &[&str]) -> Vec<String> {
+    place.node.output(with(place, volumes, attempts))
+}
 
-    fn local(&self, below: &str) -> PathBuf {
-        self.directories.task_dir.join("local").join(below)
-    }
-
-    fn spec(&self, volumes: Vec<Volume>, attempts: &[&str]) -> TaskSpec {
-        TaskSpec { directories: Some(self.directories.clone()), volumes, ..self.node.spec(attempts) }
-    }
-
-    fn probe(&self, volumes: Vec<Volume>, attempts: &[&str]) -> Vec<String> {
-        self.node.output(self.spec(volumes, attempts))
-    }
-
-    fn refused(&self, volumes: Vec<Volume>) -> String {
-        let spec = self.spec(volumes, &["exit 0"]);
-        let id = spec.id.clone();
-        let error = self.node.start(spec).expect_err("started what should be refused").to_string();
-        self.node.assert_nothing_left(&id);
-        error
-    }
+fn refused(place: &Place, volumes: Vec<Volume>) -> String {
+    place.refused(with(place, volumes, &["exit 0"]))
 }
 
 /// A directory with a file, a program and a directory in it, all for anybody.
@@ -88,35 +64,35 @@ fn inner_rights() {
     let place = Place::new();
     let scratch = Scratch::new();
     let elsewhere = scratch.dir("elsewhere");
-    for target in [elsewhere, place.local("data/deep")] {
+    for target in [elsewhere, place.own("local/data/deep")] {
         let from = source(&scratch, "vol");
         std::os::unix::fs::chown(from.join("file"), Some(65534), None).unwrap();
         let (reads, writes) = (all(&target, &["text DIR/file", "list DIR", "exec DIR/tool"]), all(&target, &WRITES));
         // Without the volume there is nothing, or nothing to be used.
-        assert!(place.probe(vec![], &strs(&reads)).iter().all(|answer| answer != "ok" && answer != "text"));
+        assert!(probe(&place, vec![], &strs(&reads)).iter().all(|answer| answer != "ok" && answer != "text"));
 
         let closed = || vec![read_only(&from, &target)];
-        assert_eq!(place.probe(closed(), &strs(&reads)), ["text", "ok", "ok"], "{}", target.display());
-        assert_eq!(place.probe(closed(), &strs(&writes)), ["EROFS"; 4], "{}", target.display());
+        assert_eq!(probe(&place, closed(), &strs(&reads)), ["text", "ok", "ok"], "{}", target.display());
+        assert_eq!(probe(&place, closed(), &strs(&writes)), ["EROFS"; 4], "{}", target.display());
         // At its own path it can be read, and not be written.
         let open = || vec![volume(&from, &target)];
-        assert_eq!(place.probe(open(), &[&format!("text {}/file", from.display())]), ["text"]);
-        assert_eq!(place.probe(open(), &strs(&all(&from, &WRITES))), ["EROFS"; 4]);
-        assert_eq!(place.probe(open(), &strs(&reads)), ["text", "ok", "ok"]);
-        assert_eq!(place.probe(open(), &strs(&writes)), ["ok"; 4], "{}", target.display());
+        assert_eq!(probe(&place, open(), &[&format!("text {}/file", from.display())]), ["text"]);
+        assert_eq!(probe(&place, open(), &strs(&all(&from, &WRITES))), ["EROFS"; 4]);
+        assert_eq!(probe(&place, open(), &strs(&reads)), ["text", "ok", "ok"]);
+        assert_eq!(probe(&place, open(), &strs(&writes)), ["ok"; 4], "{}", target.display());
         assert!(from.join("new").exists() && from.join("moved").exists(), "the host sees it");
         fs::remove_dir_all(&from).unwrap();
 
         // Landlock alone keeps what is read-only from being written; attributes stay as they are, by the mount.
         let from = source(&scratch, "vol");
-        let off = TaskSpec { protect_system: ProtectSystem::Off, ..place.spec(closed(), &strs(&writes)) };
+        let off = TaskSpec { protect_system: ProtectSystem::Off, ..with(&place, closed(), &strs(&writes)) };
         assert_eq!(place.node.output(off), ["EROFS"; 4]);
         fs::remove_dir_all(&from).unwrap();
     }
     // What was made on the way is root's, and for others to walk through.
-    let made = fs::metadata(place.local("data")).unwrap();
+    let made = fs::metadata(place.own("local/data")).unwrap();
     assert_eq!((made.uid(), made.permissions().mode() & 0o7777), (0, 0o755));
-    assert!(fs::read_dir(place.local("data/deep")).unwrap().next().is_none(), "nothing was written below the volume");
+    assert!(fs::read_dir(place.own("local/data/deep")).unwrap().next().is_none(), "nothing was written below the volume");
 }
 
 #[test]
@@ -138,16 +114,16 @@ fn inner_mounted() {
         fs::write(dir.join("mark"), "").unwrap();
     };
     mounted("sub");
-    let target = place.local("data");
+    let target = place.own("local/data");
     let attempt = format!("create {}/sub/new", target.display());
-    assert_eq!(place.probe(vec![read_only(&from, &target)], &[&attempt]), ["EROFS"]);
-    assert_eq!(place.probe(vec![volume(&from, &target)], &[&attempt]), ["ok"]);
+    assert_eq!(probe(&place, vec![read_only(&from, &target)], &[&attempt]), ["EROFS"]);
+    assert_eq!(probe(&place, vec![volume(&from, &target)], &[&attempt]), ["ok"]);
 
     // What the host mounts later is seen where it was asked for.
-    let volumes = vec![volume(&from, &place.local("closed")), Volume { follows_host: true, ..volume(&from, &place.local("open")) }];
+    let volumes = vec![volume(&from, &place.own("local/closed")), Volume { follows_host: true, ..volume(&from, &place.own("local/open")) }];
     let cgroup = Cgroup::new();
-    let (id, started) = place.node.run_spec(TaskSpec { cgroup: cgroup.0.clone(), ..place.spec(volumes, &["sleep 60000"]) });
-    let sees = |name: &str| Path::new(&format!("/proc/{}/root{}", started.pid, place.local(name).display())).exists();
+    let (id, started) = place.node.run_spec(TaskSpec { cgroup: cgroup.0.clone(), ..with(&place, volumes, &["sleep 60000"]) });
+    let sees = |name: &str| Path::new(&format!("/proc/{}/root{}", started.pid, place.own(&format!("local/{name}")).display())).exists();
     assert!(sees("closed/sub/mark") && sees("open/sub/mark"));
     mounted("later");
     assert!(soon(|| sees("open/later/mark")));
@@ -161,7 +137,7 @@ fn inner_mounted() {
     if made.is_ok() {
         open_to_all(&null);
         assert_eq!(outside(&[format!("open-write {}", null.display())]), ["ok"], "the control");
-        assert_eq!(place.probe(vec![volume(&from, &target)], &[&format!("open-write {}/null", target.display())]), ["EACCES"]);
+        assert_eq!(probe(&place, vec![volume(&from, &target)], &[&format!("open-write {}/null", target.display())]), ["EACCES"]);
     }
 }
 
@@ -178,27 +154,27 @@ fn inner_nested() {
     let scratch = Scratch::new();
     let (from, other) = (source(&scratch, "vol"), scratch.dir("other"));
     let file = scratch.file("conf", "conf");
-    let (target, at) = (place.local("data"), place.local("etc/conf"));
+    let (target, at) = (place.own("local/data"), place.own("local/etc/conf"));
     let text = |path: &Path| format!("text {}", path.display());
-    assert_eq!(place.probe(vec![read_only(&file, &at)], &[&text(&at), &format!("write {}", at.display())]), ["conf", "EROFS"]);
-    assert_eq!(place.probe(vec![volume(&file, &at)], &[&format!("write {}", at.display())]), ["ok"]);
+    assert_eq!(probe(&place, vec![read_only(&file, &at)], &[&text(&at), &format!("write {}", at.display())]), ["conf", "EROFS"]);
+    assert_eq!(probe(&place, vec![volume(&file, &at)], &[&format!("write {}", at.display())]), ["ok"]);
     assert_eq!(fs::read_to_string(&file).unwrap(), "newf");
 
     // Its place is made in a volume that may be written, and taken from one that may not.
     let inner = target.join("made/here");
     let attempts = [format!("create {}/new", inner.display()), format!("create {}/new", target.display())];
-    assert_eq!(place.probe(vec![volume(&from, &target), volume(&other, &inner)], &strs(&attempts)), ["ok"; 2]);
+    assert_eq!(probe(&place, vec![volume(&from, &target), volume(&other, &inner)], &strs(&attempts)), ["ok"; 2]);
     assert!(from.join("made/here").is_dir() && from.join("new").exists() && other.join("new").exists());
     assert!(!from.join("made/here/new").exists());
     fs::remove_file(other.join("new")).unwrap();
     let denied = format!("create {}/second", target.display());
-    assert_eq!(place.probe(vec![read_only(&from, &target), volume(&other, &inner)], &[&attempts[0], &denied]), ["ok", "EROFS"]);
-    let error = place.refused(vec![read_only(&from, &target), volume(&other, &target.join("none"))]);
+    assert_eq!(probe(&place, vec![read_only(&from, &target), volume(&other, &inner)], &[&attempts[0], &denied]), ["ok", "EROFS"]);
+    let error = refused(&place, vec![read_only(&from, &target), volume(&other, &target.join("none"))]);
     assert!(error.ends_with(&format!("it is not there in the volume at \"{}\", which is read-only", target.display())), "{error}");
     // The same one twice.
-    let twice = vec![read_only(&from, &place.local("one")), volume(&from, &place.local("two"))];
-    let attempts = ["one", "two"].map(|name| format!("mkdir {}/{name}", place.local(name).display()));
-    assert_eq!(place.probe(twice, &strs(&attempts)), ["EROFS", "ok"]);
+    let twice = vec![read_only(&from, &place.own("local/one")), volume(&from, &place.own("local/two"))];
+    let attempts = ["one", "two"].map(|name| format!("mkdir {}/{name}", place.own(&format!("local/{name}")).display()));
+    assert_eq!(probe(&place, twice, &strs(&attempts)), ["EROFS", "ok"]);
 }
 
 #[test]
@@ -216,32 +192,32 @@ fn inner_refused() {
     let file = scratch.file("file", "");
     let there = scratch.dir("there");
     // As a task could have made them.
-    symlink("/etc", place.local("link")).unwrap();
-    symlink(&from, place.local("volume")).unwrap();
+    symlink("/etc", place.own("local/link")).unwrap();
+    symlink(&from, place.own("local/volume")).unwrap();
     let missing = scratch.path("missing");
     let parent = place.directories.task_dir.parent().unwrap();
     let dev_null = Path::new("/dev/null");
     for (volume, want) in [
         (volume(&from, &missing), "it is not there on the node, and only in the task's own directories"),
         (volume(&missing, &there), "on the node can't be used: No such file or directory (ENOENT)"),
-        (volume(dev_null, &place.local("null")), "/dev/null on the node is a device"),
+        (volume(dev_null, &place.own("local/null")), "/dev/null on the node is a device"),
         (volume(&file, &there), "it is there, and a directory"),
         (volume(&from, &file), "it is there, and not a directory"),
-        (volume(&from, &place.local("link")), "a symbolic link that the task could have made"),
-        (volume(&from, &place.local("link/x")), "a symbolic link that the task could have made"),
-        (volume(&place.local("volume"), &there), "Too many levels of symbolic links (ELOOP)"),
+        (volume(&from, &place.own("local/link")), "a symbolic link that the task could have made"),
+        (volume(&from, &place.own("local/link/x")), "a symbolic link that the task could have made"),
+        (volume(&place.own("local/volume"), &there), "Too many levels of symbolic links (ELOOP)"),
         (volume(&from, parent), "where nothing can be mounted for a task"),
         (volume(&from, &parent.join("b-probe")), "it is not there on the node"),
     ] {
         let written = volume.written.clone();
         // One that is well beside it leaves nothing either.
-        let error = place.refused(vec![self::volume(&from, &place.local("good/deep")), volume]);
+        let error = refused(&place, vec![self::volume(&from, &place.own("local/good/deep")), volume]);
         assert!(error.starts_with(&format!("volume_mount {written:?}: ")) && error.contains(want), "{error}");
-        assert!(!place.local("good").exists(), "{want}");
+        assert!(!place.own("local/good").exists(), "{want}");
     }
     // The operator's links are followed, to the volume and to its place.
     symlink(&from, scratch.path("operators")).unwrap();
     symlink(&there, scratch.path("way")).unwrap();
     let volumes = vec![volume(&scratch.path("operators"), &scratch.path("way"))];
-    assert_eq!(place.probe(volumes, &[&format!("text {}/file", there.display())]), ["text"]);
+    assert_eq!(probe(&place, volumes, &[&format!("text {}/file", there.display())]), ["text"]);
 }

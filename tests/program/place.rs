@@ -1,0 +1,39 @@
+//! A node with an allocation whose task may write its own directories. Its mounts are the test's to leave: see `mounts::in_own_namespace`.
+
+use crate::common::open_to_all;
+use crate::common::task::Node;
+use nomad_driver_exec2::policy::spec::{Directories, TaskSpec};
+use std::path::PathBuf;
+
+pub struct Place {
+    pub node: Node,
+    pub directories: Directories,
+}
+
+impl Place {
+    pub fn new() -> Place {
+        let node = Node::new();
+        let directories = node.directories("a");
+        for below in ["local", "alloc", "tmp", "secrets"] {
+            open_to_all(&directories.task_dir.join(below));
+        }
+        Place { node, directories }
+    }
+
+    /// In the task's directory.
+    pub fn own(&self, below: &str) -> PathBuf {
+        self.directories.task_dir.join(below)
+    }
+
+    pub fn spec(&self, attempts: &[&str]) -> TaskSpec {
+        TaskSpec { directories: Some(self.directories.clone()), ..self.node.spec(attempts) }
+    }
+
+    /// Starts a task that must be refused. Why it was.
+    pub fn refused(&self, spec: TaskSpec) -> String {
+        let id = spec.id.clone();
+        let error = self.node.start(spec).expect_err("started what should be refused").to_string();
+        self.node.assert_nothing_left(&id);
+        error
+    }
+}
