@@ -162,6 +162,8 @@ fn spec(options: &Run) -> Result<TaskSpec, Failure> {
         ports: Ports::default(),
         capabilities: Capabilities::default(),
         network: None,
+        dns: None,
+        host_name: None,
         stdio: Stdio::Inherit,
         directories: None,
         volumes: Vec::new(),

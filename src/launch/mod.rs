@@ -8,6 +8,7 @@ mod directories;
 mod host;
 mod mounts;
 mod plan;
+mod resolver;
 mod root;
 mod rules;
 mod view;

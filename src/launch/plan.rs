@@ -5,7 +5,7 @@ use super::directories::TaskDirectories;
 use super::mounts::{Mounts, Own};
 use super::rules::Rules;
 use super::view::View;
-use super::{LaunchError, base, command_block, devices, volumes};
+use super::{LaunchError, base, command_block, devices, resolver, volumes};
 use crate::init::message::Limit;
 use crate::init::{IMAGE, message};
 use crate::policy::abi::Abi;
@@ -159,6 +159,7 @@ impl Plan {
             made: &mut made,
             volumes: Vec::new(),
         };
+        resolver::mount(spec, record, &mut view)?;
         volumes::mount(&spec.volumes, &mut view)?;
         devices::mount(&spec.devices, &mut view)?;
         let host_proc = spec.pid_mode == NamespaceMode::Host && spec.grants.iter().any(|grant| grant.path.starts_with("/proc"));

@@ -1,6 +1,6 @@
-//! What StartTask and SetConfig carry, as plain values. What this version can't honour is refused here, in words.
+//! What StartTask and SetConfig carry, as plain values. What can't be read is refused here, in words.
 
-use crate::policy::request::{Compute, DeviceRequest, MountRequest, Resources, TaskRequest};
+use crate::policy::request::{Compute, DeviceRequest, DnsRequest, HostRequest, MountRequest, Resources, TaskRequest};
 
 use super::options;
 use super::wire::base::{ClientTopology, ClientTopologyCore, NomadConfig};
@@ -12,7 +12,6 @@ pub fn request(config: &TaskConfig) -> Result<TaskRequest, String> {
     if config.id.is_empty() {
         return Err("the task has no id".to_owned());
     }
-    refuse_unsupported(config)?;
     let resources = config.resources.as_ref();
     Ok(TaskRequest {
         id: config.id.clone(),
@@ -29,7 +28,23 @@ pub fn request(config: &TaskConfig) -> Result<TaskRequest, String> {
         network: config.network_isolation_spec.as_ref().map_or(Ok(None), network)?,
         mounts: config.mounts.iter().map(mount).collect(),
         devices: config.devices.iter().map(device).collect(),
+        dns: config.dns.as_ref().map(dns).unwrap_or_default(),
+        host: config.network_isolation_spec.as_ref().map(host).unwrap_or_default(),
     })
+}
+
+fn dns(dns: &DNSConfig) -> DnsRequest {
+    DnsRequest { servers: dns.servers.clone(), searches: dns.searches.clone(), options: dns.options.clone() }
+}
+
+/// The allocation's name, where it has an address of its own.
+fn host(spec: &NetworkIsolationSpec) -> HostRequest {
+    match spec.mode.enum_value() {
+        Ok(NetworkIsolationMode::GROUP) => {
+            HostRequest { name: spec.hosts_config.hostname.clone(), address: spec.hosts_config.address.clone() }
+        }
+        _ => HostRequest::default(),
+    }
 }
 
 fn device(device: &Device) -> DeviceRequest {
@@ -48,15 +63,6 @@ fn mount(mount: &Mount) -> MountRequest {
         propagation: mount.propagation_mode.clone(),
         selinux_label: mount.selinux_label.clone(),
     }
-}
-
-fn refuse_unsupported(config: &TaskConfig) -> Result<(), String> {
-    const SO_FAR: &str = "not supported by this version of the exec2 driver";
-    let asked = |dns: &DNSConfig| [&dns.servers, &dns.searches, &dns.options].iter().any(|list| !list.is_empty());
-    if let Some(dns) = config.dns.as_ref().filter(|dns| asked(dns)) {
-        return Err(format!("dns: servers {:?}, searches {:?}, options {:?}: {SO_FAR}", dns.servers, dns.searches, dns.options));
-    }
-    Ok(())
 }
 
 /// Unset messages read as zeros here, which stand for "not asked".
@@ -102,7 +108,7 @@ fn total(topology: &ClientTopology) -> Compute {
 #[cfg(test)]
 mod tests {
     use super::super::wire::base::NomadDriverConfig;
-    use super::super::wire::task::{AllocatedCpuResources, AllocatedMemoryResources, AllocatedTaskResources, LinuxResources};
+    use super::super::wire::task::{AllocatedCpuResources, AllocatedMemoryResources, AllocatedTaskResources, HostsConfig, LinuxResources};
     use super::*;
 
     fn config() -> TaskConfig {
@@ -188,18 +194,30 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_yet_is_refused_in_words() {
-        let dns = DNSConfig { servers: vec!["1.1.1.1".to_owned()], ..Default::default() };
-        assert!(refusal(|config| config.dns = Some(dns).into()).starts_with("dns: servers [\"1.1.1.1\"]"));
+    fn what_a_task_can_not_do_without() {
         assert_eq!(refusal(|config| config.id.clear()), "the task has no id");
         assert_eq!(refusal(|config| config.msgpack_driver_config.clear()), "command: it is missing or empty");
     }
 
     #[test]
-    fn empty_dns_settings_ask_for_nothing() {
+    fn names_are_read() {
         let mut config = config();
-        config.dns = Some(DNSConfig::default()).into();
-        assert!(request(&config).is_ok());
+        config.dns =
+            Some(DNSConfig { servers: vec!["192.0.2.1".to_owned()], searches: vec!["a.test".to_owned()], ..Default::default() }).into();
+        let hosts_config = Some(HostsConfig { hostname: "web".to_owned(), address: "192.0.2.5".to_owned(), ..Default::default() }).into();
+        config.network_isolation_spec = Some(NetworkIsolationSpec {
+            mode: NetworkIsolationMode::GROUP.into(),
+            path: "/run/netns/a".to_owned(),
+            hosts_config,
+            ..Default::default()
+        })
+        .into();
+        let host = HostRequest { name: "web".into(), address: "192.0.2.5".into() };
+        let read = request(&config).unwrap();
+        assert_eq!(read.dns, DnsRequest { servers: vec!["192.0.2.1".into()], searches: vec!["a.test".into()], options: vec![] });
+        assert_eq!(read.host, host);
+        config.network_isolation_spec.as_mut().unwrap().mode = NetworkIsolationMode::HOST.into();
+        assert_eq!(request(&config).unwrap().host, HostRequest::default());
     }
 
     #[test]

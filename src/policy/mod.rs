@@ -17,6 +17,7 @@ pub mod namespace;
 pub mod place;
 pub mod port;
 pub mod request;
+pub mod resolver;
 pub mod signal;
 pub mod spec;
 pub mod ulimit;

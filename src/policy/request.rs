@@ -117,6 +117,24 @@ pub struct TaskRequest {
     /// The job's volumes, and what device plugins mount.
     pub mounts: Vec<MountRequest>,
     pub devices: Vec<DeviceRequest>,
+    pub dns: DnsRequest,
+    /// The allocation's own name in its network namespace.
+    pub host: HostRequest,
+}
+
+/// Of the job's or a network plugin's `dns`; empty lists ask for nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DnsRequest {
+    pub servers: Vec<String>,
+    pub searches: Vec<String>,
+    pub options: Vec<String>,
+}
+
+/// A name and its address; empty for none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HostRequest {
+    pub name: String,
+    pub address: String,
 }
 
 /// One device, as the client asks for it.

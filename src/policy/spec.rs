@@ -11,6 +11,7 @@ use super::limits::{CgroupWrite, LimitError, Limits, cgroup_writes, pids};
 use super::namespace::NamespaceMode;
 use super::port::{PortError, Ports};
 use super::request::{Compute, PluginOptions, TaskRequest};
+use super::resolver::{Dns, HostName};
 use super::ulimit::{Ulimit, UlimitError};
 use super::unveil::{Unveil, UnveilError};
 use super::user::{Identity, User, UserError};
@@ -48,6 +49,10 @@ pub struct TaskSpec {
     pub ports: Ports,
     /// Path of the network namespace to join.
     pub network: Option<PathBuf>,
+    /// What to have in place of the host's /etc/resolv.conf.
+    pub dns: Option<Dns>,
+    /// In a /etc/hosts of the task's own.
+    pub host_name: Option<HostName>,
     pub stdio: Stdio,
     pub directories: Option<Directories>,
     pub volumes: Vec<Volume>,
@@ -197,6 +202,8 @@ pub fn compile(request: &TaskRequest, options: &PluginOptions, facts: &Facts<'_>
         cgroup_writes: cgroup_writes(&request.resources, &limits, facts.compute)?,
         kill_mode: task.kill_mode,
         network: request.network.as_ref().map(|path| absolute("network namespace", path)).transpose()?,
+        dns: Dns::new(&request.dns)?,
+        host_name: HostName::new(&request.host)?,
         stdio: Stdio::Logs {
             stdout: absolute("stdout_path", &request.stdout_path)?,
             stderr: absolute("stderr_path", &request.stderr_path)?,

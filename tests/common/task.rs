@@ -126,6 +126,8 @@ impl Node {
             cgroup_writes: Vec::new(),
             kill_mode: KillMode::default(),
             network: None,
+            dns: None,
+            host_name: None,
             stdio: Stdio::Logs { stdout: "/dev/null".into(), stderr: "/dev/null".into() },
             directories: None,
             volumes: Vec::new(),

@@ -1,6 +1,7 @@
 package nomad
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -10,22 +11,6 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// TestNotSupported wants words, and never a task without what it asked for.
-func TestNotSupported(t *testing.T) {
-	d := start(t)
-	for word, change := range map[string]func(*drivers.TaskConfig){
-		"dns": func(c *drivers.TaskConfig) { c.DNS = &drivers.DNSConfig{Servers: []string{"192.0.2.1"}} },
-	} {
-		t.Run(word, func(t *testing.T) {
-			j := shell("exit 7")
-			a := d.alloc(t)
-			a.start(j).ends(7)
-			j.change = change
-			a.refused(j, word)
-		})
-	}
-}
-
 func TestUnknownUser(t *testing.T) {
 	j := shell("exit 7")
 	j.change = func(c *drivers.TaskConfig) { c.User = "no-such-user" }
@@ -34,12 +19,12 @@ func TestUnknownUser(t *testing.T) {
 
 // TestForgottenUser has no user in the request, or a new one, as of an agent that was started again: the task's directory tells.
 func TestForgottenUser(t *testing.T) {
-	j := shell(`id -u; echo > "$NOMAD_TASK_DIR/mine"`)
+	j := shell(`echo "$(id -u) $USER $LOGNAME $HOME"; echo > "$NOMAD_TASK_DIR/mine"`)
 	for _, user := range []string{"", "nomad-79999"} {
 		j.change = func(c *drivers.TaskConfig) { c.User = user }
 		a := start(t).alloc(t)
 		a.start(j).ends(0)
-		if out, want := a.drained(), strings.TrimPrefix(a.user, "nomad-")+"\n"; out != want {
+		if out, want := a.drained(), fmt.Sprintf("%s %s %s /nonexistent\n", strings.TrimPrefix(a.user, "nomad-"), a.user, a.user); out != want {
 			t.Errorf("user %q: runs as %q, want %q", user, out, want)
 		}
 	}

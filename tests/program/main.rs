@@ -16,6 +16,7 @@ mod namespaces;
 mod place;
 mod plugin;
 mod privileges;
+mod resolver;
 mod unveil;
 mod view;
 mod volumes;

@@ -1,0 +1,78 @@
+//! The task's own /etc/resolv.conf and /etc/hosts: files in its record, mounted over the host's.
+
+use super::LaunchError;
+use super::view::View;
+use crate::policy::access::{Mode, PathKind};
+use crate::policy::resolver::{HOSTS, RESOLV_CONF, UPSTREAM, is_stub, may_read};
+use crate::policy::spec::TaskSpec;
+use crate::sys::error::At;
+use crate::sys::memfd::reopen;
+use crate::sys::mount::Copy;
+use crate::sys::path;
+use rustix::fs::{FileType, Mode as FileMode, OFlags, fchmod, fstat, openat};
+use rustix::io::Errno;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+
+/// `record` is a directory of root's own with the task's lifetime. Before the volumes, one of which may cover /etc.
+pub(super) fn mount(spec: &TaskSpec, record: BorrowedFd<'_>, view: &mut View<'_>) -> Result<(), LaunchError> {
+    if spec.dns.is_some() || spec.network.is_some() {
+        let host = read(RESOLV_CONF, view)?;
+        if host.is_none() && spec.dns.is_some() {
+            let reason = format!("the node has no {RESOLV_CONF}, in whose place the task's own would be");
+            return Err(LaunchError::Refused { option: "dns".into(), reason });
+        }
+        let host = host.unwrap_or_default();
+        let upstream = if is_stub(&host) { read(UPSTREAM, view)? } else { None };
+        let text = match &spec.dns {
+            Some(dns) => Some(dns.text(&upstream.unwrap_or(host))),
+            None => upstream,
+        };
+        if let Some(text) = text {
+            cover(RESOLV_CONF, &text, spec.dns.is_some() || may_read(&spec.grants, RESOLV_CONF), record, view)?;
+        }
+    }
+    if let Some(host) = &spec.host_name
+        && read(HOSTS, view)?.is_some()
+    {
+        cover(HOSTS, &host.text(), may_read(&spec.grants, HOSTS), record, view)?;
+    }
+    Ok(())
+}
+
+/// A file of the host's, if it is there.
+fn read(path: &str, view: &View<'_>) -> Result<Option<String>, LaunchError> {
+    let file = match path::open(Path::new(path), &view.rules.untrusted) {
+        Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
+        file => file.at_path("open", path)?,
+    };
+    if FileType::from_raw_mode(fstat(&file).at_path("stat", path)?.st_mode) != FileType::RegularFile {
+        return Err(LaunchError::Refused { option: path.into(), reason: "it is not a file".into() });
+    }
+    let mut bytes = Vec::new();
+    File::from(reopen(&file, OFlags::RDONLY).at_path("open", path)?).read_to_end(&mut bytes).at_path("read", path)?;
+    Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
+}
+
+/// Mounts a new file over the one that `path` leads to.
+fn cover(path: &str, text: &str, readable: bool, record: BorrowedFd<'_>, view: &mut View<'_>) -> Result<(), LaunchError> {
+    let path = Path::new(path);
+    let name = Path::new(path.file_name().unwrap_or_default());
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+    let file = File::from(openat(record, name, flags, FileMode::RUSR | FileMode::WUSR).at_path("create the task's", path)?);
+    (&file).write_all(text.as_bytes()).at_path("write the task's", path)?;
+    // Whatever the plugin's umask is.
+    fchmod(&file, FileMode::from_raw_mode(0o644)).at_path("chmod the task's", path)?;
+    // Not the descriptor that it was written by: one open for writing would keep its mount from becoming read-only.
+    drop(file);
+    let file = path::open_beneath(record, name).at_path("open the task's", path)?;
+    let refused = |reason| LaunchError::Refused { option: path.display().to_string(), reason };
+    let target = view.place(path, PathKind::File).map_err(refused)?;
+    view.mounts.attach(file.as_fd(), Copy::ReadOnly, &target)?;
+    if readable {
+        view.rules.add(file.as_fd(), PathKind::File, Mode::R, path)?;
+    }
+    Ok(())
+}
