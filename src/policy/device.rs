@@ -3,7 +3,8 @@
 use super::access::Mode;
 use super::place::place;
 use super::request::DeviceRequest;
-use super::spec::{Directories, SpecError};
+use super::spec::{Directories, Grant, SpecError};
+use super::volume::Volume;
 use std::path::{Path, PathBuf};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,11 +17,21 @@ pub struct Device {
     pub mode: Mode,
 }
 
-pub fn devices(asked: &[DeviceRequest], directories: &Directories) -> Result<Vec<Device>, SpecError> {
+/// The devices of a task that also has these volumes and grants.
+pub fn devices(asked: &[DeviceRequest], directories: &Directories, volumes: &[Volume], grants: &[Grant]) -> Result<Vec<Device>, SpecError> {
     let mut devices: Vec<Device> = Vec::with_capacity(asked.len());
     for request in asked {
         let refused = |reason| SpecError::Value { option: format!("device {:?}", request.task_path), reason };
         let device = device(request, directories).map_err(|reason| refused(reason.into()))?;
+        // Rules add up along a path, and a read-only mount keeps no device from being written.
+        let writable = |target: &Path| {
+            Directories::GRANTS.iter().any(|(_, below)| target.starts_with(directories.task_dir.join(below)))
+                || volumes.iter().any(|volume| !volume.read_only && target.starts_with(&volume.target))
+                || grants.iter().any(|grant| grant.mode.contains(Mode::W) && target != grant.path && target.starts_with(&grant.path))
+        };
+        if !device.mode.contains(Mode::RW) && device.target.as_deref().is_some_and(writable) {
+            return Err(refused("in a directory that the task may write, a device can be had with the permissions rw alone".into()));
+        }
         if let Some(other) = devices.iter().find(|other| device.target.is_some() && other.target == device.target) {
             return Err(refused(format!("{:?} is the same place", other.written)));
         }
@@ -36,11 +47,6 @@ fn device(request: &DeviceRequest, directories: &Directories) -> Result<Device, 
     }
     let mode = mode(&request.permissions)?;
     let target = place(&request.task_path, directories)?;
-    // Rules add up along a path, and a read-only mount keeps no device from being written.
-    let writable = Directories::GRANTS.iter().any(|(_, below)| target.starts_with(directories.task_dir.join(below)));
-    if writable && !mode.contains(Mode::RW) {
-        return Err("in a directory that the task may write, a device can be had with the permissions rw alone");
-    }
     Ok(Device { written: request.task_path.clone(), source: source.to_path_buf(), target: (target != source).then_some(target), mode })
 }
 
@@ -64,7 +70,17 @@ mod tests {
     fn read(task_path: &str, permissions: &str) -> Result<Device, String> {
         let directories = Directories { alloc_dir: "/d/alloc/a1".into(), task_dir: "/m/a1-web".into() };
         let request = DeviceRequest { host_path: "/dev/x".into(), task_path: task_path.into(), permissions: permissions.into() };
-        devices(&[request], &directories).map(|mut devices| devices.remove(0)).map_err(|e| e.to_string())
+        let volume = |target: &str, read_only| Volume {
+            written: target.into(),
+            source: "/srv".into(),
+            target: target.into(),
+            read_only,
+            follows_host: false,
+        };
+        let grant = |mode, path: &str| Grant { mode, path: path.into(), required: true };
+        let volumes = [volume("/open", false), volume("/closed", true)];
+        let grants = [grant(Mode::RW, "/unveiled"), grant(Mode::RX, "/usr"), grant(Mode::RW, "/dev/null")];
+        devices(&[request], &directories, &volumes, &grants).map(|mut devices| devices.remove(0)).map_err(|e| e.to_string())
     }
 
     #[test]
@@ -76,6 +92,10 @@ mod tests {
             ("/local/x", "wr", Some("/m/a1-web/local/x"), Mode::RW),
             ("dev/x", "r", Some("/m/a1-web/dev/x"), Mode::R),
             ("/dev/x", "m", None, Mode::default()),
+            ("/open/x", "rw", Some("/open/x"), Mode::RW),
+            ("/closed/x", "r", Some("/closed/x"), Mode::R),
+            ("/usr/x", "r", Some("/usr/x"), Mode::R),
+            ("/dev/null", "r", Some("/dev/null"), Mode::R),
         ] {
             let device = read(task_path, permissions).unwrap();
             assert_eq!((device.target.as_deref(), device.mode), (target.map(Path::new), mode), "{task_path}");
@@ -88,6 +108,8 @@ mod tests {
             ("/dev/x", "", "permissions are missing; they are letters of r, w, m"),
             ("/dev/x", "rx", "permissions are letters of r, w, m"),
             ("/secrets/x", "r", "in a directory that the task may write, a device can be had with the permissions rw alone"),
+            ("/open/x", "r", "in a directory that the task may write, a device can be had with the permissions rw alone"),
+            ("/unveiled/x", "w", "in a directory that the task may write, a device can be had with the permissions rw alone"),
             ("/proc/x", "rw", "the destination is in /proc, which is the task's own"),
         ] {
             assert_eq!(read(task_path, permissions).unwrap_err(), format!("device {task_path:?}: {want}"));
@@ -95,6 +117,6 @@ mod tests {
         let directories = Directories { alloc_dir: "/d/alloc/a1".into(), task_dir: "/m/a1-web".into() };
         let twice =
             ["/dev/a", "/dev/b"].map(|path| DeviceRequest { host_path: path.into(), task_path: "/dev/x".into(), permissions: "r".into() });
-        assert_eq!(devices(&twice, &directories).unwrap_err().to_string(), "device \"/dev/x\": \"/dev/x\" is the same place");
+        assert_eq!(devices(&twice, &directories, &[], &[]).unwrap_err().to_string(), "device \"/dev/x\": \"/dev/x\" is the same place");
     }
 }

@@ -188,6 +188,8 @@ pub fn compile(request: &TaskRequest, options: &PluginOptions, facts: &Facts<'_>
         return Err(SpecError::UnveilByTask(first.clone()));
     }
     written(&task.unveil, &mut grants).map_err(SpecError::Unveil)?;
+    let volumes = volumes(&request.mounts, &directories)?;
+    let devices = devices(&request.devices, &directories, &volumes, &grants)?;
     Ok(TaskSpec {
         id: request.id.clone(),
         name: request.name.clone(),
@@ -208,8 +210,8 @@ pub fn compile(request: &TaskRequest, options: &PluginOptions, facts: &Facts<'_>
             stdout: absolute("stdout_path", &request.stdout_path)?,
             stderr: absolute("stderr_path", &request.stderr_path)?,
         },
-        volumes: volumes(&request.mounts, &directories)?,
-        devices: devices(&request.devices, &directories)?,
+        devices,
+        volumes,
         directories: Some(directories),
         state_dir: options.state_dir.clone(),
         protect_system: protect_system(task.protect_system.as_deref())?,
