@@ -4,10 +4,13 @@ use crate::common::Need;
 use crate::common::task::{Cgroup, Node, held, soon};
 use nomad_driver_exec2::policy::abi::Abi;
 use nomad_driver_exec2::policy::access::Mode;
+use nomad_driver_exec2::policy::device::Device;
 use nomad_driver_exec2::policy::limits::CgroupWrite;
 use nomad_driver_exec2::policy::spec::{Directories, Grant, Stdio, TaskSpec};
+use nomad_driver_exec2::policy::volume::Volume;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, lchown, symlink};
+use std::path::Path;
 use std::process::Command;
 
 /// Starts `spec`, which must fail with `want` after nothing of it ran; then the same cgroup and id take a good task.
@@ -181,6 +184,38 @@ fn unveiled_paths() {
     refused(&node, |spec| spec.grants.push(grant("/no/such/thing")), want);
     let directories = Directories { alloc_dir: "/no/alloc".into(), task_dir: "/no/task".into() };
     refused(&node, |spec| spec.directories = Some(directories), "open /no/alloc: No such file or directory (ENOENT)");
+}
+
+#[test]
+fn volumes_and_devices() {
+    needs!(Need::Task);
+    let node = warm();
+    let (dir, missing) = (node.scratch.dir("dir"), node.scratch.path("missing"));
+    let volume = |source: &Path, target: &Path| Volume {
+        written: "DEST".into(),
+        source: source.into(),
+        target: target.into(),
+        read_only: true,
+        follows_host: false,
+    };
+    let not_there = "it is not there on the node, and only in the task's own directories a place for it is made: mount it below /local or \
+                     ${NOMAD_TASK_DIR}, or make it on the node";
+    let good = volume(&dir, &dir);
+    let two = vec![good.clone(), volume(&dir, &missing)];
+    refused(&node, |spec| spec.volumes = two, &format!("volume_mount \"DEST\": {not_there}"));
+    let want = format!("volume_mount \"DEST\": {} on the node can't be used: No such file or directory (ENOENT)", missing.display());
+    refused(&node, |spec| spec.volumes = vec![good, volume(&missing, &dir)], &want);
+    let device = |source: &Path, target: Option<&Path>| Device {
+        written: "DEV".into(),
+        source: source.into(),
+        target: target.map(Path::to_path_buf),
+        mode: Mode::RW,
+    };
+    let null = Path::new("/dev/null");
+    let two = vec![device(null, None), device(null, Some(&missing))];
+    refused(&node, |spec| spec.devices = two, &format!("device \"DEV\": {not_there}"));
+    let want = format!("device \"DEV\": {} on the node is not a device", dir.display());
+    refused(&node, |spec| spec.devices = vec![device(&dir, None)], &want);
 }
 
 #[test]

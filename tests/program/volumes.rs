@@ -215,6 +215,13 @@ fn inner_refused() {
         assert!(error.starts_with(&format!("volume_mount {written:?}: ")) && error.contains(want), "{error}");
         assert!(!place.own("local/good").exists(), "{want}");
     }
+    // Nor does a start that the kernel refuses.
+    let good = || vec![volume(&from, &place.own("local/good/deep"))];
+    let error = place.refused(TaskSpec { oom_score_adj: 2000, ..with(&place, good(), &[]) });
+    assert_eq!(error, "write oom_score_adj 2000: Invalid argument (EINVAL)");
+    assert!(!place.own("local/good").exists());
+    assert_eq!(probe(&place, good(), &["exit 0"]), [""; 0]);
+    assert!(place.own("local/good").exists(), "the control");
     // The operator's links are followed, to the volume and to its place.
     symlink(&from, scratch.path("operators")).unwrap();
     symlink(&there, scratch.path("way")).unwrap();
