@@ -7,11 +7,12 @@ mod devices;
 mod directories;
 mod host;
 mod mounts;
+mod places;
 mod plan;
 mod resolver;
 mod root;
 mod rules;
-mod view;
+
 mod volumes;
 
 pub use base::attend;

@@ -56,6 +56,11 @@ impl Mounts {
         self.root.as_ref().is_none_or(|root| root.covers(path))
     }
 
+    /// Whether a place at `path` is made when something is attached there: in a root of the task's own, beside what it has.
+    pub fn makes(&self, path: &Path) -> bool {
+        self.root.as_ref().is_some_and(|root| root.is_free(path))
+    }
+
     /// What was granted, in the private view; what of it was granted for writing, in the host's. Before what hides a part of it.
     pub fn show(&mut self, granted: &[Granted], own: Option<&Own>) -> Result<(), LaunchError> {
         match self.root {

@@ -3,8 +3,8 @@
 use super::child::{Attachment, Failure, Orders, Step, child};
 use super::directories::TaskDirectories;
 use super::mounts::{Mounts, Own};
+use super::places::Places;
 use super::rules::Rules;
-use super::view::View;
 use super::{LaunchError, base, command_block, devices, resolver, volumes};
 use crate::init::message::Limit;
 use crate::init::{IMAGE, message};
@@ -15,6 +15,7 @@ use crate::policy::limits::CgroupWrite;
 use crate::policy::namespace::NamespaceMode;
 use crate::policy::spec::{Stdio, TaskSpec};
 use crate::policy::ulimit::Ulimit;
+use crate::policy::view::View;
 use crate::sys::cgroup::Cgroup;
 use crate::sys::clone::Namespaces;
 use crate::sys::descriptor::settle;
@@ -151,7 +152,7 @@ impl Plan {
             mounts.own(own, directories, record)?;
         }
         let mut made = Made::default();
-        let mut view = View {
+        let mut places = Places {
             directories: directories.as_ref(),
             own: own.as_ref(),
             rules: &rules,
@@ -159,9 +160,9 @@ impl Plan {
             made: &mut made,
             volumes: Vec::new(),
         };
-        resolver::mount(spec, record, &mut view)?;
-        volumes::mount(&spec.volumes, &mut view)?;
-        devices::mount(&spec.devices, &mut view)?;
+        resolver::mount(spec, record, &mut places)?;
+        volumes::mount(&spec.volumes, &mut places)?;
+        devices::mount(&spec.devices, &mut places)?;
         let host_proc = spec.pid_mode == NamespaceMode::Host && spec.grants.iter().any(|grant| grant.path.starts_with("/proc"));
         if host_proc {
             mounts.host_proc()?;
@@ -170,7 +171,7 @@ impl Plan {
         if spec.abi < Abi(3) && !mounts.are_protected() && mounts.reach(&spec.state_dir) {
             mounts.read_only(&spec.state_dir)?;
         }
-        if spec.view == crate::policy::view::View::Private {
+        if spec.view == View::Private {
             mounts.attach(cgroup.as_fd(), Copy::ReadOnly, cgroup.path())?;
             mounts.furnish(&mut rules, directories.as_ref())?;
             mounts.seal()?;

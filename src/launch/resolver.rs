@@ -1,7 +1,7 @@
 //! The task's own /etc/resolv.conf and /etc/hosts: files in its record, mounted over the host's.
 
 use super::LaunchError;
-use super::view::View;
+use super::places::Places;
 use crate::policy::access::{Mode, PathKind};
 use crate::policy::resolver::{HOSTS, RESOLV_CONF, UPSTREAM, is_stub, may_read};
 use crate::policy::spec::TaskSpec;
@@ -17,34 +17,34 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
 /// `record` is a directory of root's own with the task's lifetime. Before the volumes, one of which may cover /etc.
-pub(super) fn mount(spec: &TaskSpec, record: BorrowedFd<'_>, view: &mut View<'_>) -> Result<(), LaunchError> {
+pub(super) fn mount(spec: &TaskSpec, record: BorrowedFd<'_>, places: &mut Places<'_>) -> Result<(), LaunchError> {
     if spec.dns.is_some() || spec.network.is_some() {
-        let host = read(RESOLV_CONF, view)?;
-        if host.is_none() && spec.dns.is_some() {
+        let host = read(RESOLV_CONF, places)?;
+        if host.is_none() && spec.dns.is_some() && !places.mounts.makes(Path::new(RESOLV_CONF)) {
             let reason = format!("the node has no {RESOLV_CONF}, in whose place the task's own would be");
             return Err(LaunchError::Refused { option: "dns".into(), reason });
         }
         let host = host.unwrap_or_default();
-        let upstream = if is_stub(&host) { read(UPSTREAM, view)? } else { None };
+        let upstream = if is_stub(&host) { read(UPSTREAM, places)? } else { None };
         let text = match &spec.dns {
             Some(dns) => Some(dns.text(&upstream.unwrap_or(host))),
             None => upstream,
         };
         if let Some(text) = text {
-            cover(RESOLV_CONF, &text, spec.dns.is_some() || may_read(&spec.grants, RESOLV_CONF), record, view)?;
+            cover(RESOLV_CONF, &text, spec.dns.is_some() || may_read(&spec.grants, RESOLV_CONF), record, places)?;
         }
     }
     if let Some(host) = &spec.host_name
-        && read(HOSTS, view)?.is_some()
+        && (places.mounts.makes(Path::new(HOSTS)) || read(HOSTS, places)?.is_some())
     {
-        cover(HOSTS, &host.text(), may_read(&spec.grants, HOSTS), record, view)?;
+        cover(HOSTS, &host.text(), may_read(&spec.grants, HOSTS), record, places)?;
     }
     Ok(())
 }
 
 /// A file of the host's, if it is there.
-fn read(path: &str, view: &View<'_>) -> Result<Option<String>, LaunchError> {
-    let file = match path::open(Path::new(path), &view.rules.untrusted) {
+fn read(path: &str, places: &Places<'_>) -> Result<Option<String>, LaunchError> {
+    let file = match path::open(Path::new(path), &places.rules.untrusted) {
         Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
         file => file.at_path("open", path)?,
     };
@@ -57,7 +57,7 @@ fn read(path: &str, view: &View<'_>) -> Result<Option<String>, LaunchError> {
 }
 
 /// Mounts a new file over the one that `path` leads to.
-fn cover(path: &str, text: &str, readable: bool, record: BorrowedFd<'_>, view: &mut View<'_>) -> Result<(), LaunchError> {
+fn cover(path: &str, text: &str, readable: bool, record: BorrowedFd<'_>, places: &mut Places<'_>) -> Result<(), LaunchError> {
     let path = Path::new(path);
     let name = Path::new(path.file_name().unwrap_or_default());
     let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
@@ -69,10 +69,10 @@ fn cover(path: &str, text: &str, readable: bool, record: BorrowedFd<'_>, view: &
     drop(file);
     let file = path::open_beneath(record, name).at_path("open the task's", path)?;
     let refused = |reason| LaunchError::Refused { option: path.display().to_string(), reason };
-    let target = view.place(path, PathKind::File).map_err(refused)?;
-    view.mounts.attach(file.as_fd(), Copy::ReadOnly, &target)?;
+    let target = places.place(path, PathKind::File).map_err(refused)?;
+    places.mounts.attach(file.as_fd(), Copy::ReadOnly, &target)?;
     if readable {
-        view.rules.add(file.as_fd(), PathKind::File, Mode::R, path)?;
+        places.rules.add(file.as_fd(), PathKind::File, Mode::R, path)?;
     }
     Ok(())
 }

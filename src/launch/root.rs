@@ -10,7 +10,7 @@ use rustix::fs::{AtFlags, FileType, Mode, chmodat, mkdirat, mknodat, symlinkat};
 use rustix::io::Errno;
 use std::collections::HashSet;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -36,6 +36,12 @@ impl Root {
     /// Whether what is at `path` comes with a directory that is attached there or above.
     pub fn covers(&self, path: &Path) -> bool {
         self.attached.iter().any(|dir| path.starts_with(dir))
+    }
+
+    /// Whether a place can be made at `path`: no symlink is on the way, and nothing is attached above.
+    pub fn is_free(&self, path: &Path) -> bool {
+        let is_plain = path.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
+        is_plain && !self.covers(path) && !path.ancestors().any(|above| self.others.contains(above))
     }
 
     /// Whether there is anything at `path`.

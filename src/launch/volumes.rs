@@ -1,7 +1,7 @@
 //! A task's volumes: opened where the host has them, and mounted where the task wants them.
 
 use super::LaunchError;
-use super::view::{Mounted, View};
+use super::places::{Mounted, Places};
 use crate::policy::access::{Mode, PathKind};
 use crate::policy::volume::Volume;
 use crate::sys::error::Words;
@@ -11,23 +11,23 @@ use rustix::fs::{FileType, fstat};
 use std::os::fd::{AsFd, OwnedFd};
 
 /// Mounts the volumes, in their order so that one can be in another, and grants what is in them: everything, or to read and execute it.
-pub(super) fn mount<'a>(volumes: &'a [Volume], view: &mut View<'a>) -> Result<(), LaunchError> {
+pub(super) fn mount<'a>(volumes: &'a [Volume], places: &mut Places<'a>) -> Result<(), LaunchError> {
     for volume in volumes {
         let refused = |reason| LaunchError::Refused { option: format!("volume_mount {:?}", volume.written), reason };
-        let (file, kind) = open(volume, view).map_err(|reason| refused(format!("{} on the node {reason}", volume.source.display())))?;
-        let target = view.place(&volume.target, kind).map_err(refused)?;
+        let (file, kind) = open(volume, places).map_err(|reason| refused(format!("{} on the node {reason}", volume.source.display())))?;
+        let target = places.place(&volume.target, kind).map_err(refused)?;
         let how = Copy::Volume { read_only: volume.read_only, follows_host: volume.follows_host };
-        view.mounts.attach(file.as_fd(), how, &target)?;
-        view.rules.add(file.as_fd(), kind, if volume.read_only { Mode::RX } else { Mode::RWXC }, &volume.source)?;
-        view.volumes.push(Mounted { volume, file, target });
+        places.mounts.attach(file.as_fd(), how, &target)?;
+        places.rules.add(file.as_fd(), kind, if volume.read_only { Mode::RX } else { Mode::RWXC }, &volume.source)?;
+        places.volumes.push(Mounted { volume, file, target });
     }
     Ok(())
 }
 
 /// A symlink to it may be the operator's, never one that the task could have made.
-fn open(volume: &Volume, view: &View<'_>) -> Result<(OwnedFd, PathKind), String> {
+fn open(volume: &Volume, places: &Places<'_>) -> Result<(OwnedFd, PathKind), String> {
     let failed = |errno| format!("can't be used: {}", Words(errno));
-    let file = path::open(&volume.source, &view.rules.untrusted).map_err(failed)?;
+    let file = path::open(&volume.source, &places.rules.untrusted).map_err(failed)?;
     match FileType::from_raw_mode(fstat(&file).map_err(failed)?.st_mode) {
         FileType::Directory => Ok((file, PathKind::Directory)),
         FileType::CharacterDevice | FileType::BlockDevice => Err("is a device, which can't be had as a volume".into()),

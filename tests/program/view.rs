@@ -1,13 +1,20 @@
 //! The private view: what is unveiled exists, and nothing else.
 
 use crate::common::task::{Cgroup, Node};
-use crate::common::{Need, Run, Scratch, outside};
+use crate::common::{Need, Run, Scratch, open_to_all, outside};
+use crate::mounts::in_own_namespace;
+use crate::place::Place;
 use nomad_driver_exec2::policy::access::Mode;
+use nomad_driver_exec2::policy::device::Device;
+use nomad_driver_exec2::policy::request::DnsRequest;
+use nomad_driver_exec2::policy::resolver::Dns;
 use nomad_driver_exec2::policy::signal::Signal;
 use nomad_driver_exec2::policy::spec::{Directories, Grant, TaskSpec};
 use nomad_driver_exec2::policy::user::Identity;
 use nomad_driver_exec2::policy::view::View;
+use nomad_driver_exec2::policy::volume::Volume;
 use std::fs;
+use std::os::fd::AsFd;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::Duration;
@@ -298,4 +305,67 @@ fn a_chroot_of_the_tasks_own_leads_to_its_own_root() {
         let spec = TaskSpec { no_pivot_root, capabilities, ..spec(&node, &own, &attempts) };
         assert_eq!(node.output(spec), ["ok", "ENOENT", "ok", "ENOENT"], "no_pivot_root: {no_pivot_root}");
     }
+}
+
+#[test]
+fn what_a_job_adds_needs_no_place_on_the_host() {
+    needs!(Need::Task);
+    in_own_namespace("view::inner_added", true);
+}
+
+#[test]
+#[ignore = "started by what_a_job_adds_needs_no_place_on_the_host"]
+fn inner_added() {
+    let place = Place::new();
+    let scratch = Scratch::new();
+    let (from, file) = (scratch.dir("from"), scratch.file("from/file", "text"));
+    let pty = nomad_driver_exec2::sys::pty::open().unwrap();
+    let tty = nomad_driver_exec2::sys::path::of(pty.slave.as_fd()).unwrap();
+    open_to_all(&tty);
+    let (target, node) = (Path::new("/exec2/none/volume"), Path::new("/dev/exec2-none"));
+    let volume = |target: &Path, read_only| Volume {
+        written: target.display().to_string(),
+        source: from.clone(),
+        target: target.into(),
+        read_only,
+        follows_host: false,
+    };
+    let device = |target: Option<&Path>| Device {
+        written: "tty".into(),
+        source: tty.clone(),
+        target: target.map(Path::to_path_buf),
+        mode: Mode::RW,
+    };
+    let dns = DnsRequest { servers: vec!["192.0.2.53".into()], searches: vec!["a.test".into()], options: vec!["ndots:1".into()] };
+    let private = |attempts: &[String]| {
+        let attempts: Vec<&str> = attempts.iter().map(String::as_str).collect();
+        TaskSpec { view: View::Private, ..place.spec(&attempts) }
+    };
+    let attempts = [
+        at("text", target.join("file").display()),
+        at("create", target.join("new").display()),
+        at("text", place.own("local/in/file").display()),
+        at("create", place.own("local/in/other").display()),
+        at("stat", file.display()),
+        at("tcgets", node.display()),
+        at("tcgets", tty.display()),
+        at("text", "/etc/resolv.conf"),
+        at("create", "/etc/hosts"),
+    ];
+    let without = place.node.output(private(&attempts[..7]));
+    assert_eq!(without, ["ENOENT"; 7], "the control");
+    let spec = TaskSpec {
+        volumes: vec![volume(target, false), volume(&place.own("local/in"), true)],
+        devices: vec![device(Some(node)), device(None)],
+        dns: Dns::new(&dns).unwrap(),
+        ..private(&attempts)
+    };
+    let answers = place.node.output(spec);
+    let names = ["search a.test", "nameserver 192.0.2.53", "options ndots:1"];
+    assert_eq!(answers[..7], ["text", "ok", "text", "EROFS", "ENOENT", "ok", "ok"]);
+    assert_eq!(answers[7..10], names, "{answers:?}");
+    assert!(from.join("new").exists() && !Path::new("/exec2").exists() && !node.exists());
+    // In the host's view there would have to be a place.
+    let refused = place.refused(TaskSpec { volumes: vec![volume(target, false)], ..place.spec(&["exit 0"]) });
+    assert!(refused.contains("it is not there on the node"), "{refused}");
 }

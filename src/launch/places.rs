@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-pub(super) struct View<'a> {
+pub(super) struct Places<'a> {
     pub directories: Option<&'a TaskDirectories>,
     pub own: Option<&'a Own>,
     pub rules: &'a Rules,
@@ -31,9 +31,9 @@ pub(super) struct Mounted<'a> {
     pub target: PathBuf,
 }
 
-impl View<'_> {
+impl Places<'_> {
     /// The path, without symlinks, at which something of that kind can be mounted for `target`. In the task's directory, and in a volume that may
-    /// be written, it is made if need be; elsewhere it must be there. The error is why it can't be.
+    /// be written, it is made if need be, and in a root of the task's own; elsewhere it must be there. The error is why it can't be.
     pub fn place(&mut self, target: &Path, kind: PathKind) -> Result<PathBuf, String> {
         let outer = self.volumes.iter().rev().find_map(|outer| Some((outer, target.strip_prefix(&outer.volume.target).ok()?)));
         if let Some((outer, below)) = outer {
@@ -52,6 +52,15 @@ impl View<'_> {
             same_kind(kind, there.as_fd())?;
             return Ok(directories.path().join(below));
         }
+        let path = if self.mounts.makes(target) { target.to_path_buf() } else { self.find(target, kind)? };
+        if path == Path::new("/") || path.starts_with("/proc") || self.own.is_some_and(|own| own.is_near(&path)) {
+            return Err(format!("it is {}, where nothing can be mounted for a task", path.display()));
+        }
+        Ok(path)
+    }
+
+    /// Where `target` is on the node.
+    fn find(&self, target: &Path, kind: PathKind) -> Result<PathBuf, String> {
         let there = path::open(target, &self.rules.untrusted).map_err(|errno| match errno {
             Errno::NOENT | Errno::NOTDIR => {
                 "it is not there on the node, and only in the task's own directories a place for it is made: mount it below /local or \
@@ -61,11 +70,7 @@ impl View<'_> {
             errno => on_the_way(errno),
         })?;
         same_kind(kind, there.as_fd())?;
-        let path = path::of(there.as_fd()).map_err(|errno| Words(errno).to_string())?;
-        if path == Path::new("/") || path.starts_with("/proc") || self.own.is_some_and(|own| own.is_near(&path)) {
-            return Err(format!("it is {}, where nothing can be mounted for a task", path.display()));
-        }
-        Ok(path)
+        path::of(there.as_fd()).map_err(|errno| Words(errno).to_string())
     }
 }
 
