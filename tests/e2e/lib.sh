@@ -72,19 +72,21 @@ plugin_pid() { pgrep -nfx /opt/nomad/plugins/nomad-driver-exec2; }
 # api PATH [CURL OPTION...]
 api() { curl -sS --fail --max-time 30 "$NOMAD_ADDR/v1/$1" "${@:2}"; }
 
-# submit JOB: hands it in. Sets $job. It is stopped when the check ends, unless the check takes it off the list.
+# submit JOB: hands it in, with the check's view if it has one. Sets $job. It is stopped when the check ends, unless the check takes it off
+# the list.
 submitted=()
 submit() {
     local said
     job=$1 alloc=
     submitted+=("$job")
-    said=$(nomad job run -detach "/opt/jobs/$job.hcl" 2>&1) || { failed "submitted" "$said"; exit 0; }
+    said=$(nomad job run -detach ${view:+-var "view=$view"} "/opt/jobs/$job.hcl" 2>&1) || { failed "submitted" "$said"; exit 0; }
 }
 
-# placed [INDEX]: sets $alloc to the job's newest allocation.
+# placed [INDEX]: sets $alloc to the job's newest allocation, or to that of $group.
 placed() {
     local newest
-    newest=$(api "job/$job/allocations" | jq -er "[.[] | select(.Name | endswith(\"[${1:-0}]\"))] | max_by(.CreateIndex).ID") && alloc=$newest
+    newest=$(api "job/$job/allocations" | jq -er --arg group "${group:-}" \
+        "[.[] | select((.Name | endswith(\"[${1:-0}]\")) and (\$group == \"\" or .TaskGroup == \$group))] | max_by(.CreateIndex).ID") && alloc=$newest
 }
 
 # start JOB: submits it, and waits until all its tasks run.
@@ -94,10 +96,10 @@ start() {
 }
 running() { placed && [ "$(allocation | jq -r '[.TaskStates[]?.State] | unique | join(" ")')" = running ]; }
 
-# finish JOB: submits it, and waits until it has ended.
+# finish JOB [SECONDS]: submits it, and waits until it has ended.
 finish() {
     submit "$1"
-    needs "ends" 90 ended
+    needs "ends" "${2:-90}" ended
 }
 ended() { placed && allocation | jq -e '.ClientStatus | . == "complete" or . == "failed"'; }
 
@@ -135,6 +137,9 @@ main_pid() { pids "$@" | sed -n 2p; }
 
 # inside COMMAND...: `nomad alloc exec` without a terminal.
 inside() { timeout 60 nomad alloc exec -t=false "$alloc" "$@"; }
+
+# in_task TASK COMMAND...: the same where there are several, with what it says on either output.
+in_task() { timeout 60 nomad alloc exec -t=false -task "$1" "$alloc" "${@:2}" 2>&1; }
 
 stop() { api "job/$1?purge=true" -X DELETE >/dev/null; }
 
