@@ -1,0 +1,15 @@
+# Sourced by check: programs that people run. Each can be checked with a view of its own (check).
+
+# shellcheck shell=bash disable=SC2016,SC2034,SC2119,SC2120,SC2154
+
+check_java() {
+    finish java 200
+    is "complete" "$(status)" complete
+    # The settings are said on either, by the version of Java.
+    said=$(logs; logs stderr)
+    setting() { sed -n "s/^ *$1: //p" <<<"$said"; }
+    is "the memory limit" "$(setting 'Memory Limit')" '400.00M*'
+    is "the CPU limit, of two" "$(setting 'Effective CPU Count')" 1
+    is "as the program sees it" "$(setting processors)" 1
+    is "a heap that fits" "$(setting heap)" '1[0-9][0-9] MiB at most'
+}

@@ -1,0 +1,36 @@
+# A Java program, run from its source. The JVM sees the task's memory and CPU limits, and sizes its heap by them.
+job "java" {
+  type = "batch"
+
+  group "group" {
+    task "main" {
+      driver = "exec2"
+
+      # Debian's java is a link by way of /etc/alternatives, and has its configuration in /etc. That it is in a cgroup it takes from
+      # cgroup.controllers: without it, it goes by the host's memory and CPUs.
+      config {
+        command = "java"
+        args    = ["-XshowSettings:system", "-XX:TieredStopAtLevel=1", "${NOMAD_TASK_DIR}/Limits.java"]
+        unveil  = ["r:/etc/alternatives", "r:/etc/java-21-openjdk", "r:/sys/fs/cgroup/cgroup.controllers"]
+      }
+
+      template {
+        destination = "local/Limits.java"
+        data        = <<-JAVA
+          class Limits {
+              public static void main(String[] arguments) {
+                  Runtime runtime = Runtime.getRuntime();
+                  System.out.println("processors: " + runtime.availableProcessors());
+                  System.out.println("heap: " + (runtime.maxMemory() >> 20) + " MiB at most");
+              }
+          }
+        JAVA
+      }
+
+      resources {
+        cpu    = 2000
+        memory = 400
+      }
+    }
+  }
+}
