@@ -13,3 +13,13 @@ check_java() {
     is "as the program sees it" "$(setting processors)" 1
     is "a heap that fits" "$(setting heap)" '1[0-9][0-9] MiB at most'
 }
+
+check_python() {
+    finish python
+    is "complete" "$(status)" complete
+    is "in its environment" "$(logs | grep prefix)" "prefix: */local/venv"
+    is "which is not the system's" "$(logs | grep 'of its own')" '*True'
+    is "confined" "$(logs | tail -n 1)" "$(absent) /etc/passwd"
+}
+# absent: what becomes of a path that is not unveiled.
+absent() { if [ "$view" = private ]; then echo missing:; else echo denied:; fi; }
