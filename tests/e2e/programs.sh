@@ -23,3 +23,15 @@ check_python() {
 }
 # absent: what becomes of a path that is not unveiled.
 absent() { if [ "$view" = private ]; then echo missing:; else echo denied:; fi; }
+
+check_static_web() {
+    mkdir -p /srv/www
+    echo "served from the host" >/srv/www/index.html
+    ln -sf /etc/passwd /srv/www/link
+    start static-web
+    soon "served" 60 serves "$(port http)" "served from the host"
+    is "a link out of it is not followed" "$(fetched link)" 404
+    is "which anybody else could read" "$(setpriv --reuid "$(stat -c %u "/proc/$(main_pid)")" --clear-groups head -n 1 /srv/www/link)" 'root:*'
+    is "not written" "$(inside sh -c 'echo more >>/srv/www/index.html' 2>&1) $(cat /srv/www/index.html)" '*/srv/www/index.html: * served from the host'
+}
+fetched() { curl -sS --max-time 10 -o /dev/null -w '%{http_code}' "http://$(port http)/$1"; }
