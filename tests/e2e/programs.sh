@@ -35,3 +35,19 @@ check_static_web() {
     is "not written" "$(inside sh -c 'echo more >>/srv/www/index.html' 2>&1) $(cat /srv/www/index.html)" '*/srv/www/index.html: * served from the host'
 }
 fetched() { curl -sS --max-time 10 -o /dev/null -w '%{http_code}' "http://$(port http)/$1"; }
+
+check_nginx() {
+    group=capable start nginx
+    group=capable
+    soon "served on port 80" 30 serves 127.0.0.1:80 "served by nginx"
+    is "all its processes are www-data's" "$(pids | tail -n +2 | xargs -I{} stat -c %U /proc/{} | sort -u)" www-data
+    soon "its log is the task's" 10 logged '"GET / HTTP/1.1" 200'
+    group=bare
+    needs "without the capability it fails" 60 failed_
+    is "and says why" "$(logs stderr)" '*bind() to 127.0.0.1:81 failed (13: Permission denied)*'
+    group=capable
+    placed
+    said=$(nomad job stop -detach nginx 2>&1) || failed "job stop" "$said"
+    needs "ended" 60 all_dead
+    is "by itself" "$(exits)" 0/0
+}
