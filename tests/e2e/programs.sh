@@ -51,3 +51,16 @@ check_nginx() {
     needs "ended" 60 all_dead
     is "by itself" "$(exits)" 0/0
 }
+
+check_postgres() {
+    submit postgres
+    needs "initialised, and runs" 150 serving
+    needs "queried by another task" 60 logged 'earth 1, mars 2' stdout client
+    is "by its own user" "$(stat -c %U "/proc/$(main_pid)")" postgres
+    is "and over TCP" "$(in_task main /usr/lib/postgresql/17/bin/psql -XAt "postgresql://postgres@$(port sql)/postgres" \
+        -c 'SELECT sum(moons) FROM planet')" 3
+    said=$(nomad job stop -detach postgres 2>&1) || failed "job stop" "$said"
+    needs "ended" 60 all_dead
+    is "in order" "$(exits) $(logs stderr | grep -c 'database system is shut down')" '0/0 [1-9]'
+}
+serving() { placed && [ "$(task .State)" = running ]; }
