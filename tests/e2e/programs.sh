@@ -64,3 +64,18 @@ check_postgres() {
     is "in order" "$(exits) $(logs stderr | grep -c 'database system is shut down')" '0/0 [1-9]'
 }
 serving() { placed && [ "$(task .State)" = running ]; }
+
+check_redis() {
+    start redis
+    needs "answers" 30 answers PONG ping
+    is "SET" "$(redis set planet earth)" OK
+    is "GET" "$(redis get planet)" earth
+    timeout 90 nomad alloc restart "$alloc" >/dev/null || failed "alloc restart" "exit status $?"
+    needs "started again" 60 restarted_by_hand
+    soon "kept" 30 answers earth get planet
+    is "in the task's directory" "$(file main/local/dump.rdb | head -c 5)" REDIS
+}
+redis() { inside redis-cli -p "$(port redis | cut -d: -f2)" "$@" 2>&1; }
+answers() { redis "${@:2}" | grep -qx "$1"; }
+# A restart that is asked for is not counted.
+restarted_by_hand() { [ "$(exits)" = 0/0 ] && [ "$(task .State)" = running ]; }
