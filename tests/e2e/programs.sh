@@ -79,3 +79,13 @@ redis() { inside redis-cli -p "$(port redis | cut -d: -f2)" "$@" 2>&1; }
 answers() { redis "${@:2}" | grep -qx "$1"; }
 # A restart that is asked for is not counted.
 restarted_by_hand() { [ "$(exits)" = 0/0 ] && [ "$(task .State)" = running ]; }
+
+check_pipeline() {
+    group=report finish pipeline
+    group=report
+    is "output" "$(logs | head -n 2 | xargs)" '192.0.2.1: 3 192.0.2.7: 2'
+    is "the last command's exit status" "$(logs | tail -n 1) $(exits)" 'not noticed 0/0'
+    group=pipefail
+    needs "with pipefail it fails" 60 failed_
+    is "with the first's" "$(logs) $(exits)" 'some 3/0'
+}
