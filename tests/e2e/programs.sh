@@ -89,3 +89,22 @@ check_pipeline() {
     needs "with pipefail it fails" 60 failed_
     is "with the first's" "$(logs) $(exits)" 'some 3/0'
 }
+
+check_cron() {
+    local said
+    submit cron
+    is "waits for its time" "$(api job/cron | jq -r '"\(.Status) \(.Periodic.Enabled)"') $(api job/cron/allocations)" 'running true \[\]'
+    said=$(nomad job periodic force -detach cron 2>&1) || failed "forced" "$said"
+    needs "launched" 30 launched
+    needs "ends" 60 ended
+    is "complete" "$(status)" complete
+    is "output" "$(logs | xargs)" 'cron/periodic-[0-9]* 20[0-9][0-9]'
+    is "one launch" "$(api 'jobs?prefix=cron/' | jq length)" 1
+}
+# launched: sets $job to the cron job's newest child.
+launched() {
+    local child
+    child=$(api 'jobs?prefix=cron/' | jq -er '.[-1].ID') || return
+    job=$child
+    submitted+=("$child")
+}
