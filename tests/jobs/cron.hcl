@@ -1,4 +1,8 @@
 # Every night at four, and never twice at a time.
+variable "view" {
+  default = "host"
+}
+
 job "cron" {
   type = "batch"
 
@@ -15,6 +19,7 @@ job "cron" {
       config {
         command = "sh"
         args    = ["-c", "echo $NOMAD_JOB_NAME; date -u +%Y"]
+        view    = var.view
       }
 
       resources {

@@ -1,4 +1,8 @@
 # A Java program, run from its source. The JVM sees the task's memory and CPU limits, and sizes its heap by them.
+variable "view" {
+  default = "host"
+}
+
 job "java" {
   type = "batch"
 
@@ -12,6 +16,7 @@ job "java" {
         command = "java"
         args    = ["-XshowSettings:system", "-XX:TieredStopAtLevel=1", "${NOMAD_TASK_DIR}/Limits.java"]
         unveil  = ["r:/etc/alternatives", "r:/etc/java-21-openjdk", "r:/sys/fs/cgroup/cgroup.controllers"]
+        view    = var.view
       }
 
       template {

@@ -1,4 +1,8 @@
 # nginx as an ordinary user on port 80, by a capability; without it, the port is refused.
+variable "view" {
+  default = "host"
+}
+
 locals {
   # All that it writes is in the task's directory; its logs are the task's.
   conf = <<-NGINX
@@ -47,6 +51,7 @@ job "nginx" {
         args    = ["-e", "stderr", "-c", "${NOMAD_TASK_DIR}/nginx.conf"]
         unveil  = local.unveil
         cap_add = ["net_bind_service"]
+        view    = var.view
       }
 
       template {
@@ -92,6 +97,7 @@ job "nginx" {
         command = "/usr/sbin/nginx"
         args    = ["-e", "stderr", "-c", "${NOMAD_TASK_DIR}/nginx.conf"]
         unveil  = local.unveil
+        view    = var.view
       }
 
       template {

@@ -1,4 +1,8 @@
 # A shell pipeline over a file. Its exit status is that of its last command; with pipefail, that of the last that failed.
+variable "view" {
+  default = "host"
+}
+
 job "pipeline" {
   type = "batch"
 
@@ -9,6 +13,7 @@ job "pipeline" {
       config {
         command = "bash"
         args    = ["-ec", "cut -d' ' -f1 access.log | sort | uniq -c | sort -rn | awk '{ print $2 \": \" $1 }'; (exit 3) | cat; echo not noticed"]
+        view    = var.view
       }
 
       template {
@@ -46,6 +51,7 @@ job "pipeline" {
       config {
         command = "bash"
         args    = ["-eo", "pipefail", "-c", "(echo some; exit 3) | cat; echo not reached"]
+        view    = var.view
       }
 
       resources {

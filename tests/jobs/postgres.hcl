@@ -1,4 +1,8 @@
 # PostgreSQL: initialised by a task before it, in a directory that the allocation's tasks share; queried by a task of another user.
+variable "view" {
+  default = "host"
+}
+
 locals {
   programs = "/usr/lib/postgresql/17/bin"
 }
@@ -28,6 +32,7 @@ job "postgres" {
           "--set=dynamic_shared_memory_type=mmap",
         ]
         unveil = ["r:/etc/passwd", "r:/usr/share/postgresql"]
+        view   = var.view
       }
 
       resources {
@@ -46,6 +51,7 @@ job "postgres" {
         command = "${local.programs}/postgres"
         args    = ["-D", "${NOMAD_ALLOC_DIR}/data/pg", "-k", "${NOMAD_ALLOC_DIR}", "-h", "127.0.0.1", "-p", "${NOMAD_PORT_sql}"]
         unveil  = ["r:/usr/share/postgresql"]
+        view    = var.view
       }
 
       resources {
@@ -65,6 +71,7 @@ job "postgres" {
       config {
         command = "sh"
         args    = ["-ec", "until pg_isready -q; do sleep 1; done; psql -X -A -t -f $NOMAD_TASK_DIR/query.sql"]
+        view    = var.view
       }
 
       env {

@@ -1,4 +1,8 @@
 # A Python virtual environment in the task's directory, and a program that runs in it.
+variable "view" {
+  default = "host"
+}
+
 job "python" {
   type = "batch"
 
@@ -9,6 +13,7 @@ job "python" {
       config {
         command = "sh"
         args    = ["-ec", "python3 -m venv --without-pip venv; exec venv/bin/python app.py"]
+        view    = var.view
       }
 
       template {

@@ -1,4 +1,8 @@
 # Redis with its data in the task's directory.
+variable "view" {
+  default = "host"
+}
+
 job "redis" {
   group "group" {
     network {
@@ -16,6 +20,7 @@ job "redis" {
       config {
         command = "redis-server"
         args    = ["--bind", "127.0.0.1", "--port", "${NOMAD_PORT_redis}", "--dir", "${NOMAD_TASK_DIR}", "--save", "3600 1"]
+        view    = var.view
       }
 
       resources {

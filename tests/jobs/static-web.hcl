@@ -1,4 +1,8 @@
 # A static web server for a directory of the host, which it may read and nothing else.
+variable "view" {
+  default = "host"
+}
+
 job "static-web" {
   group "group" {
     network {
@@ -15,6 +19,7 @@ job "static-web" {
         command = "python3"
         args    = ["-m", "http.server", "--bind", "127.0.0.1", "--directory", "/srv/www", "${NOMAD_PORT_http}"]
         unveil  = ["r:/srv/www", "?r:/etc/mime.types"]
+        view    = var.view
       }
 
       resources {
