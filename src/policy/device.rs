@@ -1,7 +1,7 @@
 //! Devices that a job has been given by a device plugin: which the task may open, for what, and where it finds them.
 
 use super::access::Mode;
-use super::place::place;
+use super::place::{is_writable, place};
 use super::request::DeviceRequest;
 use super::spec::{Directories, Grant, SpecError};
 use super::volume::Volume;
@@ -23,13 +23,9 @@ pub fn devices(asked: &[DeviceRequest], directories: &Directories, volumes: &[Vo
     for request in asked {
         let refused = |reason| SpecError::Value { option: format!("device {:?}", request.task_path), reason };
         let device = device(request, directories).map_err(|reason| refused(reason.into()))?;
-        // Rules add up along a path, and a read-only mount keeps no device from being written.
-        let writable = |target: &Path| {
-            Directories::GRANTS.iter().any(|(_, below)| target.starts_with(directories.task_dir.join(below)))
-                || volumes.iter().any(|volume| !volume.read_only && target.starts_with(&volume.target))
-                || grants.iter().any(|grant| grant.mode.contains(Mode::W) && target != grant.path && target.starts_with(&grant.path))
-        };
-        if !device.mode.contains(Mode::RW) && device.target.as_deref().is_some_and(writable) {
+        // A read-only mount keeps no device from being written.
+        let writable = device.target.as_deref().is_some_and(|target| is_writable(target, directories, volumes, grants));
+        if writable && !device.mode.contains(Mode::RW) {
             return Err(refused("in a directory that the task may write, a device can be had with the permissions rw alone".into()));
         }
         if let Some(other) = devices.iter().find(|other| device.target.is_some() && other.target == device.target) {

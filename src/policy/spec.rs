@@ -188,7 +188,7 @@ pub fn compile(request: &TaskRequest, options: &PluginOptions, facts: &Facts<'_>
         return Err(SpecError::UnveilByTask(first.clone()));
     }
     written(&task.unveil, &mut grants).map_err(SpecError::Unveil)?;
-    let volumes = volumes(&request.mounts, &directories)?;
+    let volumes = volumes(&request.mounts, &directories, &grants)?;
     let devices = devices(&request.devices, &directories, &volumes, &grants)?;
     Ok(TaskSpec {
         id: request.id.clone(),

@@ -1,8 +1,8 @@
 //! Host and CSI volumes, and what device plugins mount: what is mounted where in a task's view, and how.
 
-use super::place::place;
+use super::place::{is_writable, place};
 use super::request::MountRequest;
-use super::spec::{Directories, SpecError};
+use super::spec::{Directories, Grant, SpecError};
 use std::path::{Path, PathBuf};
 
 /// A directory or file of the host's that the task has at a place of its own.
@@ -18,8 +18,8 @@ pub struct Volume {
     pub follows_host: bool,
 }
 
-/// The volumes in the order in which they are mounted: one in another after it.
-pub fn volumes(asked: &[MountRequest], directories: &Directories) -> Result<Vec<Volume>, SpecError> {
+/// The volumes of a task that also has these grants, in the order in which they are mounted: one in another after it.
+pub fn volumes(asked: &[MountRequest], directories: &Directories, grants: &[Grant]) -> Result<Vec<Volume>, SpecError> {
     let mut volumes: Vec<Volume> = Vec::with_capacity(asked.len());
     for mount in asked {
         let volume = volume(mount, directories)
@@ -31,6 +31,12 @@ pub fn volumes(asked: &[MountRequest], directories: &Directories) -> Result<Vec<
         volumes.push(volume);
     }
     volumes.sort_by_key(|volume| volume.target.components().count());
+    let leaky = |volume: &&Volume| volume.read_only && volume.follows_host && is_writable(&volume.target, directories, &volumes, grants);
+    if let Some(volume) = volumes.iter().find(leaky) {
+        let reason =
+            "it is read-only and host-to-task, in a directory that the task may write: what the host mounts later would be writable";
+        return Err(SpecError::Value { option: format!("volume_mount {:?}", volume.written), reason: reason.into() });
+    }
     Ok(volumes)
 }
 
@@ -61,6 +67,7 @@ fn volume(mount: &MountRequest, directories: &Directories) -> Result<Volume, &'s
 
 #[cfg(test)]
 mod tests {
+    use super::super::access::Mode;
     use super::*;
 
     fn directories() -> Directories {
@@ -74,7 +81,7 @@ mod tests {
     #[test]
     fn one_in_another_comes_after_it() {
         let asked = [mount("/srv/a/b/c"), MountRequest { read_only: true, ..mount("local/x") }, mount("/srv/a")];
-        let volumes = volumes(&asked, &directories()).unwrap();
+        let volumes = volumes(&asked, &directories(), &[]).unwrap();
         let seen: Vec<_> = volumes.iter().map(|volume| (volume.target.to_str().unwrap(), volume.read_only)).collect();
         assert_eq!(seen, [("/srv/a", false), ("/srv/a/b/c", false), ("/m/a1-web/local/x", true)]);
     }
@@ -85,7 +92,24 @@ mod tests {
             [("", Some(false)), ("private", Some(false)), ("host-to-task", Some(true)), ("shared", None), ("bidirectional", None)]
         {
             let asked = MountRequest { propagation: mode.into(), ..mount("/x") };
-            assert_eq!(volumes(&[asked], &directories()).ok().map(|volumes| volumes[0].follows_host), follows, "{mode}");
+            assert_eq!(volumes(&[asked], &directories(), &[]).ok().map(|volumes| volumes[0].follows_host), follows, "{mode}");
+        }
+    }
+
+    #[test]
+    fn what_comes_later_is_read_only_too() {
+        let follows = |task_path: &str| MountRequest { propagation: "host-to-task".into(), read_only: true, ..mount(task_path) };
+        let grants = [Grant { mode: Mode::RW, path: "/open".into(), required: true }];
+        for (asked, allowed) in [
+            (vec![follows("/srv/a")], true),
+            (vec![follows("local/a")], false),
+            (vec![MountRequest { read_only: false, ..follows("local/a") }], true),
+            (vec![MountRequest { propagation: String::new(), ..follows("local/a") }], true),
+            (vec![follows("/open/a")], false),
+            (vec![follows("/srv/a/b"), mount("/srv/a")], false),
+            (vec![follows("/srv/a/b"), follows("/srv/a")], true),
+        ] {
+            assert_eq!(volumes(&asked, &directories(), &grants).is_ok(), allowed, "{asked:?}");
         }
     }
 
@@ -104,7 +128,7 @@ mod tests {
                 "volume_mount \"/x\": propagation_mode bidirectional: a task's mounts never reach the host; private and host-to-task can be had",
             ),
         ] {
-            assert_eq!(volumes(&asked, &directories()).unwrap_err().to_string(), want);
+            assert_eq!(volumes(&asked, &directories(), &[]).unwrap_err().to_string(), want);
         }
     }
 }
