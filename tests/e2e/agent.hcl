@@ -34,6 +34,10 @@ client {
   # So that what a number of MHz comes to is known: two cores of 2000.
   cpu_total_compute = 4000
 
+  host_volume "data" {
+    path = "/srv/data"
+  }
+
   host_network "local" {
     cidr = "127.0.0.0/8"
   }

@@ -140,3 +140,31 @@ check_denied_envvars() {
     is "denied" "$(logs | grep -cE '^(API_TOKEN|NOMAD_META_)')" 0
     is "kept" "$(logs | grep -E '^(TOKENS|NOMAD_TASK_NAME)=' | sort | xargs)" 'NOMAD_TASK_NAME=main TOKENS=kept'
 }
+
+check_volume() {
+    finish volume
+    is "ended well" "$(exits writer) $(exits)" '0/0 0/0'
+    is "a program of the volume runs, and nothing is written" "$(logs | xargs)" 'said by a program of the volume read-only'
+    is "it is the host's" "$(stat -c %U /srv/data/program)" games
+    [ ! -e /srv/data/new ] || failed "nothing new on the host" "$(ls /srv/data)"
+    rm -f /srv/data/program
+}
+
+check_dns() {
+    finish dns
+    is "resolv.conf and hosts" "$(logs | grep -v '^#' | xargs)" '*search service.test*nameserver 192.0.2.53*127.0.0.1 localhost*alone*'
+    is "the host's is as it was" "$(grep -c 192.0.2.53 /etc/resolv.conf)" 0
+}
+
+check_chroot() {
+    local path
+    finish chroot
+    is "ended well" "$(exits)" 0/0
+    for path in /local /alloc/data /secrets /tmp /dev/shm; do
+        is "$path" "$(logs | grep "^$path:")" "$path: writable"
+    done
+    for path in /root /etc/passwd /var/lib/nomad/data/client; do
+        is "$path" "$(logs | grep "^$path:")" "$path: No such file or directory"
+    done
+    is "the rest" "$(logs | tail -n 3 | xargs)" 'os-release: read processes: * Read-only file system'
+}
