@@ -190,6 +190,16 @@ impl Mounts {
         self.attach(dir.as_fd(), Copy::Alone, path)
     }
 
+    /// Nothing in the place of a directory that came along with one above, if there is one.
+    pub fn hide(&mut self, path: &Path) -> Result<(), LaunchError> {
+        if !self.reach(path) || !path.is_dir() {
+            return Ok(());
+        }
+        let options = [("mode", "0555"), ("size", "4k"), ("nr_inodes", "1")];
+        let attributes = MountAttrFlags::MOUNT_ATTR_RDONLY | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+        self.place(mount::tmpfs(&options, attributes)?, true, path)
+    }
+
     /// A read-only view of a directory, at its own place.
     pub fn read_only(&mut self, path: &Path) -> Result<(), LaunchError> {
         let dir = path::open_strict(path).at_path("open", path)?;

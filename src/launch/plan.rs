@@ -4,7 +4,7 @@ use super::child::{Attachment, Failure, Orders, Step, child};
 use super::directories::TaskDirectories;
 use super::mounts::{Mounts, Own};
 use super::places::Places;
-use super::rules::Rules;
+use super::rules::{FIRMWARE, Rules};
 use super::{LaunchError, base, command_block, devices, resolver, volumes};
 use crate::init::message::Limit;
 use crate::init::{IMAGE, message};
@@ -12,6 +12,7 @@ use crate::policy::abi::Abi;
 use crate::policy::access::{FsAccess, Mode, PathKind, rights};
 use crate::policy::capability::Capabilities;
 use crate::policy::limits::CgroupWrite;
+use crate::policy::mask;
 use crate::policy::namespace::NamespaceMode;
 use crate::policy::spec::{Stdio, TaskSpec};
 use crate::policy::ulimit::Ulimit;
@@ -26,9 +27,10 @@ use crate::sys::point::Made;
 use crate::sys::{capability, clone, descriptor, fifo, memfd, namespace, pidfd, process, socket};
 use rustix::fs::{Mode as FileMode, OFlags};
 use rustix::io::Errno;
+use std::ffi::CStr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// How long the processes of a forgotten task may take to die.
@@ -71,6 +73,8 @@ pub struct Plan {
     namespaces: Namespaces,
     /// A path at or below /proc is granted, so that the host's must stay.
     host_proc: bool,
+    /// Of what of it the task must not see.
+    masks: Vec<&'static CStr>,
 }
 
 /// A task whose init runs; the command does once init says `STARTED`.
@@ -171,6 +175,9 @@ impl Plan {
         if spec.abi < Abi(3) && !mounts.are_protected() && mounts.reach(&spec.state_dir) {
             mounts.read_only(&spec.state_dir)?;
         }
+        if rules.firmware.is_hidden() {
+            mounts.hide(Path::new(FIRMWARE))?;
+        }
         if spec.view == View::Private {
             mounts.attach(cgroup.as_fd(), Copy::ReadOnly, cgroup.path())?;
             mounts.furnish(&mut rules, directories.as_ref())?;
@@ -213,6 +220,7 @@ impl Plan {
             identity: spec.identity.clone(),
             capabilities: spec.capabilities,
             host_proc,
+            masks: masks(spec, host_proc),
             proc_access: rights(Mode::R, PathKind::Directory, spec.abi),
         })
     }
@@ -238,6 +246,7 @@ impl Plan {
             .map(|(mount, target)| Attachment { mount: mount.as_raw_fd(), target: target.as_ptr().cast() })
             .collect();
         let closed: Vec<*const u8> = self.mounts.closed.iter().map(|path| path.as_ptr().cast()).collect();
+        let masks: Vec<*const u8> = self.masks.iter().map(|path| path.as_ptr().cast()).collect();
         let raised: Vec<Limit> = self.raised.iter().map(|(limit, _)| *limit).collect();
         let null = self.null.as_raw_fd();
         let [out, err] = self.keepers.as_ref().map_or([null, null], |[out, err]| [out.as_raw_fd(), err.as_raw_fd()]);
@@ -253,6 +262,8 @@ impl Plan {
             closed_length: closed.len(),
             attachments: attachments.as_ptr(),
             attachments_length: attachments.len(),
+            masks: masks.as_ptr(),
+            masks_length: masks.len(),
             descriptors: [null, out, err, self.init_end.as_raw_fd(), self.record.as_raw_fd(), self.plugin_end.as_raw_fd()],
             ruleset: self.ruleset.as_raw_fd(),
             restrict_flags: self.restrict_flags,
@@ -292,6 +303,7 @@ impl Plan {
                     self.mounts.attachments.get(failed.index as usize).map(|(_, target)| format!(" {}", target.to_string_lossy()))
                 }
                 Step::CloseMount => self.mounts.closed.get(failed.index as usize).map(|point| format!(" {}", point.to_string_lossy())),
+                Step::Mask => self.masks.get(failed.index as usize).map(|path| format!(" {}", path.to_string_lossy())),
                 Step::JoinNetwork => self.network.as_ref().map(|(_, path)| format!(" {}", path.display())),
                 Step::Ulimit => self.raised.get(failed.index as usize).map(|(limit, name)| format!(" {name} to {}", limit.hard)),
                 Step::BoundingSet | Step::Ambient => Some(format!(" {}", failed.index)),
@@ -334,6 +346,16 @@ impl Plan {
         let cloned = unsafe { clone::spawn(into_cgroup.then(|| self.cgroup.as_fd()), self.namespaces, child, orders.cast()) };
         cloned.map_err(|errno| LaunchError::Clone { errno, hint: clone_hint(errno) })
     }
+}
+
+/// What of /proc is hidden from the task. With the host's pids and nothing unveiled there, it has nothing but processes.
+fn masks(spec: &TaskSpec, host_proc: bool) -> Vec<&'static CStr> {
+    static HERE: OnceLock<Vec<&'static CStr>> = OnceLock::new();
+    if spec.pid_mode == NamespaceMode::Host && !host_proc {
+        return Vec::new();
+    }
+    let here = HERE.get_or_init(|| mask::files().filter(|path| rustix::fs::lstat(*path).is_ok()).collect());
+    here.iter().copied().filter(|path| mask::is_needed(path, spec.identity.uid, spec.capabilities)).collect()
 }
 
 /// The cgroup is this task's alone. What is in it was started by a plugin that died before anybody heard of it.

@@ -20,7 +20,29 @@ pub(super) struct Rules {
     pub untrusted: Untrusted,
     /// What was granted; in the host's view only what of it may be written.
     pub granted: Vec<Granted>,
+    pub firmware: Firmware,
     view: View,
+}
+
+pub(super) const FIRMWARE: &str = "/sys/firmware";
+
+/// Whether /sys/firmware is granted, by itself or with what is above.
+#[derive(Default)]
+pub(super) struct Firmware {
+    by_itself: bool,
+    from_above: bool,
+}
+
+impl Firmware {
+    fn look(&mut self, granted: &Path) {
+        self.by_itself |= granted.starts_with(FIRMWARE);
+        self.from_above |= Path::new(FIRMWARE).starts_with(granted);
+    }
+
+    /// Only who names it sees it.
+    pub fn is_hidden(&self) -> bool {
+        self.from_above && !self.by_itself
+    }
 }
 
 /// A path that was granted, opened.
@@ -50,6 +72,7 @@ impl Rules {
             abi: spec.abi,
             untrusted: Untrusted { uid: spec.identity.uid, trees: writable(spec)? },
             granted: Vec::new(),
+            firmware: Firmware::default(),
             view: spec.view,
         })
     }
@@ -67,6 +90,7 @@ impl Rules {
             _ => PathKind::File,
         };
         self.add(found.file.as_fd(), kind, grant.mode, &grant.path)?;
+        self.firmware.look(&found.path);
         // A device, socket or FIFO can be written on a read-only mount.
         let mountable = matches!(file_type, FileType::Directory | FileType::RegularFile);
         let is_writable = mountable && (grant.mode.contains(Mode::W) || grant.mode.contains(Mode::C));

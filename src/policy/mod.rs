@@ -13,6 +13,7 @@ pub mod exit;
 pub mod ids;
 pub mod kill;
 pub mod limits;
+pub mod mask;
 pub mod namespace;
 pub mod place;
 pub mod port;

@@ -15,6 +15,12 @@ pub fn make(verb: &str, words: &[&str]) -> Option<Result<String>> {
         "stat" => rustix::fs::stat(path).map(drop),
         "read" => open(path, OFlags::RDONLY).and_then(|file| read_some(file.into())),
         "text" => return Some(std::fs::read_to_string(path).map(|text| text.trim_end().to_string()).map_err(errno)),
+        // How many bytes come of one read.
+        "length" => {
+            let read = open(path, OFlags::RDONLY).and_then(|file| rustix::io::read(&file, &mut [0u8; 64][..]));
+            return Some(read.map(|length| length.to_string()));
+        }
+        "entries" => return Some(std::fs::read_dir(path).map(|entries| entries.count().to_string()).map_err(errno)),
         "list" => std::fs::read_dir(path).map(drop).map_err(errno),
         "write" => open(path, OFlags::WRONLY).and_then(|file| rustix::io::write(&file, b"new").map(drop)),
         // Where a sandbox that fails must not do harm.

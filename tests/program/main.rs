@@ -11,6 +11,7 @@ mod exit;
 mod inherit;
 mod limits;
 mod link;
+mod masks;
 mod mounts;
 mod namespaces;
 mod place;

@@ -1,0 +1,119 @@
+//! What of /proc and /sys is hidden from every task, or read-only, in both views.
+
+use crate::common::task::Node;
+use crate::common::{Need, Run, outside};
+use nomad_driver_exec2::policy::access::Mode;
+use nomad_driver_exec2::policy::capability::Capabilities;
+use nomad_driver_exec2::policy::namespace::NamespaceMode;
+use nomad_driver_exec2::policy::spec::{Grant, TaskSpec};
+use nomad_driver_exec2::policy::user::Identity;
+use nomad_driver_exec2::policy::view::View;
+use nomad_driver_exec2::sys;
+
+const VIEWS: [View; 2] = [View::Host, View::Private];
+const HIDDEN: [&str; 5] = ["/proc/keys", "/proc/timer_list", "/proc/kcore", "/proc/latency_stats", "/proc/sched_debug"];
+/// In which nothing is changed by opening them.
+const READ_ONLY: [&str; 6] = [
+    "/proc/sysrq-trigger",
+    "/proc/sys/kernel/hostname",
+    "/proc/sys/fs/file-max",
+    "/proc/irq/default_smp_affinity",
+    "/proc/fs/nfsd/threads",
+    "/proc/bus/pci/00/00.0",
+];
+
+/// Those of `paths` that root can use so outside.
+fn there(verb: &str, paths: &[&str]) -> Vec<String> {
+    let attempts: Vec<String> = paths.iter().map(|path| format!("{verb} {path}")).collect();
+    let answers = outside(&attempts);
+    let usable = |answer: &str| answer == "ok" || answer.parse::<usize>().is_ok_and(|length| length > 0);
+    attempts.into_iter().zip(answers).filter(|(_, answer)| usable(answer)).map(|(attempt, _)| attempt).collect()
+}
+
+fn root(spec: TaskSpec, capabilities: u64) -> TaskSpec {
+    let identity = Identity { uid: 0, gid: 0, groups: Vec::new(), name: "root".into(), home: "/root".into() };
+    TaskSpec { identity, capabilities: Capabilities(capabilities), ..spec }
+}
+
+fn tried(node: &Node, attempts: &[String], change: impl FnOnce(TaskSpec) -> TaskSpec) -> Vec<String> {
+    let attempts: Vec<&str> = attempts.iter().map(String::as_str).collect();
+    node.output(change(node.spec(&attempts)))
+}
+
+#[test]
+fn what_shows_others_yields_nothing() {
+    needs!(Need::Task);
+    let node = Node::new();
+    let attempts = there("length", &HIDDEN);
+    assert!(attempts.iter().any(|attempt| attempt.ends_with("timer_list")), "the control: {attempts:?}");
+    let all = sys::capability::all().permitted;
+    for view in VIEWS {
+        for capabilities in [0, 1 << 2, all] {
+            let answers = tried(&node, &attempts, |spec| TaskSpec { view, ..root(spec, capabilities) });
+            let empty = |answer: &String| answer == "0" || ["EACCES", "EPERM"].contains(&answer.as_str());
+            assert!(answers.iter().all(empty), "{view:?}, {capabilities:#x}: {attempts:?} {answers:?}");
+        }
+        let answers = tried(&node, &attempts, |spec| TaskSpec { view, ..spec });
+        assert!(answers.iter().all(|answer| ["0", "EACCES"].contains(&answer.as_str())), "{view:?}: {attempts:?} {answers:?}");
+        // The rest of /proc is there.
+        assert_eq!(tried(&node, &["length /proc/uptime".into()], |spec| TaskSpec { view, ..spec }).len(), 1);
+    }
+}
+
+#[test]
+fn the_hosts_proc_hides_the_same() {
+    needs!(Need::Task);
+    let node = Node::new();
+    let attempts = [there("length", &HIDDEN), there("open-write", &READ_ONLY), vec!["length /proc/uptime".into()]].concat();
+    let all = sys::capability::all().permitted;
+    for view in VIEWS {
+        let answers = tried(&node, &attempts, |mut spec| {
+            spec.grants.push(Grant { mode: Mode::RW, path: "/proc".into(), required: true });
+            TaskSpec { view, pid_mode: NamespaceMode::Host, ..root(spec, all) }
+        });
+        let (last, denied) = answers.split_last().unwrap();
+        assert!(last.parse::<usize>().is_ok_and(|length| length > 0), "{view:?}: {answers:?}");
+        assert!(denied.iter().all(|answer| ["0", "EROFS"].contains(&answer.as_str())), "{view:?}: {attempts:?} {answers:?}");
+    }
+    // Nothing of that is mounted on the host.
+    assert_eq!(there("length", &HIDDEN).len() + there("open-write", &READ_ONLY).len() + 1, attempts.len());
+}
+
+#[test]
+fn the_kernels_settings_are_read_only() {
+    needs!(Need::Task);
+    let node = Node::new();
+    let attempts = there("open-write", &READ_ONLY);
+    assert!(attempts.len() > 1, "the control: {attempts:?}");
+    let all = sys::capability::all().permitted;
+    for view in VIEWS {
+        for (capabilities, unveiled) in [(0, false), (all, false), (all, true)] {
+            let answers = tried(&node, &attempts, |mut spec| {
+                if unveiled {
+                    spec.grants.extend(["/proc", "/proc/sys"].map(|path| Grant { mode: Mode::RW, path: path.into(), required: true }));
+                }
+                TaskSpec { view, ..root(spec, capabilities) }
+            });
+            let denied = |answer: &String| ["EROFS", "EACCES"].contains(&answer.as_str());
+            assert!(answers.iter().all(denied), "{view:?}, {capabilities:#x}: {attempts:?} {answers:?}");
+        }
+    }
+}
+
+#[test]
+fn firmware_is_seen_by_who_names_it() {
+    needs!(Need::Task);
+    let attempt = ["entries /sys/firmware"];
+    let control = outside(&attempt);
+    if control[0].parse::<usize>().is_ok_and(|entries| entries > 0) {
+        for view in ["host", "private"] {
+            let run = || Run::root().option("--view", view);
+            assert_eq!(run().unveil("r", "/sys").probe(&[attempt[0], "list /sys/kernel"]), ["0", "ok"], "{view}");
+            assert_eq!(run().unveil("r", "/sys").unveil("r", "/sys/firmware").probe(&attempt), control, "{view}");
+            assert_eq!(run().probe(&attempt), [if view == "host" { "EACCES" } else { "ENOENT" }]);
+        }
+        assert_eq!(Run::root().unveil("r", "/").probe(&attempt), ["0"]);
+    } else {
+        crate::common::skip("firmware_is_seen_by_who_names_it", "nothing in /sys/firmware");
+    }
+}
