@@ -112,7 +112,15 @@ impl Mounts {
             let is_writable = is_writable || !self.are_protected();
             let comes_along = self.reach(path) && (!is_writable || writable.iter().any(|dir| path.starts_with(dir)));
             if !comes_along {
-                self.attach(one.found.file.as_fd(), copy(one.kind, path, is_writable, own), path)?;
+                let file = one.found.file.as_fd();
+                // Each slave of the client's mount would be looked at by whatever the client mounts there, for every task.
+                let is_clients = own.is_some_and(|own| mount::id(file).is_ok_and(|id| own.mounts.contains(&id)));
+                let how = match copy(one.kind, path, is_writable, own) {
+                    Copy::Tree if is_clients => Copy::Branch,
+                    Copy::ReadOnlyTree if is_clients => Copy::ReadOnlyBranch,
+                    other => other,
+                };
+                self.attach(file, how, path)?;
             }
             if is_writable {
                 writable.push(path);
@@ -250,6 +258,8 @@ pub(super) struct Own {
     places: [PathBuf; 2],
     /// The client's directories of all allocations; none is below another.
     pub trees: Vec<PathBuf>,
+    /// The mounts that these are on.
+    mounts: Vec<u64>,
 }
 
 impl Own {
@@ -267,7 +277,12 @@ impl Own {
         }
         trees.sort();
         trees.dedup_by(|tree, before| tree.starts_with(before));
-        Ok(Own { places, trees })
+        let mut mounts = Vec::new();
+        for tree in &trees {
+            let dir = path::open_strict(tree).at_path("open", tree)?;
+            mounts.push(mount::id(dir.as_fd()).at_path("statx", tree)?);
+        }
+        Ok(Own { places, trees, mounts })
     }
 
     /// Whether `path` is in the task's own directories.

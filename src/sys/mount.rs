@@ -39,15 +39,21 @@ pub enum Copy {
     Alone,
     /// With all that is mounted below it; it receives the original's mounts and unmounts.
     Tree,
-    /// As `Tree`, read-only as far as it is mounted now.
+    /// As `Tree`, but what is mounted on the directory's own mount later is not received.
+    Branch,
+    /// As these, read-only as far as it is mounted now.
     ReadOnlyTree,
+    ReadOnlyBranch,
     /// With all that is mounted below it now; sending and receiving no mounts.
     ClosedTree,
     /// As `ClosedTree`, read-only.
     ReadOnlyClosedTree,
     /// As `ClosedTree`, or as `Tree` if it is to follow the host, all of it read-only if wanted; no device in it can be opened, and no
     /// program gets its owner's rights.
-    Volume { read_only: bool, follows_host: bool },
+    Volume {
+        read_only: bool,
+        follows_host: bool,
+    },
 }
 
 impl Copy {
@@ -57,15 +63,19 @@ impl Copy {
 
     fn attr_set(self) -> u64 {
         match self {
-            Copy::ReadOnly | Copy::ReadOnlyTree | Copy::ReadOnlyClosedTree => MOUNT_ATTR_RDONLY,
+            Copy::ReadOnly | Copy::ReadOnlyTree | Copy::ReadOnlyBranch | Copy::ReadOnlyClosedTree => MOUNT_ATTR_RDONLY,
             Copy::Volume { read_only: true, .. } => MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
             Copy::Volume { .. } => MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
-            Copy::Alone | Copy::Tree | Copy::ClosedTree => 0,
+            Copy::Alone | Copy::Tree | Copy::Branch | Copy::ClosedTree => 0,
         }
     }
 
     fn receives(self) -> bool {
-        matches!(self, Copy::Tree | Copy::ReadOnlyTree | Copy::Volume { follows_host: true, .. })
+        matches!(self, Copy::Tree | Copy::ReadOnlyTree | Copy::Volume { follows_host: true, .. }) || self.receives_below()
+    }
+
+    fn receives_below(self) -> bool {
+        matches!(self, Copy::Branch | Copy::ReadOnlyBranch)
     }
 }
 
@@ -77,7 +87,16 @@ pub fn copy(file: BorrowedFd<'_>, how: Copy, path: &Path) -> Result<OwnedFd> {
     let propagation = if how.receives() { MS_SLAVE } else { MS_PRIVATE };
     let attr = MountAttr { attr_set: how.attr_set(), propagation, ..MountAttr::default() };
     change(tree.as_fd(), how.is_recursive(), &attr).at_path("mount_setattr", path)?;
+    if how.receives_below() {
+        let closed = MountAttr { propagation: MS_PRIVATE, ..MountAttr::default() };
+        change(tree.as_fd(), false, &closed).at_path("mount_setattr", path)?;
+    }
     Ok(tree)
+}
+
+/// Which mount a file or directory is on, by the id of mountinfo.
+pub fn id(file: BorrowedFd<'_>) -> rustix::io::Result<u64> {
+    Ok(statx(file, "", AtFlags::EMPTY_PATH | AtFlags::NO_AUTOMOUNT, StatxFlags::MNT_ID)?.stx_mnt_id)
 }
 
 /// A new tmpfs that is mounted nowhere, nosuid and nodev: with these options and attributes beside.

@@ -197,6 +197,12 @@ fn inner_allocations() {
         fs::remove_dir_all(&directories.task_dir).unwrap();
         fs::remove_dir_all(&directories.alloc_dir).unwrap();
     }
+    // Nor does what the client mounts look at every task.
+    let private = sleeper(&node, "d", |spec| spec.view = View::Private);
+    let text = fs::read_to_string(format!("/proc/{}/mountinfo", private.pid)).unwrap();
+    let slaves = |place: &str| text.lines().filter(|line| line.contains(place) && line.contains(" master:")).count();
+    assert!(text.contains(" /etc/hosts ") && slaves(" /usr/") + slaves(" /etc/") == 0, "{text}");
+    private.stop(&node);
     // A path of theirs is no path of the task's.
     let mut spec = node.spec(&[]);
     spec.directories = Some(second.directories.clone());
@@ -236,6 +242,8 @@ fn inner_host() {
         spec.view = View::Private;
         spec.grants.extend([&disk, &net].map(|path| Grant { mode: Mode::R, path: path.clone(), required: true }));
     });
+    let of_net = private.mounts(&node).into_iter().find(|line| place(line) == net).unwrap();
+    assert!(of_net.contains(" master:"), "it receives: {of_net}");
     assert!(private.sees(&disk.join("mark")) && private.sees(&net) && !private.sees(Path::new("/sys/kernel")));
 
     tmpfs(&later);
