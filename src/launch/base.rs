@@ -146,7 +146,12 @@ fn settle(base: &mut Option<Base>, state: &mut State, origin: &Origin) -> crate:
             None => false,
         };
         if !known {
+            let before = base.take().and_then(|base| base.host);
             let (made, tables) = Base::make(origin, &state.trees)?;
+            // The host did not wait.
+            if let (Some((_, before)), Some((_, now))) = (before, &made.host) {
+                made.let_go(&now.gone_since(&before))?;
+            }
             state.namespace = Some(Arc::clone(&made.namespace));
             state.tables = tables;
             *base = Some(made);
@@ -221,7 +226,10 @@ impl Base {
             mount::enter_namespace(self.namespace.as_fd())?;
             match news? {
                 News::Nothing => {}
-                News::Other => return Ok(false),
+                News::Other(mounts) => {
+                    self.let_go(&mounts)?;
+                    return Ok(false);
+                }
                 News::Gone(mounts) => {
                     for mount in &mounts {
                         let _ = mount::detach_all_of(&mount.path, mount.dev);

@@ -10,7 +10,8 @@ pub(super) enum News {
     Nothing,
     /// These are gone, and nothing else has changed.
     Gone(Vec<Mount>),
-    Other,
+    /// More has changed than that these are gone.
+    Other(Vec<Mount>),
 }
 
 /// The mounts outside the trees in which the client makes its own, thousands of them.
@@ -39,6 +40,11 @@ impl Host {
     /// Whether mounts are made here without a slave hearing of it.
     pub fn is_silent(&self) -> bool {
         self.outside.iter().any(|mount| !mount.is_shared && mount.file_system != FileSystem::Namespace)
+    }
+
+    /// What is there no more of what was seen `before`.
+    pub fn gone_since(&self, before: &Host) -> Vec<Mount> {
+        gone(&before.outside, &self.outside)
     }
 
     fn now(&mut self, table: &Table, trees: &[PathBuf]) -> crate::sys::Result<Vec<Mount>> {
@@ -79,11 +85,15 @@ fn list(inside: &mut Vec<u64>, trees: &[PathBuf]) -> rustix::io::Result<Vec<Moun
 }
 
 fn compare(before: Vec<Mount>, now: &[Mount]) -> News {
-    let gone: Vec<Mount> = before.iter().filter(|mount| now.iter().all(|other| other.id != mount.id)).cloned().collect();
+    let gone = gone(&before, now);
     if now.iter().any(|mount| !before.contains(mount)) {
-        return News::Other;
+        return News::Other(gone);
     }
     if gone.is_empty() { News::Nothing } else { News::Gone(gone) }
+}
+
+fn gone(before: &[Mount], now: &[Mount]) -> Vec<Mount> {
+    before.iter().filter(|mount| now.iter().all(|other| other.id != mount.id)).cloned().collect()
 }
 
 #[cfg(test)]
@@ -100,9 +110,9 @@ mod tests {
         let both = || vec![root.clone(), disk.clone()];
         assert_eq!(compare(both(), &both()), News::Nothing);
         assert_eq!(compare(both(), std::slice::from_ref(&root)), News::Gone(vec![disk.clone()]));
-        assert_eq!(compare(vec![root.clone()], &both()), News::Other);
-        assert_eq!(compare(both(), &[root.clone(), remounted]), News::Other);
-        assert_eq!(compare(both(), &[root, mount(3, "/srv", 0)]), News::Other);
+        assert_eq!(compare(vec![root.clone()], &both()), News::Other(vec![]));
+        assert_eq!(compare(both(), &[root.clone(), remounted]), News::Other(vec![]));
+        assert_eq!(compare(both(), &[root, mount(3, "/srv", 0)]), News::Other(vec![disk]));
     }
 
     #[test]
