@@ -174,6 +174,12 @@ impl Display for Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
+        // An allocation's directories are mounts.
+        let table = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        let places = table.lines().rev().filter_map(|line| line.split(' ').nth(4)).map(Path::new);
+        for place in places.filter(|place| place.starts_with(&self.0)) {
+            let _ = rustix::mount::unmount(place, rustix::mount::UnmountFlags::DETACH);
+        }
         let _ = fs::remove_dir_all(&self.0);
     }
 }
