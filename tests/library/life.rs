@@ -66,7 +66,7 @@ fn an_earlier_stop_is_not_put_off_by_a_later_one() {
     needs!(Need::Task);
     let node = Node::new();
     let (id, _) = node.run(&["ignore 15", SLEEPS]);
-    std::thread::sleep(Duration::from_millis(50));
+    assert!(soon(|| ignores(&node, libc::SIGTERM)));
     let begun = Instant::now();
     let (tasks, first) = (node.tasks.clone(), id.clone());
     let (reply, replied) = std::sync::mpsc::channel();
@@ -94,12 +94,20 @@ fn what_is_not_there() {
     assert_eq!(node.destroy(&id, true).unwrap_err(), NotFound);
 }
 
+/// Whether the command of the node's task has come so far.
+fn ignores(node: &Node, signal: i32) -> bool {
+    let Some(pid) = node.cgroup.processes().get(1).copied() else { return false };
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let set = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap_or_default();
+    u64::from_str_radix(set.trim(), 16).is_ok_and(|set| set >> (signal - 1) & 1 == 1)
+}
+
 #[test]
 fn signals_are_replied_to_when_sent() {
     needs!(Need::Task);
     let node = Node::new();
     let (id, _) = node.run(&["ignore 10", SLEEPS]);
-    std::thread::sleep(Duration::from_millis(50));
+    assert!(soon(|| ignores(&node, libc::SIGUSR1)));
     node.signal(&id, Signal::USR1).unwrap().unwrap();
     node.signal(&id, Signal::parse("0").unwrap_or(Signal::CONT)).unwrap().unwrap();
     assert!(node.tasks.inspect(&id).unwrap().ended.is_none());
@@ -113,7 +121,7 @@ fn an_init_that_falls_behind_is_waited_for() {
     needs!(Need::Task);
     let node = Node::new();
     let (id, started) = node.run(&["ignore 10", SLEEPS]);
-    std::thread::sleep(Duration::from_millis(50));
+    assert!(soon(|| ignores(&node, libc::SIGUSR1)));
     // SAFETY: no pointers; the process is the init of this test's task.
     let init = |signal| unsafe { libc::kill(started.pid as i32, signal) };
     init(libc::SIGSTOP);
