@@ -19,6 +19,7 @@ pub enum Step {
     Table,
     JoinCgroup,
     JoinNetwork,
+    OwnCgroup,
     Session,
     JoinMounts,
     CopyMounts,
@@ -60,6 +61,7 @@ impl Step {
             Step::Table => "unshare the descriptors",
             Step::JoinCgroup => "join the cgroup",
             Step::JoinNetwork => "setns to the network namespace",
+            Step::OwnCgroup => "unshare the cgroup namespace",
             Step::Session => "setsid",
             Step::JoinMounts => "setns to the base mount namespace",
             Step::CopyMounts => "unshare the mount namespace",
@@ -117,6 +119,8 @@ pub struct Orders {
     pub root: i32,
     /// It becomes so by chroot.
     pub no_pivot_root: bool,
+    /// The task sees its own cgroup as the root of all.
+    pub own_cgroup: bool,
     /// Of the host's tree: for all mounts of the copy.
     pub mount_attr: MountAttr,
     /// C strings: mount points that are to receive no more.
@@ -178,6 +182,7 @@ pub struct Failure {
 const AT_FDCWD: usize = -100isize as usize;
 const AT_EMPTY_PATH: usize = 0x1000;
 const AT_RECURSIVE: usize = 0x8000;
+const CLONE_NEWCGROUP: usize = 0x200_0000;
 const CLONE_NEWNS: usize = 0x2_0000;
 const CLONE_NEWNET: usize = 0x4000_0000;
 const CLOSE_RANGE_UNSHARE: usize = 2;
@@ -258,6 +263,9 @@ unsafe fn confine(orders: &Orders) -> Failure {
         }
         if orders.network >= 0 {
             step!(JoinNetwork, 0, nr::SETNS, orders.network, CLONE_NEWNET);
+        }
+        if orders.own_cgroup {
+            step!(OwnCgroup, 0, nr::UNSHARE, CLONE_NEWCGROUP);
         }
         step!(Session, 0, nr::SETSID,);
 

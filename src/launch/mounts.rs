@@ -8,6 +8,7 @@ use super::{LaunchError, base};
 use crate::policy::access::{Mode, PathKind};
 use crate::policy::spec::ProtectSystem;
 use crate::policy::view::View;
+use crate::sys::cgroup::Cgroup;
 use crate::sys::error::At;
 use crate::sys::mount::{self, Copy, MOUNT_ATTR_RDONLY, MS_SLAVE, MountAttr, MountAttrFlags};
 use crate::sys::mount_table::is_below;
@@ -27,6 +28,8 @@ pub(super) struct Mounts {
     pub base: Option<Arc<OwnedFd>>,
     /// Of the private view; `None`: the host's tree. The next two are the host's tree's alone.
     pub root: Option<Root>,
+    /// The task sees its own cgroup as the root of all.
+    pub own_cgroup: bool,
     /// To all mounts: they receive the host's mounts and send none; read-only, if the system is to be protected.
     pub attr: MountAttr,
     /// Mount points of the file systems that hold the client's directories. They receive nothing any more, or each would receive what
@@ -44,7 +47,7 @@ impl Mounts {
             View::Host => (None, None),
             View::Private => (Some(root::namespace()?), Some(Root::new()?)),
         };
-        Ok(Mounts { base, root, attr, closed: Vec::new(), attachments: Vec::new() })
+        Ok(Mounts { base, root, own_cgroup: false, attr, closed: Vec::new(), attachments: Vec::new() })
     }
 
     pub fn are_protected(&self) -> bool {
@@ -133,6 +136,13 @@ impl Mounts {
             }
         }
         Ok(())
+    }
+
+    /// The task's cgroup in the private view: alone, where programs look for the root of all, unless the host's are shown.
+    pub fn cgroup(&mut self, cgroup: &Cgroup) -> Result<(), LaunchError> {
+        let top = Path::new("/sys/fs/cgroup");
+        self.own_cgroup = !self.reach(top);
+        self.attach(cgroup.as_fd(), Copy::ReadOnly, if self.own_cgroup { top } else { cgroup.path() })
     }
 
     /// What every program looks for, where nothing of the host's was unveiled: /proc, /dev beside its nodes, a /tmp of the task's own, and the

@@ -22,7 +22,6 @@ use crate::sys::clone::Namespaces;
 use crate::sys::descriptor::settle;
 use crate::sys::error::At;
 use crate::sys::landlock::LOG_NEW_EXEC_ON;
-use crate::sys::mount::Copy;
 use crate::sys::point::Made;
 use crate::sys::{capability, clone, descriptor, fifo, memfd, namespace, pidfd, process, socket};
 use rustix::fs::{Mode as FileMode, OFlags};
@@ -179,7 +178,7 @@ impl Plan {
             mounts.hide(Path::new(FIRMWARE))?;
         }
         if spec.view == View::Private {
-            mounts.attach(cgroup.as_fd(), Copy::ReadOnly, cgroup.path())?;
+            mounts.cgroup(&cgroup)?;
             mounts.furnish(&mut rules, directories.as_ref())?;
             mounts.seal()?;
         }
@@ -257,6 +256,7 @@ impl Plan {
             base: self.mounts.base.as_ref().map_or(-1, |base| base.as_raw_fd()),
             root: self.mounts.root.as_ref().map_or(-1, |root| root.mount.as_raw_fd()),
             no_pivot_root: self.no_pivot_root,
+            own_cgroup: self.mounts.own_cgroup,
             mount_attr: self.mounts.attr,
             closed: closed.as_ptr(),
             closed_length: closed.len(),

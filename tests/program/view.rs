@@ -369,3 +369,19 @@ fn inner_added() {
     let refused = place.refused(TaskSpec { volumes: vec![volume(target, false)], ..place.spec(&["exit 0"]) });
     assert!(refused.contains("it is not there on the node"), "{refused}");
 }
+
+/// As in a container: what goes by its cgroup's limits, such as a JVM, finds them.
+#[test]
+fn its_own_cgroup_is_the_root_of_all() {
+    needs!(Need::Task);
+    let attempts =
+        ["text /proc/self/cgroup", "list /sys/fs/cgroup", "read /sys/fs/cgroup/cgroup.controllers", "write /sys/fs/cgroup/cgroup.procs"];
+    let host = Run::root().probe(&attempts);
+    assert!(host.iter().any(|line| line.starts_with("0::/") && line.len() > 4), "the control: {host:?}");
+    let own = private(Run::root()).probe(&attempts);
+    assert!(own.contains(&"0::/".to_string()), "{own:?}");
+    assert_eq!(own[own.len() - 3..], ["ok", "ok", "EROFS"]);
+    // The host's, if they are asked for.
+    let shown = private(Run::root()).unveil("r", "/sys/fs/cgroup").probe(&attempts[..1]);
+    assert!(!shown.contains(&"0::/".to_string()), "{shown:?}");
+}
