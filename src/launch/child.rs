@@ -31,7 +31,6 @@ pub enum Step {
     CloseMount,
     MountProc,
     Attach,
-    Mask,
     Descriptors,
     ProcRule,
     Subreaper,
@@ -73,7 +72,6 @@ impl Step {
             Step::CloseMount => "mount private",
             Step::MountProc => "mount /proc",
             Step::Attach => "move_mount",
-            Step::Mask => "mount /dev/null on",
             Step::Descriptors => "dup3",
             Step::ProcRule => "landlock_add_rule /proc",
             Step::Subreaper => "become a child subreaper",
@@ -129,8 +127,6 @@ pub struct Orders {
     pub attachments: *const Attachment,
     pub attachments_length: usize,
     /// C strings: files of /proc that are to be empty.
-    pub masks: *const *const u8,
-    pub masks_length: usize,
     /// Options of the task's own /proc, a C string or null.
     pub proc_options: *const u8,
     /// The task's /proc is the host's: none is mounted, and no rule for it is made here.
@@ -197,7 +193,6 @@ const MOUNT_ATTR_SIZE: usize = size_of::<MountAttr>();
 const MS_NOSUID: usize = 2;
 const MS_NODEV: usize = 4;
 const MS_NOEXEC: usize = 8;
-const MS_BIND: usize = 1 << 12;
 const MS_PRIVATE: usize = 1 << 18;
 const O_WRONLY: usize = 1;
 const O_PATH: usize = 0o10000000;
@@ -307,13 +302,6 @@ unsafe fn confine(orders: &Orders) -> Failure {
             // Other tasks may have a hand in what is on the way.
             let target = step!(Attach, i, common::OPENAT2, AT_FDCWD, attachment.target, &raw const no_links, size_of::<OpenHow>());
             step!(Attach, i, common::MOVE_MOUNT, attachment.mount, c"".as_ptr(), target, c"".as_ptr(), MOVE_MOUNT_BOTH_EMPTY_PATHS);
-            i += 1;
-        }
-
-        // Landlock would let the task read all of its /proc.
-        i = 0;
-        while i < orders.masks_length {
-            step!(Mask, i, nr::MOUNT, c"/dev/null".as_ptr(), *orders.masks.add(i), 0, MS_BIND, 0);
             i += 1;
         }
 

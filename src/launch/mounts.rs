@@ -16,7 +16,7 @@ use crate::sys::path;
 use rustix::fs::{FileType, Mode as FileMode, chmodat, fstat, mkdirat};
 use rustix::io::Errno;
 use std::collections::BTreeMap;
-use std::ffi::CString;
+use std::ffi::{CStr, CString, OsStr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -206,6 +206,13 @@ impl Mounts {
         let path = Path::new("/proc");
         let dir = path::open_strict(path).at_path("open", path)?;
         self.attach(dir.as_fd(), Copy::Alone, path)
+    }
+
+    /// Puts `null`, which is /dev/null, over a file of the task's /proc.
+    pub fn mask(&mut self, null: BorrowedFd<'_>, file: &CStr) -> Result<(), LaunchError> {
+        let path = Path::new(OsStr::from_bytes(file.to_bytes()));
+        self.attachments.push((lifted(mount::copy(null, Copy::ReadOnly, path)?)?, file.into()));
+        Ok(())
     }
 
     /// Nothing in the place of a directory that came along with one above, if there is one.

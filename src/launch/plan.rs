@@ -72,8 +72,6 @@ pub struct Plan {
     namespaces: Namespaces,
     /// A path at or below /proc is granted, so that the host's must stay.
     host_proc: bool,
-    /// Of what of it the task must not see.
-    masks: Vec<&'static CStr>,
 }
 
 /// A task whose init runs; the command does once init says `STARTED`.
@@ -170,13 +168,18 @@ impl Plan {
         if host_proc {
             mounts.host_proc()?;
         }
-        // Without a right to truncate, a task of root could cut its record short, and its init would die of SIGBUS.
-        if spec.abi < Abi(3) && !mounts.are_protected() && mounts.reach(&spec.state_dir) {
+        if rules.reaches_state {
+            // What is in there of other tasks, and what a later plugin goes by.
+            mounts.hide(&rules.state_dir)?;
+        } else if spec.abi < Abi(3) && !mounts.are_protected() && mounts.reach(&spec.state_dir) {
+            // Without a right to truncate, a task of root could cut its record short, and its init would die of SIGBUS.
             mounts.read_only(&spec.state_dir)?;
         }
         if rules.firmware.is_hidden() {
             mounts.hide(Path::new(FIRMWARE))?;
         }
+        // The last, for the task may have a say in what is at /dev/null then.
+        masks(spec, host_proc).into_iter().try_for_each(|path| mounts.mask(null.as_fd(), path))?;
         if spec.view == View::Private {
             mounts.cgroup(&cgroup)?;
             mounts.furnish(&mut rules, directories.as_ref())?;
@@ -219,7 +222,6 @@ impl Plan {
             identity: spec.identity.clone(),
             capabilities: spec.capabilities,
             host_proc,
-            masks: masks(spec, host_proc),
             proc_access: rights(Mode::R, PathKind::Directory, spec.abi),
         })
     }
@@ -245,7 +247,6 @@ impl Plan {
             .map(|(mount, target)| Attachment { mount: mount.as_raw_fd(), target: target.as_ptr().cast() })
             .collect();
         let closed: Vec<*const u8> = self.mounts.closed.iter().map(|path| path.as_ptr().cast()).collect();
-        let masks: Vec<*const u8> = self.masks.iter().map(|path| path.as_ptr().cast()).collect();
         let raised: Vec<Limit> = self.raised.iter().map(|(limit, _)| *limit).collect();
         let null = self.null.as_raw_fd();
         let [out, err] = self.keepers.as_ref().map_or([null, null], |[out, err]| [out.as_raw_fd(), err.as_raw_fd()]);
@@ -262,8 +263,6 @@ impl Plan {
             closed_length: closed.len(),
             attachments: attachments.as_ptr(),
             attachments_length: attachments.len(),
-            masks: masks.as_ptr(),
-            masks_length: masks.len(),
             descriptors: [null, out, err, self.init_end.as_raw_fd(), self.record.as_raw_fd(), self.plugin_end.as_raw_fd()],
             ruleset: self.ruleset.as_raw_fd(),
             restrict_flags: self.restrict_flags,
@@ -303,7 +302,6 @@ impl Plan {
                     self.mounts.attachments.get(failed.index as usize).map(|(_, target)| format!(" {}", target.to_string_lossy()))
                 }
                 Step::CloseMount => self.mounts.closed.get(failed.index as usize).map(|point| format!(" {}", point.to_string_lossy())),
-                Step::Mask => self.masks.get(failed.index as usize).map(|path| format!(" {}", path.to_string_lossy())),
                 Step::JoinNetwork => self.network.as_ref().map(|(_, path)| format!(" {}", path.display())),
                 Step::Ulimit => self.raised.get(failed.index as usize).map(|(limit, name)| format!(" {name} to {}", limit.hard)),
                 Step::BoundingSet | Step::Ambient => Some(format!(" {}", failed.index)),

@@ -3,6 +3,7 @@
 use super::LaunchError;
 use crate::policy::abi::Abi;
 use crate::policy::access::{Mode, PathKind, handled_fs, rights, ruleset_attr_size, scoped};
+use crate::policy::namespace::NamespaceMode;
 use crate::policy::spec::{Grant, TaskSpec};
 use crate::policy::view::View;
 use crate::sys::error::At;
@@ -11,7 +12,7 @@ use crate::sys::path::{self, Found, Identity, Untrusted};
 use rustix::fs::{FileType, fstat};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The ruleset under construction, with what decides how paths are opened.
 pub(super) struct Rules {
@@ -21,6 +22,11 @@ pub(super) struct Rules {
     /// What was granted; in the host's view only what of it may be written.
     pub granted: Vec<Granted>,
     pub firmware: Firmware,
+    /// Without symlinks.
+    pub state_dir: PathBuf,
+    /// A grant holds the state_dir, or is in it.
+    pub reaches_state: bool,
+    own_proc: bool,
     view: View,
 }
 
@@ -73,6 +79,9 @@ impl Rules {
             untrusted: Untrusted { uid: spec.identity.uid, trees: writable(spec)? },
             granted: Vec::new(),
             firmware: Firmware::default(),
+            state_dir: std::fs::canonicalize(&spec.state_dir).at_path("realpath", &spec.state_dir)?,
+            reaches_state: false,
+            own_proc: spec.pid_mode == NamespaceMode::Private,
             view: spec.view,
         })
     }
@@ -89,8 +98,12 @@ impl Rules {
             FileType::CharacterDevice | FileType::BlockDevice => PathKind::Device,
             _ => PathKind::File,
         };
-        self.add(found.file.as_fd(), kind, grant.mode, &grant.path)?;
+        // The host's /proc may be mounted elsewhere too, and the task's own has its rule from the child.
+        if !(self.own_proc && found.path.starts_with("/proc")) {
+            self.add(found.file.as_fd(), kind, grant.mode, &grant.path)?;
+        }
         self.firmware.look(&found.path);
+        self.reaches_state |= self.state_dir.starts_with(&found.path) || found.path.starts_with(&self.state_dir);
         // A device, socket or FIFO can be written on a read-only mount.
         let mountable = matches!(file_type, FileType::Directory | FileType::RegularFile);
         let is_writable = mountable && (grant.mode.contains(Mode::W) || grant.mode.contains(Mode::C));

@@ -2,13 +2,18 @@
 
 use crate::common::task::Node;
 use crate::common::{Need, Run, outside};
+use crate::mounts::in_own_namespace;
+use crate::place::Place;
 use nomad_driver_exec2::policy::access::Mode;
 use nomad_driver_exec2::policy::capability::Capabilities;
 use nomad_driver_exec2::policy::namespace::NamespaceMode;
 use nomad_driver_exec2::policy::spec::{Grant, TaskSpec};
 use nomad_driver_exec2::policy::user::Identity;
 use nomad_driver_exec2::policy::view::View;
+use nomad_driver_exec2::policy::volume::Volume;
 use nomad_driver_exec2::sys;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
 
 const VIEWS: [View; 2] = [View::Host, View::Private];
 const HIDDEN: [&str; 5] = ["/proc/keys", "/proc/timer_list", "/proc/kcore", "/proc/latency_stats", "/proc/sched_debug"];
@@ -115,5 +120,85 @@ fn firmware_is_seen_by_who_names_it() {
         assert_eq!(Run::root().unveil("r", "/").probe(&attempt), ["0"]);
     } else {
         crate::common::skip("firmware_is_seen_by_who_names_it", "nothing in /sys/firmware");
+    }
+}
+
+/// A volume over /dev has a /dev/null of the task's choice.
+#[test]
+fn nor_what_the_task_has_for_dev_null() {
+    needs!(Need::Task);
+    in_own_namespace("masks::inner_null", true);
+}
+
+#[test]
+#[ignore = "started by nor_what_the_task_has_for_dev_null"]
+fn inner_null() {
+    let place = Place::new();
+    let dev = place.node.scratch.dir("dev");
+    let secret = place.node.scratch.file("secret", "secret");
+    for view in VIEWS {
+        for target in [secret.as_path(), Path::new("/proc/keys")] {
+            let _ = std::fs::remove_file(dev.join("null"));
+            symlink(target, dev.join("null")).unwrap();
+            let volume =
+                Volume { written: "/dev".into(), source: dev.clone(), target: "/dev".into(), read_only: false, follows_host: false };
+            let spec = place.spec(&["length /proc/keys", "list /dev", "length /proc/uptime"]);
+            let answers = place.node.output(TaskSpec { view, volumes: vec![volume], ..root(spec, 0) });
+            assert_eq!(answers[..2], ["0", "ok"], "{view:?}");
+            assert!(answers[2] != "0", "the control");
+        }
+    }
+}
+
+/// It shows the host's processes, wherever else it is mounted.
+#[test]
+fn nor_the_hosts_proc_under_another_name() {
+    needs!(Need::Task);
+    in_own_namespace("masks::inner_proc", true);
+}
+
+#[test]
+#[ignore = "started by nor_the_hosts_proc_under_another_name"]
+fn inner_proc() {
+    let node = Node::new();
+    let other = node.scratch.dir("proc");
+    rustix::mount::mount_bind("/proc", &other).unwrap();
+    let uptime = format!("length {}/uptime", other.display());
+    let attempts = [uptime.clone(), "length /proc/uptime".into()];
+    let unveil = |path: &Path| {
+        let grant = Grant { mode: Mode::R, path: path.into(), required: true };
+        tried(&node, &attempts, |mut spec| {
+            spec.grants.push(grant);
+            spec
+        })
+    };
+    let length = &outside(&[uptime])[0];
+    assert!(length != "0");
+    let answers = unveil(Path::new("/proc"));
+    assert!(answers[0] == "EACCES" && answers[1] != "EACCES", "{answers:?}");
+    assert!(unveil(&other)[0] != "EACCES", "the control");
+}
+
+/// Records of other tasks, for one to which what is above them was granted, or they themselves.
+#[test]
+fn nor_the_state_of_the_driver() {
+    needs!(Need::Task);
+    let node = Node::new();
+    let state = node.state_dir();
+    for view in VIEWS {
+        for path in [node.scratch.path(""), state.clone()] {
+            std::fs::create_dir_all(&state).unwrap();
+            std::fs::set_permissions(&state, std::fs::Permissions::from_mode(0o700)).unwrap();
+            let beside = node.scratch.path(&format!("new-{view:?}"));
+            let attempts = [format!("mkdir {}/new", state.display()), format!("mkdir {}", beside.display())];
+            let answers = tried(&node, &attempts, |mut spec| {
+                spec.grants.push(Grant { mode: Mode::RWXC, path: path.clone(), required: true });
+                TaskSpec { view, ..root(spec, 0) }
+            });
+            assert_eq!(answers[0], "EROFS", "{view:?}, {}", path.display());
+            if path != state {
+                assert_eq!(answers[1], "ok", "the control");
+            }
+        }
     }
 }
