@@ -2,8 +2,8 @@
 
 use super::LaunchError;
 use super::places::Places;
-use crate::policy::access::PathKind;
-use crate::policy::device::Device;
+use crate::policy::access::{Mode, PathKind};
+use crate::policy::device::{Device, OPEN};
 use crate::sys::error::Words;
 use crate::sys::mount::Copy;
 use crate::sys::path;
@@ -19,6 +19,10 @@ pub(super) fn mount(devices: &[Device], places: &mut Places<'_>) -> Result<(), L
         let host = places.mounts.makes(&device.source).then_some(&device.source);
         if let Some(target) = device.target.as_ref().or(host) {
             let target = places.place(target, PathKind::Device).map_err(refused)?;
+            // Once more, for by its name it may have been behind a symlink.
+            if places.is_writable(&target) && !device.mode.contains(Mode::RW) {
+                return Err(refused(OPEN.into()));
+            }
             places.mounts.attach(file.as_fd(), Copy::ReadOnly, &target)?;
         }
         places.rules.add(file.as_fd(), PathKind::Device, device.mode, &device.source)?;

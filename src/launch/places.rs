@@ -59,6 +59,13 @@ impl Places<'_> {
         Ok(path)
     }
 
+    /// As `policy::place::is_writable`, of a path without symlinks.
+    pub fn is_writable(&self, path: &Path) -> bool {
+        let holds = |dir: &Path| path != dir && path.starts_with(dir);
+        self.rules.granted.iter().any(|granted| granted.is_writable && holds(&granted.found.path))
+            || self.volumes.iter().any(|outer| !outer.volume.read_only && holds(&outer.target))
+    }
+
     /// Where `target` is on the node.
     fn find(&self, target: &Path, kind: PathKind) -> Result<PathBuf, String> {
         let there = path::open(target, &self.rules.untrusted).map_err(|errno| match errno {

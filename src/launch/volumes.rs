@@ -3,7 +3,7 @@
 use super::LaunchError;
 use super::places::{Mounted, Places};
 use crate::policy::access::{Mode, PathKind};
-use crate::policy::volume::Volume;
+use crate::policy::volume::{LEAKY, Volume};
 use crate::sys::error::Words;
 use crate::sys::mount::Copy;
 use crate::sys::path;
@@ -16,6 +16,10 @@ pub(super) fn mount<'a>(volumes: &'a [Volume], places: &mut Places<'a>) -> Resul
         let refused = |reason| LaunchError::Refused { option: format!("volume_mount {:?}", volume.written), reason };
         let (file, kind) = open(volume, places).map_err(|reason| refused(format!("{} on the node {reason}", volume.source.display())))?;
         let target = places.place(&volume.target, kind).map_err(refused)?;
+        // Once more, for by its name it may have been behind a symlink.
+        if volume.read_only && volume.follows_host && places.is_writable(&target) {
+            return Err(refused(LEAKY.into()));
+        }
         let how = Copy::Volume { read_only: volume.read_only, follows_host: volume.follows_host };
         places.mounts.attach(file.as_fd(), how, &target)?;
         places.rules.add(file.as_fd(), kind, if volume.read_only { Mode::RX } else { Mode::RWXC }, &volume.source)?;

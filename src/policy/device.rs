@@ -17,6 +17,9 @@ pub struct Device {
     pub mode: Mode,
 }
 
+/// Why a device is refused in a directory that the task may write.
+pub const OPEN: &str = "in a directory that the task may write, a device can be had with the permissions rw alone";
+
 /// The devices of a task that also has these volumes and grants.
 pub fn devices(asked: &[DeviceRequest], directories: &Directories, volumes: &[Volume], grants: &[Grant]) -> Result<Vec<Device>, SpecError> {
     let mut devices: Vec<Device> = Vec::with_capacity(asked.len());
@@ -26,7 +29,7 @@ pub fn devices(asked: &[DeviceRequest], directories: &Directories, volumes: &[Vo
         // A read-only mount keeps no device from being written.
         let writable = device.target.as_deref().is_some_and(|target| is_writable(target, directories, volumes, grants));
         if writable && !device.mode.contains(Mode::RW) {
-            return Err(refused("in a directory that the task may write, a device can be had with the permissions rw alone".into()));
+            return Err(refused(OPEN.into()));
         }
         if let Some(other) = devices.iter().find(|other| device.target.is_some() && other.target == device.target) {
             return Err(refused(format!("{:?} is the same place", other.written)));

@@ -33,12 +33,14 @@ pub fn volumes(asked: &[MountRequest], directories: &Directories, grants: &[Gran
     volumes.sort_by_key(|volume| volume.target.components().count());
     let leaky = |volume: &&Volume| volume.read_only && volume.follows_host && is_writable(&volume.target, directories, &volumes, grants);
     if let Some(volume) = volumes.iter().find(leaky) {
-        let reason =
-            "it is read-only and host-to-task, in a directory that the task may write: what the host mounts later would be writable";
-        return Err(SpecError::Value { option: format!("volume_mount {:?}", volume.written), reason: reason.into() });
+        return Err(SpecError::Value { option: format!("volume_mount {:?}", volume.written), reason: LEAKY.into() });
     }
     Ok(volumes)
 }
+
+/// Why a volume is refused in a directory that the task may write, if it is read-only and follows the host.
+pub const LEAKY: &str =
+    "it is read-only and host-to-task, in a directory that the task may write: what the host mounts later would be writable";
 
 fn volume(mount: &MountRequest, directories: &Directories) -> Result<Volume, &'static str> {
     let source = Path::new(&mount.host_path);
