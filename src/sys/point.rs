@@ -1,8 +1,9 @@
 //! Mount points beneath a directory that others may write, made where there are none.
 
 use super::path::open_beneath;
-use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, fchmod, fstat, mkdirat, openat2, unlinkat};
+use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, mkdirat, openat2, unlinkat};
 use rustix::io::Errno;
+use rustix::process::umask;
 use std::ffi::OsString;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Component, Path};
@@ -25,15 +26,15 @@ impl Made {
             let Component::Normal(name) = name else { return Err(Errno::INVAL) };
             let next = match open_beneath(&at, Path::new(name)) {
                 Err(Errno::NOENT) if names.peek().is_some() || directory => {
-                    mkdirat(&at, name, Mode::from_raw_mode(0o755))?;
+                    // Whoever may write here could put another directory there before its mode is changed: it is made with the right one.
+                    super::mount::leave_root().map_err(|e| e.errno)?;
+                    let before = umask(Mode::from_raw_mode(0o022));
+                    let done = mkdirat(&at, name, Mode::from_raw_mode(0o755));
+                    umask(before);
+                    done?;
                     self.0.push((at.try_clone().map_err(|_| Errno::MFILE)?, name.into(), AtFlags::REMOVEDIR));
                     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-                    let made = openat2(&at, name, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS | ResolveFlags::BENEATH)?;
-                    // The plugin's umask may have taken away what others need to walk through. Whoever may write here may have been faster.
-                    if fstat(&made)?.st_uid == rustix::process::geteuid().as_raw() {
-                        fchmod(&made, Mode::from_raw_mode(0o755))?;
-                    }
-                    made
+                    openat2(&at, name, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS | ResolveFlags::BENEATH)?
                 }
                 Err(Errno::NOENT) => {
                     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
@@ -75,7 +76,11 @@ mod tests {
         let dir = super::super::path::open_strict(&base).unwrap();
         let mut made = Made::default();
         made.point(&dir, Path::new("there"), true).unwrap();
+        // Whatever this process's umask is.
+        super::super::mount::leave_root().unwrap();
+        let before = umask(Mode::from_raw_mode(0o077));
         made.point(&dir, Path::new("there/a/b"), true).unwrap();
+        assert_eq!(umask(before), Mode::from_raw_mode(0o077));
         made.point(&dir, Path::new("there/a/file"), false).unwrap();
         assert!(base.join("there/a/b").is_dir() && base.join("there/a/file").is_file());
         assert_eq!(base.join("there/a").metadata().unwrap().permissions().mode() & 0o7777, 0o755);
