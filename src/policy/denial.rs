@@ -29,9 +29,7 @@ impl Record {
             Some("allocated") => Some(Record::Allocated { domain, pid: fields.get("pid")?.parse().ok()? }),
             Some("deallocated") => Some(Record::Deallocated { domain }),
             Some(_) => None,
-            None => {
-                Some(Record::Access { domain, denial: Denial { blockers: fields.get("blockers")?.to_string(), object: fields.object() } })
-            }
+            None => Some(Record::Access { domain, denial: Denial { blockers: escaped(fields.get("blockers")?), object: fields.object() } }),
         }
     }
 }
@@ -55,8 +53,8 @@ impl<'a> Fields<'a> {
     fn untrusted(&self, name: &str) -> Option<String> {
         let value = self.get(name)?;
         match value.strip_prefix('"') {
-            Some(quoted) => Some(quoted.trim_end_matches('"').to_string()),
-            None => Some(hexadecimal(value).unwrap_or_else(|| value.to_string())),
+            Some(quoted) => Some(escaped(quoted.trim_end_matches('"'))),
+            None => Some(escaped(&hexadecimal(value).unwrap_or_else(|| value.to_string()))),
         }
     }
 
@@ -75,12 +73,16 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Text that was written byte by byte; what would move a terminal is escaped.
+/// What would move a terminal is not written as it is.
+fn escaped(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() }).collect()
+}
+
+/// Text that was written byte by byte.
 fn hexadecimal(digits: &str) -> Option<String> {
     let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
     let bytes: Vec<u8> = digits.as_bytes().chunks(2).map(byte).collect::<Option<_>>()?;
-    let text = String::from_utf8_lossy(&bytes);
-    Some(text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() }).collect())
+    Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use super::error::{At, Result};
 use rustix::io::Errno;
 use rustix::net::netlink::{self, SocketAddrNetlink};
-use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, bind, recv, socket_with};
+use rustix::net::{AddressFamily, RecvFlags, SocketAddrAny, SocketFlags, SocketType, bind, recvfrom, socket_with};
 use std::os::fd::{AsRawFd, OwnedFd};
 
 /// `AUDIT_LANDLOCK_ACCESS` of linux/audit.h.
@@ -34,13 +34,18 @@ impl Log {
     /// Waits for the next record, and gives its type and text. `None`: it was lost, or it is none.
     pub fn next(&self) -> rustix::io::Result<Option<(u16, String)>> {
         let mut bytes = [0u8; LENGTH];
-        match recv(&self.0, &mut bytes[..], RecvFlags::empty()) {
-            Ok((_, length)) => Ok(record(&bytes[..length.min(LENGTH)])),
+        match recvfrom(&self.0, &mut bytes[..], RecvFlags::empty()) {
+            // Whoever has CAP_NET_ADMIN could send one too.
+            Ok((_, length, from)) => Ok(is_kernel(from).then(|| record(&bytes[..length.min(LENGTH)])).flatten()),
             // More came than there was room for.
             Err(Errno::NOBUFS | Errno::INTR) => Ok(None),
             Err(errno) => Err(errno),
         }
     }
+}
+
+fn is_kernel(from: Option<SocketAddrAny>) -> bool {
+    from.and_then(|from| SocketAddrNetlink::try_from(from).ok()).is_some_and(|from| from.pid() == 0)
 }
 
 fn record(message: &[u8]) -> Option<(u16, String)> {

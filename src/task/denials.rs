@@ -6,7 +6,8 @@ use crate::policy::denial::{Denial, Record};
 use crate::policy::event::Happening;
 use crate::sys::audit::Log;
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
 /// Events of one task. Nomad keeps ten, and there are others to be read.
 const EVENTS: usize = 5;
@@ -14,6 +15,9 @@ const EVENTS: usize = 5;
 const UNKNOWN: usize = 64;
 /// Tasks remembered after their end.
 const ENDED: usize = 64;
+/// How long the log waits for a launch at most.
+const LATE: Duration = Duration::from_millis(500);
+
 /// The tasks of a register whose denials are told.
 #[derive(Default)]
 pub(super) struct Denials {
@@ -24,13 +28,15 @@ pub(super) struct Denials {
 #[derive(Default)]
 struct Tasks {
     inits: Mutex<Inits>,
-    /// Held while an init may run that is not known yet.
-    launching: RwLock<()>,
+    /// After a launch.
+    launched: Condvar,
 }
 
 /// Tasks by their init's pid.
 #[derive(Default)]
 struct Inits {
+    /// How many inits may run that are not known yet.
+    launching: usize,
     running: HashMap<u32, Subject>,
     /// The last to end: the log comes later than what it tells of.
     ended: VecDeque<(u32, Subject)>,
@@ -52,9 +58,19 @@ impl Inits {
     }
 }
 
+/// That a launch is under way.
+pub(super) struct Expected(Arc<Tasks>);
+
+impl Drop for Expected {
+    fn drop(&mut self) {
+        lock(&self.0.inits).launching -= 1;
+        self.0.launched.notify_all();
+    }
+}
+
 impl Denials {
     /// Before a launch: the log is read from now on. What is given back is held until the task is known. The first one starts the thread.
-    pub fn expect(&self, ear: &Arc<Ear>) -> RwLockReadGuard<'_, ()> {
+    pub fn expect(&self, ear: &Arc<Ear>) -> Expected {
         let mut started = lock(&self.started);
         if !*started {
             *started = true;
@@ -67,7 +83,8 @@ impl Denials {
             }
         }
         drop(started);
-        self.tasks.launching.read().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.tasks.inits).launching += 1;
+        Expected(self.tasks.clone())
     }
 
     /// Its denials are told from now on.
@@ -133,13 +150,11 @@ impl Reader {
         }
     }
 
-    /// Init touches something as soon as it runs: before its launch has returned, perhaps.
+    /// Init touches something as soon as it runs: before its launch has returned, perhaps. One that hangs is not waited for.
     fn subject(&self, pid: u32) -> Option<Subject> {
-        let find = || lock(&self.tasks.inits).find(pid);
-        find().or_else(|| {
-            drop(self.tasks.launching.write());
-            find()
-        })
+        let wait = |inits: &mut Inits| inits.launching > 0 && inits.find(pid).is_none();
+        let inits = self.tasks.launched.wait_timeout_while(lock(&self.tasks.inits), LATE, wait);
+        inits.unwrap_or_else(PoisonError::into_inner).0.find(pid)
     }
 }
 
