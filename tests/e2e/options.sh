@@ -160,9 +160,10 @@ check_chroot() {
     local path
     finish chroot
     is "ended well" "$(exits)" 0/0
-    for path in /local /alloc/data /secrets /tmp /dev/shm; do
+    for path in /local /alloc/data /tmp /dev/shm; do
         is "$path" "$(logs | grep "^$path:")" "$path: writable"
     done
+    is "/secrets" "$(logs | grep "^/secrets:")" "/secrets: there"
     for path in /root /etc/passwd /var/lib/nomad/data/client; do
         is "$path" "$(logs | grep "^$path:")" "$path: No such file or directory"
     done

@@ -16,9 +16,10 @@ job "chroot" {
       template {
         destination = "local/look"
         data        = <<-SCRIPT
-          for path in /local /alloc/data /secrets /tmp /dev/shm; do
+          for path in /local /alloc/data /tmp /dev/shm; do
             touch $path/mine && echo "$path: writable"
           done
+          [ -d /secrets ] && echo "/secrets: there"
           for path in /root /etc/passwd /var/lib/nomad/data/client; do
             stat $path 2>&1 | grep -o "No such file or directory" | sed "s|^|$path: |"
           done
