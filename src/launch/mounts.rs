@@ -22,6 +22,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// Where programs look for their cgroup's limits.
+const CGROUPS: &str = "/sys/fs/cgroup";
+
 /// What the child makes of the namespace that it gets a copy of. In this order.
 pub(super) struct Mounts {
     /// `None`: a copy of the plugin's own.
@@ -96,6 +99,7 @@ impl Mounts {
 
     /// Where it is on the host, with the symlinks that lead there.
     fn unveil(&mut self, granted: &[Granted], own: Option<&Own>) -> Result<(), LaunchError> {
+        let own_cgroup = !granted.iter().any(|one| Path::new(CGROUPS).starts_with(&one.found.path));
         let mut places: BTreeMap<&Path, (&Granted, bool)> = BTreeMap::new();
         for one in granted {
             let path = one.found.path.as_path();
@@ -105,6 +109,10 @@ impl Mounts {
             }
             // The task's own /proc is another file system; its directories are writable, and attached later.
             if path.starts_with("/proc") || own.is_some_and(|own| own.holds(path) || own.hides(path)) {
+                continue;
+            }
+            // The task's own will be mounted there. A second mount of the kind would only confuse who looks for the first.
+            if own_cgroup && path.starts_with(CGROUPS) {
                 continue;
             }
             places.entry(path).or_insert((one, false)).1 |= one.is_writable;
@@ -140,7 +148,7 @@ impl Mounts {
 
     /// The task's cgroup in the private view: alone, where programs look for the root of all, unless the host's are shown.
     pub fn cgroup(&mut self, cgroup: &Cgroup) -> Result<(), LaunchError> {
-        let top = Path::new("/sys/fs/cgroup");
+        let top = Path::new(CGROUPS);
         self.own_cgroup = !self.reach(top);
         self.attach(cgroup.as_fd(), Copy::ReadOnly, if self.own_cgroup { top } else { cgroup.path() })
     }

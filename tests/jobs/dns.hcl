@@ -8,8 +8,7 @@ job "dns" {
 
   group "group" {
     network {
-      mode     = "bridge"
-      hostname = "alone"
+      mode = "bridge"
 
       dns {
         servers  = ["192.0.2.53"]
@@ -22,7 +21,7 @@ job "dns" {
 
       config {
         command = "cat"
-        args    = ["/etc/resolv.conf", "/etc/hosts"]
+        args    = ["/etc/resolv.conf"]
         view    = var.view
       }
 

@@ -378,7 +378,10 @@ fn its_own_cgroup_is_the_root_of_all() {
         ["text /proc/self/cgroup", "list /sys/fs/cgroup", "read /sys/fs/cgroup/cgroup.controllers", "write /sys/fs/cgroup/cgroup.procs"];
     let host = Run::root().probe(&attempts);
     assert!(host.iter().any(|line| line.starts_with("0::/") && line.len() > 4), "the control: {host:?}");
-    let own = private(Run::root()).probe(&attempts);
+    // As it has to be unveiled in the host's view.
+    let own = private(Run::root()).unveil("?r", "/sys/fs/cgroup/cgroup.controllers").probe(&attempts);
+    let mounts = private(Run::root()).unveil("?r", "/sys/fs/cgroup/cgroup.controllers").probe(&["text /proc/self/mountinfo"]);
+    assert_eq!(mounts.iter().filter(|line| line.contains(" - cgroup2 ")).count(), 1, "{mounts:?}");
     assert!(own.contains(&"0::/".to_string()), "{own:?}");
     assert_eq!(own[own.len() - 3..], ["ok", "ok", "EROFS"]);
     // The host's, if they are asked for.
