@@ -11,9 +11,10 @@ use crate::sys::mount_table::{self, Mount, Table};
 use crate::sys::path::Identity;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use rustix::io::Errno;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -48,8 +49,9 @@ impl State {
 
 static STATE: Mutex<State> = Mutex::new(State { namespace: None, trees: Vec::new(), tables: Vec::new(), is_stale: true });
 static KEEPER: Mutex<Option<Orders>> = Mutex::new(None);
-/// Pidfds of the inits of running tasks.
-static TASKS: Mutex<Vec<Weak<OwnedFd>>> = Mutex::new(Vec::new());
+/// Pidfds of the inits of running tasks, each with the number of the last reading of the base's mounts that had begun by then.
+static TASKS: Mutex<Vec<(Weak<OwnedFd>, u64)>> = Mutex::new(Vec::new());
+static READINGS: AtomicU64 = AtomicU64::new(0);
 
 /// To the keeper: each is answered once the base is up to date.
 struct Orders {
@@ -83,8 +85,8 @@ pub(super) fn current(trees: &[PathBuf]) -> Option<Arc<OwnedFd>> {
 /// What the host unmounts is let go by this task too, for as long as somebody holds its pidfd.
 pub fn attend(task: &Arc<OwnedFd>) {
     let mut tasks = lock(&TASKS);
-    tasks.retain(|task| task.strong_count() > 0);
-    tasks.push(Arc::downgrade(task));
+    tasks.retain(|(task, _)| task.strong_count() > 0);
+    tasks.push((Arc::downgrade(task), READINGS.load(Ordering::SeqCst)));
 }
 
 fn ask() -> crate::sys::Result<()> {
@@ -150,7 +152,7 @@ fn settle(base: &mut Option<Base>, state: &mut State, origin: &Origin) -> crate:
             let (made, tables) = Base::make(origin, &state.trees)?;
             // The host did not wait.
             if let (Some((_, before)), Some((_, now))) = (before, &made.host) {
-                made.let_go(&now.gone_since(&before))?;
+                made.let_go(&now.gone_since(&before), 0)?;
             }
             state.namespace = Some(Arc::clone(&made.namespace));
             state.tables = tables;
@@ -180,6 +182,8 @@ struct Base {
     table: Table,
     /// What is in it.
     mounts: Vec<Mount>,
+    /// Of its mounts that were not in it from the first: the last reading that they were not in. Tasks that were there before do not have them.
+    since: HashMap<u64, u64>,
     /// What was copied, where it must be watched.
     host: Option<(Table, Host)>,
 }
@@ -209,7 +213,7 @@ impl Base {
             tables.push(others);
             (own, host)
         });
-        let mut base = Base { namespace, table, mounts: Vec::new(), host };
+        let mut base = Base { namespace, table, mounts: Vec::new(), since: HashMap::new(), host };
         base.mounts = base.prune(trees)?;
         Ok((base, tables))
     }
@@ -217,9 +221,17 @@ impl Base {
     /// Follows what has changed on the host. Whether that could be done; otherwise it must be made anew.
     fn update(&mut self, origin: &Origin, trees: &[PathBuf]) -> crate::sys::Result<bool> {
         let mut before = std::mem::take(&mut self.mounts);
+        let last = READINGS.load(Ordering::SeqCst);
         self.mounts = self.prune(trees)?;
-        before.retain(|mount| !mount_table::is_below(&mount.path, trees) && self.mounts.iter().all(|other| other.id != mount.id));
+        let [known, here] = [&before, &self.mounts].map(|mounts| mounts.iter().map(|mount| mount.id).collect::<HashSet<u64>>());
+        self.since.extend(here.difference(&known).map(|id| (*id, last)));
+        before.retain(|mount| !mount_table::is_below(&mount.path, trees) && !here.contains(&mount.id));
         let mut gone = before;
+        let since = gone.iter().map(|mount| self.since.remove(&mount.id).unwrap_or(0)).min().unwrap_or(0);
+        if !gone.is_empty() {
+            self.let_go(&gone, since)?;
+            gone.clear();
+        }
         if let Some((table, host)) = &mut self.host {
             mount::enter_namespace(origin.namespace.as_fd())?;
             let news = host.look_again(table, trees);
@@ -227,7 +239,7 @@ impl Base {
             match news? {
                 News::Nothing => {}
                 News::Other(mounts) => {
-                    self.let_go(&mounts)?;
+                    self.let_go(&mounts, 0)?;
                     return Ok(false);
                 }
                 News::Gone(mounts) => {
@@ -239,13 +251,14 @@ impl Base {
             }
         }
         if !gone.is_empty() {
-            self.let_go(&gone)?;
+            self.let_go(&gone, 0)?;
         }
         Ok(true)
     }
 
     /// Takes away what is mounted below the trees. What is left.
     fn prune(&self, trees: &[PathBuf]) -> crate::sys::Result<Vec<Mount>> {
+        READINGS.fetch_add(1, Ordering::SeqCst);
         let mut mounts = self.table.read()?;
         let hidden: HashSet<u64> = mounts.iter().filter(|mount| mount_table::is_below(&mount.path, trees)).map(|mount| mount.id).collect();
         // The lowest take along what is on them. The host may have been faster.
@@ -256,9 +269,10 @@ impl Base {
         Ok(mounts)
     }
 
-    /// In running tasks, of whose mounts some hear nothing of the host (see `mounts`).
-    fn let_go(&self, gone: &[Mount]) -> crate::sys::Result<()> {
-        let tasks: Vec<Arc<OwnedFd>> = lock(&TASKS).iter().filter_map(Weak::upgrade).collect();
+    /// In running tasks, of whose mounts some hear nothing of the host (see `mounts`): those that were there at reading `since` or later.
+    fn let_go(&self, gone: &[Mount], since: u64) -> crate::sys::Result<()> {
+        let tasks: Vec<Arc<OwnedFd>> =
+            lock(&TASKS).iter().filter(|(_, seen)| *seen >= since).filter_map(|(task, _)| task.upgrade()).collect();
         for task in tasks {
             // A task that has just ended keeps nothing.
             if mount::enter_namespace(task.as_fd()).is_ok() {
