@@ -42,10 +42,10 @@ pub fn measure(bench: &Bench, report: &mut Report) -> io::Result<()> {
         let (mut private_launches, mut private_plans) = (sample("S1 launch, private view"), sample("plan, private view"));
         for _ in 0..warm_up + runs {
             proceed()?;
+            sleep(pause);
             floors.push(bench.floor()?);
             sleep(pause);
             let (plan, launch) = start(&spec, &bench.scratch.0)?;
-            sleep(pause);
             plans.push(plan);
             launches.push(launch);
             sleep(pause);
