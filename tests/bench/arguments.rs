@@ -4,7 +4,7 @@ use lexopt::{Arg, ValueExt};
 use std::path::PathBuf;
 
 pub const USAGE: &str = "\
-usage: bench [FIGURE...] [--plugin PATH] [--runs N] [--tasks N] [--json FILE] [--limits]
+usage: bench [FIGURE...] [--plugin PATH] [--runs N] [--tasks N] [--view VIEW] [--json FILE] [--limits]
   s1  from a complete plan to \"the command is running\": this driver's code only, in this process
   s4  starts on a host with up to 5,000 mounts and ten times --tasks tasks: this driver's code, and through the plugin
   s2  StartTask sent until the task's first byte arrives from its log FIFO
@@ -18,6 +18,7 @@ usage: bench [FIGURE...] [--plugin PATH] [--runs N] [--tasks N] [--json FILE] [-
 --plugin  default: nomad-driver-exec2 beside this program's folder, or in it
 --runs    of each figure, after the warm-up (default 100; s1: ten times as many back to back, a third with pauses)
 --tasks   parked tasks of m2 and r1, a tenth of s4's (default 100)
+--view    of the plugin's tasks: this driver's host or private
 --limits  tasks have 64 MiB and 500 MHz; needs cgroup v2 controllers
 ";
 
@@ -53,6 +54,7 @@ pub struct Arguments {
     pub plugin: PathBuf,
     pub runs: usize,
     pub tasks: usize,
+    pub view: Option<String>,
     pub json: Option<PathBuf>,
     pub limits: bool,
 }
@@ -60,7 +62,8 @@ pub struct Arguments {
 impl Arguments {
     /// `None`: help was asked for.
     pub fn read() -> Result<Option<Arguments>, lexopt::Error> {
-        let mut arguments = Arguments { figures: Vec::new(), plugin: PathBuf::new(), runs: 100, tasks: 100, json: None, limits: false };
+        let mut arguments =
+            Arguments { figures: Vec::new(), plugin: PathBuf::new(), runs: 100, tasks: 100, view: None, json: None, limits: false };
         let mut parser = lexopt::Parser::from_env();
         while let Some(argument) = parser.next()? {
             match argument {
@@ -71,6 +74,7 @@ impl Arguments {
                 Arg::Long("plugin") => arguments.plugin = parser.value()?.into(),
                 Arg::Long("runs") => arguments.runs = positive(parser.value()?)?,
                 Arg::Long("tasks") => arguments.tasks = positive(parser.value()?)?,
+                Arg::Long("view") => arguments.view = Some(parser.value()?.string()?),
                 Arg::Long("json") => arguments.json = Some(parser.value()?.into()),
                 Arg::Long("limits") => arguments.limits = true,
                 Arg::Long("help") | Arg::Short('h') => return Ok(None),

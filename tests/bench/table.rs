@@ -63,7 +63,9 @@ impl Report {
         let (kernel, cpus) = (machine::kernel(), machine::cpus());
         let (policy, load) = (machine::policy(), machine::load());
         say!("scheduling {policy}, load {load}");
-        say!("kernel {kernel}, {cpus} CPUs; plugin {plugin}, {size} bytes; limits {}", if arguments.limits { "on" } else { "off" });
+        let limits = if arguments.limits { "on" } else { "off" };
+        let view = arguments.view.as_ref().map(|view| format!("; view {view}")).unwrap_or_default();
+        say!("kernel {kernel}, {cpus} CPUs; plugin {plugin}, {size} bytes; limits {limits}{view}");
         Report(json!({
             "kernel": kernel,
             "cpus": cpus,
@@ -71,6 +73,7 @@ impl Report {
             "load": load,
             "plugin": { "path": plugin.to_string(), "bytes": size },
             "limits": arguments.limits,
+            "view": arguments.view,
             "figures": [],
         }))
     }

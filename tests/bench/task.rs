@@ -32,13 +32,17 @@ impl<'a> Task<'a> {
     pub fn prepare(bench: &Bench, plugin: &'a Plugin, command: &Path) -> io::Result<Task<'a>> {
         let allocation = Allocation::create(&bench.scratch.0, &bench.slice)?;
         let schema = plugin.call(&TASK_CONFIG_SCHEMA, &TaskConfigSchemaRequest::default())?;
+        let mut options = json!({ "command": command, "args": [] });
+        if let Some(view) = &bench.arguments.view {
+            options["view"] = json!(view);
+        }
         let config = TaskConfig {
             id: format!("{}/{TASK}/00000001", allocation.alloc_id),
             name: TASK.to_string(),
             alloc_id: allocation.alloc_id.clone(),
             job_name: "bench".to_string(),
             task_group_name: "bench".to_string(),
-            msgpack_driver_config: block(&schema.spec, &json!({ "command": command, "args": [] }))?,
+            msgpack_driver_config: block(&schema.spec, &options)?,
             env: env(&allocation),
             user: "nomad-80001".to_string(),
             alloc_dir: text(&allocation.alloc_dir),
