@@ -67,6 +67,11 @@ impl Mounts {
         self.root.as_ref().is_some_and(|root| root.is_free(path))
     }
 
+    /// Whether the task's cgroup is mounted at `path`, below or above, in a root of the task's own.
+    pub fn is_taken(&self, path: &Path) -> bool {
+        self.root.is_some() && (path.starts_with(CGROUPS) || Path::new(CGROUPS).starts_with(path))
+    }
+
     /// What was granted, in the private view; what of it was granted for writing, in the host's. Before what hides a part of it.
     pub fn show(&mut self, granted: &[Granted], own: Option<&Own>) -> Result<(), LaunchError> {
         match self.root {
@@ -153,8 +158,8 @@ impl Mounts {
         self.attach(cgroup.as_fd(), Copy::ReadOnly, if self.own_cgroup { top } else { cgroup.path() })
     }
 
-    /// What every program looks for, where nothing of the host's was unveiled: /proc, /dev beside its nodes, a /tmp of the task's own, and the
-    /// allocation's directories by the names that Nomad's exec driver has for them.
+    /// What every program looks for, where nothing of the host's was unveiled: /proc, /dev beside its nodes, terminals and a /tmp of the task's
+    /// own, and the allocation's directories by the names that Nomad's exec driver has for them.
     pub fn furnish(&mut self, rules: &mut Rules, directories: Option<&TaskDirectories>) -> Result<(), LaunchError> {
         let Some(root) = &mut self.root else { return Ok(()) };
         root.directory(Path::new("/proc"))?;
@@ -164,9 +169,17 @@ impl Mounts {
         for (name, place) in directories.iter().flat_map(|directories| directories.names()) {
             root.link(&Path::new("/").join(name), &place)?;
         }
-        let [memory, temporary] = ["/dev/shm", "/tmp"].map(Path::new);
-        let is_free = |path| !root.holds(path);
-        let (no_memory, no_temporary) = (is_free(memory), is_free(temporary));
+        let [memory, terminals, temporary] = ["/dev/shm", "/dev/pts", "/tmp"].map(Path::new);
+        let [no_memory, no_terminals, no_temporary] = [memory, terminals, temporary].map(|path| !root.holds(path));
+        if no_terminals {
+            root.link(Path::new("/dev/ptmx"), Path::new("pts/ptmx"))?;
+            let mount = mount::terminals()?;
+            // Terminals are the task's own, all of them, and so are their ioctls.
+            for kind in [PathKind::Directory, PathKind::Device] {
+                rules.add(mount.as_fd(), kind, Mode::RW, terminals)?;
+            }
+            self.place(mount, true, terminals)?;
+        }
         let create = Mode::RW | Mode::C;
         if no_memory {
             let mount = mount::tmpfs(&[("mode", "1777")], MountAttrFlags::MOUNT_ATTR_NOEXEC)?;

@@ -53,7 +53,8 @@ impl Places<'_> {
             return Ok(directories.path().join(below));
         }
         let path = if self.mounts.makes(target) { target.to_path_buf() } else { self.find(target, kind)? };
-        if path == Path::new("/") || path.starts_with("/proc") || self.own.is_some_and(|own| own.is_near(&path)) {
+        let is_taken = self.mounts.is_taken(&path) || self.own.is_some_and(|own| own.is_near(&path));
+        if path == Path::new("/") || path.starts_with("/proc") || is_taken {
             return Err(format!("it is {}, where nothing can be mounted for a task", path.display()));
         }
         Ok(path)

@@ -101,13 +101,22 @@ pub fn id(file: BorrowedFd<'_>) -> rustix::io::Result<u64> {
 
 /// A new tmpfs that is mounted nowhere, nosuid and nodev: with these options and attributes beside.
 pub fn tmpfs(options: &[(&str, &str)], attributes: MountAttrFlags) -> Result<OwnedFd> {
-    let file_system = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC).at("fsopen tmpfs")?;
+    fresh("tmpfs", options, attributes | MountAttrFlags::MOUNT_ATTR_NODEV)
+}
+
+/// New terminals, of which no other devpts has any, mounted nowhere. Who opens its `ptmx` makes one, which group `tty` may write to.
+pub fn terminals() -> Result<OwnedFd> {
+    fresh("devpts", &[("mode", "0620"), ("ptmxmode", "0666"), ("gid", "5")], MountAttrFlags::MOUNT_ATTR_NOEXEC)
+}
+
+/// A new file system that is mounted nowhere, nosuid.
+fn fresh(kind: &str, options: &[(&str, &str)], attributes: MountAttrFlags) -> Result<OwnedFd> {
+    let file_system = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC).at_path("fsopen", kind)?;
     for (name, value) in options {
-        fsconfig_set_string(&file_system, *name, *value).at("fsconfig tmpfs")?;
+        fsconfig_set_string(&file_system, *name, *value).at_path("fsconfig", kind)?;
     }
-    fsconfig_create(&file_system).at("create tmpfs")?;
-    let attributes = attributes | MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
-    fsmount(&file_system, FsMountFlags::FSMOUNT_CLOEXEC, attributes).at("fsmount tmpfs")
+    fsconfig_create(&file_system).at_path("fsconfig create", kind)?;
+    fsmount(&file_system, FsMountFlags::FSMOUNT_CLOEXEC, attributes | MountAttrFlags::MOUNT_ATTR_NOSUID).at_path("fsmount", kind)
 }
 
 /// Makes one mount read-only, whatever is mounted below it.
@@ -233,7 +242,9 @@ pub fn point(dir: &Path) -> Result<&Path> {
 }
 
 fn look(path: &Path) -> rustix::io::Result<Statx> {
-    statx(rustix::fs::CWD, path, AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT, StatxFlags::BASIC_STATS)
+    // A server that does not answer is not asked.
+    let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT | AtFlags::STATX_DONT_SYNC;
+    statx(rustix::fs::CWD, path, flags, StatxFlags::BASIC_STATS)
 }
 
 fn is_mount(stat: &Statx) -> bool {

@@ -95,6 +95,8 @@ pub fn make(attempt: &str) -> Result<String> {
             let port = words[0].parse().expect("a port");
             return std::net::TcpStream::connect(("127.0.0.1", port)).map(|_| String::new()).map_err(errno);
         }
+        // A new one, by its name and with its ioctls; the name.
+        "terminal" => return terminal(),
         "kill-parent" => rustix::process::kill_process(
             rustix::process::getppid().ok_or(Errno::SRCH)?,
             rustix::process::Signal::from_named_raw(number()).ok_or(Errno::INVAL)?,
@@ -119,6 +121,23 @@ pub fn make(attempt: &str) -> Result<String> {
         _ => panic!("no such attempt: {attempt:?}"),
     }
     Ok(String::new())
+}
+
+fn terminal() -> Result<String> {
+    use rustix::pty::{OpenptFlags, openpt, ptsname, unlockpt};
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY)?;
+    unlockpt(&master)?;
+    let name = ptsname(&master, Vec::new())?;
+    let flags = rustix::fs::OFlags::RDWR | rustix::fs::OFlags::NOCTTY;
+    let slave = rustix::fs::open(&name, flags, rustix::fs::Mode::empty())?;
+    let mut modes = rustix::termios::tcgetattr(&slave)?;
+    modes.make_raw();
+    rustix::termios::tcsetattr(&slave, rustix::termios::OptionalActions::Now, &modes)?;
+    rustix::io::write(&slave, b"shown")?;
+    let mut shown = [0; 16];
+    let count = rustix::io::read(&master, &mut shown)?;
+    assert_eq!(&shown[..count], b"shown");
+    Ok(name.to_string_lossy().into_owned())
 }
 
 pub fn errno(error: std::io::Error) -> Errno {

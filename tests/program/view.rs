@@ -33,7 +33,7 @@ fn what_is_not_unveiled_does_not_exist() {
     let scratch = Scratch::new();
     scratch.dir("dir");
     let (shown, hidden) = (scratch.file("dir/shown", "x"), scratch.file("hidden", "x"));
-    let paths = ["/etc/shadow", "/root", "/sys/kernel", "/var/lib", "/boot", "/dev/pts", "/dev/kmsg"];
+    let paths = ["/etc/shadow", "/root", "/sys/kernel", "/var/lib", "/boot", "/dev/kmsg"];
     let mut attempts: Vec<String> = paths.iter().map(|path| at("list", path)).collect();
     attempts.extend([at("read", hidden.display()), at("read", shown.display())]);
     let there: Vec<bool> = paths.iter().map(|path| fs::symlink_metadata(path).is_ok()).collect();
@@ -159,6 +159,23 @@ fn devices_memory_and_tmp() {
 }
 
 #[test]
+fn terminals_of_its_own() {
+    needs!(Need::Task);
+    // The first of its file system, with no other beside it.
+    let attempts = ["terminal", "list /dev/pts", "stat /dev/pts/0", "create /dev/pts/new", "stat /dev/ptmx"];
+    for run in [Run::new(), Run::root(), Run::new().flag("--no-defaults")] {
+        assert_eq!(private(run).probe(&attempts), ["/dev/pts/0", "ok", "ENOENT", "EACCES", "ok"]);
+    }
+    // The controls: the host's are there where they are unveiled, and a device's ioctls come with the device alone.
+    let held = nomad_driver_exec2::sys::pty::open().unwrap();
+    let name = rustix::termios::ttyname(&held.slave, Vec::new()).unwrap().into_string().unwrap();
+    let stat = at("stat", &name);
+    assert_eq!(private(Run::root()).probe(&[&stat]), ["ENOENT"]);
+    assert_eq!(private(Run::root()).unveil("rw", "/dev/pts").probe(&[&stat]), ["ok"]);
+    assert_eq!(outside(&["terminal"])[0].rsplit_once('/').unwrap().0, "/dev/pts");
+}
+
+#[test]
 fn a_tmp_of_its_own() {
     needs!(Need::Task);
     let name = format!("exec2-{}", crate::common::unique());
@@ -281,7 +298,7 @@ fn the_mount_table_is_the_tasks_alone() {
     for line in writable {
         let place = Path::new(line.split(' ').nth(4).unwrap());
         let own =
-            place.starts_with(&own.task_dir) || place.starts_with(&own.alloc_dir) || ["/tmp", "/dev/shm"].map(Path::new).contains(&place);
+            place.starts_with(&own.task_dir) || place.starts_with(&own.alloc_dir) || ["/tmp", "/dev/shm", "/dev/pts"].map(Path::new).contains(&place);
         assert!(own, "{line}");
     }
     // The control: a view of the host's tree has the host's mounts.
@@ -368,6 +385,14 @@ fn inner_added() {
     // In the host's view there would have to be a place.
     let refused = place.refused(TaskSpec { volumes: vec![volume(target, false)], ..place.spec(&["exit 0"]) });
     assert!(refused.contains("it is not there on the node"), "{refused}");
+    // The task's cgroup is there.
+    for taken in ["/sys", "/sys/fs/cgroup", "/sys/fs/cgroup/new"].map(Path::new) {
+        let refused = place.refused(TaskSpec { volumes: vec![volume(taken, false)], ..private(&["exit 0".into()]) });
+        assert_eq!(refused, format!("volume_mount {taken:?}: it is {}, where nothing can be mounted for a task", taken.display()));
+    }
+    let beside = Path::new("/sys/exec2-none");
+    let spec = TaskSpec { volumes: vec![volume(beside, true)], ..private(&[at("text", beside.join("file").display())]) };
+    assert_eq!(place.node.output(spec), ["text"], "the control");
 }
 
 /// As in a container: what goes by its cgroup's limits, such as a JVM, finds them.
