@@ -3,7 +3,8 @@
 use crate::init::message::{Block, Limit};
 use crate::policy::ulimit::Ulimit;
 
-/// Lays out the paths to try, the arguments, the environment, the working directory and the limits. No string holds a NUL: `policy` refused those.
+/// Lays out the paths to try, the arguments, the environment, the working directory and the limits. No string holds a NUL: `policy` refused
+/// those.
 pub fn lay_out(paths: &[String], argv: &[String], env: &[(String, String)], work_dir: &str, ulimits: &[Ulimit]) -> Vec<u8> {
     let word = size_of::<u64>();
     let arrays = size_of::<Block>();

@@ -126,7 +126,6 @@ pub struct Orders {
     pub closed_length: usize,
     pub attachments: *const Attachment,
     pub attachments_length: usize,
-    /// C strings: files of /proc that are to be empty.
     /// Options of the task's own /proc, a C string or null.
     pub proc_options: *const u8,
     /// The task's /proc is the host's: none is mounted, and no rule for it is made here.

@@ -68,9 +68,9 @@ impl TaskDirectories {
         self.granted.iter().try_for_each(|(dir, mode, path)| rules.add(dir.as_fd(), PathKind::Directory, *mode, path))
     }
 
-    /// What the task sees: its own directory, and the shared one under both of its names, with the logs read-only in both. What the client mounts below them for other tasks,
-    /// now or later, would show the same inodes writable, and is left out. Nor does either receive anything: one slave for each task would have
-    /// the host's every mount look at all of them.
+    /// What the task sees: its own directory, and the shared one under both of its names, with the logs read-only in both. What the client
+    /// mounts below them for other tasks, now or later, would show the same inodes writable, and is left out. Nor does either receive
+    /// anything: one slave for each task would have the host's every mount look at all of them.
     pub fn views(&self) -> [(BorrowedFd<'_>, Copy, PathBuf); 4] {
         let shared = self.alloc_dir.path.join("alloc");
         [

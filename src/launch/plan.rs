@@ -393,8 +393,9 @@ fn limit(cgroup: &Cgroup, writes: &[CgroupWrite]) -> Result<(), LaunchError> {
     Ok(())
 }
 
-/// What the child sets: the soft limit of descriptors that this process was given, and the hard limits that this process, and so init, would not let a task have. Only root can raise them, and init is the task's user's: it sets
-/// what is left of each when it starts a command.
+/// What the child sets: the soft limit of descriptors that this process was given, and the hard limits that this process, and so init,
+/// would not let a task have. Only root can raise them, and init is the task's user's: it sets what is left of each when it starts a
+/// command.
 fn raised(ulimits: &[Ulimit]) -> Result<Vec<(Limit, &'static str)>, LaunchError> {
     let mut raised = Vec::new();
     if let Some(soft) = descriptor::given() {

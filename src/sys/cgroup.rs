@@ -72,8 +72,8 @@ impl Cgroup {
         self.write("cgroup.kill", "1")
     }
 
-    /// SIGKILL for each process, frozen meanwhile so that none can fork. For a task without a pid namespace, which its init's end does not end; it
-    /// does not do to later clones what [`Cgroup::kill`] does. Waits for a second at most; what has not died by then can't.
+    /// SIGKILL for each process, frozen meanwhile so that none can fork. For a task without a pid namespace, which its init's end does not
+    /// end; it does not do to later clones what [`Cgroup::kill`] does. Waits for a second at most; what has not died by then can't.
     pub fn kill_each(&self) -> Result<()> {
         self.write("cgroup.freeze", "1")?;
         let killed = self.kill_listed();

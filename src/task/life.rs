@@ -310,8 +310,8 @@ impl Life {
         }
     }
 
-    /// SIGKILL for init: the kernel then kills all that is in its pid namespace, and lets nothing be forked there any more. Without one of its own
-    /// the rest of the task follows in [`Life::end`].
+    /// SIGKILL for init: the kernel then kills all that is in its pid namespace, and lets nothing be forked there any more. Without one of
+    /// its own the rest of the task follows in [`Life::end`].
     fn kill(&mut self) {
         self.kill_at = None;
         self.killed = true;

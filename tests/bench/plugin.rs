@@ -43,7 +43,8 @@ impl Plugin {
         Ok(plugin)
     }
 
-    /// As [`Plugin::start`], and configured: every option of its schema, with the payload's directory unveiled and records below the scratch directory.
+    /// As [`Plugin::start`], and configured: every option of its schema, with the payload's directory unveiled and records below the
+    /// scratch directory.
     pub fn configured(bench: &Bench) -> io::Result<Plugin> {
         let plugin = Plugin::start(bench)?;
         let schema = plugin.call(&CONFIG_SCHEMA, &ConfigSchemaRequest::default())?;

@@ -297,8 +297,9 @@ fn the_mount_table_is_the_tasks_alone() {
     let writable = text.lines().filter(|line| line.split(' ').nth(5).is_some_and(|options| options.split(',').any(|one| one == "rw")));
     for line in writable {
         let place = Path::new(line.split(' ').nth(4).unwrap());
-        let own =
-            place.starts_with(&own.task_dir) || place.starts_with(&own.alloc_dir) || ["/tmp", "/dev/shm", "/dev/pts"].map(Path::new).contains(&place);
+        let own = place.starts_with(&own.task_dir)
+            || place.starts_with(&own.alloc_dir)
+            || ["/tmp", "/dev/shm", "/dev/pts"].map(Path::new).contains(&place);
         assert!(own, "{line}");
     }
     // The control: a view of the host's tree has the host's mounts.
