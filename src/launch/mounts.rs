@@ -130,10 +130,10 @@ impl Mounts {
             if !comes_along {
                 let file = one.found.file.as_fd();
                 // Each slave of the client's mount would be looked at by whatever the client mounts there, for every task.
-                let is_clients = own.is_some_and(|own| mount::id(file).is_ok_and(|id| own.mounts.contains(&id)));
+                let is_clients = || own.is_some_and(|own| mount::id(file).is_ok_and(|id| own.mounts.contains(&id)));
                 let how = match copy(one.kind, path, is_writable, own) {
-                    Copy::Tree if is_clients => Copy::Branch,
-                    Copy::ReadOnlyTree if is_clients => Copy::ReadOnlyBranch,
+                    Copy::Tree if is_clients() => Copy::Branch,
+                    Copy::ReadOnlyTree if is_clients() => Copy::ReadOnlyBranch,
                     other => other,
                 };
                 self.attach(file, how, path)?;
