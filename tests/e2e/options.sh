@@ -167,5 +167,6 @@ check_chroot() {
     for path in /root /etc/passwd /var/lib/nomad/data/client; do
         is "$path" "$(logs | grep "^$path:")" "$path: No such file or directory"
     done
+    is "a terminal" "$(logs | grep "^terminal:")" "terminal: /dev/pts/0"
     is "the rest" "$(logs | tail -n 3 | xargs)" 'os-release: read processes: * Read-only file system'
 }

@@ -1,4 +1,4 @@
-# A job of the exec driver: /local, /alloc and /secrets, a /tmp of its own, and a root with nothing in it that it was not given.
+# A job of the exec driver: /local, /alloc and /secrets, a /tmp and terminals of its own, and a root with nothing in it that it was not given.
 job "chroot" {
   type = "batch"
 
@@ -23,6 +23,7 @@ job "chroot" {
           for path in /root /etc/passwd /var/lib/nomad/data/client; do
             stat $path 2>&1 | grep -o "No such file or directory" | sed "s|^|$path: |"
           done
+          script -qec tty /dev/null | tr -d '\r' | sed "s|^|terminal: |"
           read -r line </etc/os-release && echo "os-release: read"
           set -- /proc/[0-9]* && echo "processes: $#"
           touch /new 2>&1 | grep -o "Read-only file system"
