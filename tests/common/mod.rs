@@ -28,6 +28,8 @@ pub enum Need {
     Capability(u32),
     /// A user of that name in /etc/passwd.
     User(&'static str),
+    /// /dev/fuse.
+    Fuse,
 }
 
 impl Need {
@@ -41,6 +43,7 @@ impl Need {
             Need::NoController(name) => (!controller(name), format!("there is a {name} controller")),
             Need::Capability(number) => (sys::capability::all().permitted >> number & 1 == 1, format!("no capability {number}")),
             Need::User(name) => (line_of("/etc/passwd", name), format!("no user {name}")),
+            Need::Fuse => (std::path::Path::new("/dev/fuse").exists(), "no /dev/fuse".to_string()),
         };
         (!met).then_some(reason)
     }

@@ -7,7 +7,9 @@ use nomad_driver_exec2::policy::signal::Signal;
 use nomad_driver_exec2::policy::spec::{Directories, Grant, TaskSpec};
 use nomad_driver_exec2::policy::view::View;
 use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_change, unmount};
+use std::ffi::CString;
 use std::fs;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -274,6 +276,31 @@ fn inner_host() {
         fourth.stop(&node);
     }
     [&first, &second, &third, &private].iter().for_each(|task| task.stop(&node));
+}
+
+#[test]
+fn a_file_system_that_does_not_answer_holds_up_nothing() {
+    needs!(Need::Task, Need::Fuse);
+    [true, false].into_iter().for_each(|shared| inner("inner_silent", shared));
+}
+
+/// As when a file server is gone, and what it served is unmounted.
+#[test]
+#[ignore = "started by a_file_system_that_does_not_answer_holds_up_nothing"]
+fn inner_silent() {
+    let node = Node::new();
+    let silent = node.scratch.path("silent");
+    fs::create_dir(&silent).unwrap();
+    let server = fs::File::options().read(true).write(true).open("/dev/fuse").unwrap();
+    let data = format!("fd={},rootmode=40000,user_id=0,group_id=0", server.as_raw_fd());
+    mount("silent", &silent, "fuse", MountFlags::empty(), CString::new(data).unwrap().as_c_str()).unwrap();
+    let first = sleeper(&node, "a", |_| {});
+    assert!(!keeps(&silent, &[&first]).is_empty(), "the control");
+    unmount(&silent, UnmountFlags::DETACH).unwrap();
+    let kept = || keeps(&silent, &[&first]);
+    assert!(soon(|| kept().is_empty()), "{:?} keep it", kept());
+    let second = sleeper(&node, "b", |_| {});
+    [&first, &second].iter().for_each(|task| task.stop(&node));
 }
 
 #[test]
