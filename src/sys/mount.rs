@@ -104,9 +104,11 @@ pub fn tmpfs(options: &[(&str, &str)], attributes: MountAttrFlags) -> Result<Own
     fresh("tmpfs", options, attributes | MountAttrFlags::MOUNT_ATTR_NODEV)
 }
 
-/// New terminals, of which no other devpts has any, mounted nowhere. Who opens its `ptmx` makes one, which group `tty` may write to.
+/// New terminals, of which no other devpts has any, mounted nowhere: at most 256 at a time, of the kernel's 4,096 for all. Who opens its
+/// `ptmx` makes one, which group `tty` may write to.
 pub fn terminals() -> Result<OwnedFd> {
-    fresh("devpts", &[("mode", "0620"), ("ptmxmode", "0666"), ("gid", "5")], MountAttrFlags::MOUNT_ATTR_NOEXEC)
+    let options = [("mode", "0620"), ("ptmxmode", "0666"), ("gid", "5"), ("max", "256")];
+    fresh("devpts", &options, MountAttrFlags::MOUNT_ATTR_NOEXEC)
 }
 
 /// A new file system that is mounted nowhere, nosuid.

@@ -173,6 +173,8 @@ fn terminals_of_its_own() {
     assert_eq!(private(Run::root()).probe(&[&stat]), ["ENOENT"]);
     assert_eq!(private(Run::root()).unveil("rw", "/dev/pts").probe(&[&stat]), ["ok"]);
     assert_eq!(outside(&["terminal"])[0].rsplit_once('/').unwrap().0, "/dev/pts");
+    // One task does not use up the node's.
+    assert_eq!([private(Run::new()).probe(&["terminals 300"]), outside(&["terminals 300"])], [["256"], ["300"]]);
 }
 
 #[test]
