@@ -15,6 +15,7 @@ use crate::sys::mount_table::is_below;
 use crate::sys::path;
 use rustix::fs::{FileType, Mode as FileMode, chmodat, fstat, mkdirat};
 use rustix::io::Errno;
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString, OsStr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -130,7 +131,7 @@ impl Mounts {
             if !comes_along {
                 let file = one.found.file.as_fd();
                 // Each slave of the client's mount would be looked at by whatever the client mounts there, for every task.
-                let is_clients = || own.is_some_and(|own| mount::id(file).is_ok_and(|id| own.mounts.contains(&id)));
+                let is_clients = || own.is_some_and(|own| own.is_beside(file));
                 let how = match copy(one.kind, path, is_writable, own) {
                     Copy::Tree if is_clients() => Copy::Branch,
                     Copy::ReadOnlyTree if is_clients() => Copy::ReadOnlyBranch,
@@ -296,8 +297,8 @@ pub(super) struct Own {
     places: [PathBuf; 2],
     /// The client's directories of all allocations; none is below another.
     pub trees: Vec<PathBuf>,
-    /// The mounts that these are on.
-    mounts: Vec<u64>,
+    /// The mounts that these are on, as far as anybody asked.
+    mounts: OnceCell<Vec<u64>>,
 }
 
 impl Own {
@@ -315,12 +316,14 @@ impl Own {
         }
         trees.sort();
         trees.dedup_by(|tree, before| tree.starts_with(before));
-        let mut mounts = Vec::new();
-        for tree in &trees {
-            let dir = path::open_strict(tree).at_path("open", tree)?;
-            mounts.push(mount::id(dir.as_fd()).at_path("statx", tree)?);
-        }
-        Ok(Own { places, trees, mounts })
+        Ok(Own { places, trees, mounts: OnceCell::new() })
+    }
+
+    /// Whether `file` is on a mount on which the client makes its own for every task.
+    fn is_beside(&self, file: BorrowedFd<'_>) -> bool {
+        let of = |tree: &PathBuf| mount::id(path::open_strict(tree).ok()?.as_fd()).ok();
+        let mounts = self.mounts.get_or_init(|| self.trees.iter().filter_map(of).collect());
+        mount::id(file).is_ok_and(|id| mounts.contains(&id))
     }
 
     /// Whether `path` is in the task's own directories.
