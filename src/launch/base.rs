@@ -226,11 +226,10 @@ impl Base {
         let [known, here] = [&before, &self.mounts].map(|mounts| mounts.iter().map(|mount| mount.id).collect::<HashSet<u64>>());
         self.since.extend(here.difference(&known).map(|id| (*id, last)));
         before.retain(|mount| !mount_table::is_below(&mount.path, trees) && !here.contains(&mount.id));
-        let mut gone = before;
-        let since = gone.iter().map(|mount| self.since.remove(&mount.id).unwrap_or(0)).min().unwrap_or(0);
+        let gone = before;
         if !gone.is_empty() {
+            let since = gone.iter().map(|mount| self.since.remove(&mount.id).unwrap_or(0)).min().unwrap_or(0);
             self.let_go(&gone, since)?;
-            gone.clear();
         }
         if let Some((table, host)) = &mut self.host {
             mount::enter_namespace(origin.namespace.as_fd())?;
@@ -246,12 +245,9 @@ impl Base {
                     for mount in &mounts {
                         let _ = mount::detach_all_of(&mount.path, mount.dev);
                     }
-                    gone.extend(mounts);
+                    self.let_go(&mounts, 0)?;
                 }
             }
-        }
-        if !gone.is_empty() {
-            self.let_go(&gone, 0)?;
         }
         Ok(true)
     }
