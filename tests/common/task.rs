@@ -263,9 +263,9 @@ pub fn runs(pid: i32) -> bool {
     stat.rsplit(") ").next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with(['Z', 'X']))
 }
 
-/// Waits until `done`, for two seconds at most.
+/// Waits until `done`, for as long as `PATIENCE`.
 pub fn soon(mut done: impl FnMut() -> bool) -> bool {
-    let deadline = Instant::now() + Duration::from_secs(2);
+    let deadline = Instant::now() + PATIENCE;
     while !done() {
         if Instant::now() > deadline {
             return false;

@@ -54,7 +54,7 @@ fn what_ignores_its_signal_is_killed_after_the_timeout() {
         assert!(soon(|| node.cgroup.processes().len() == attempts.len().pow(2).clamp(2, 7)), "{:?}", node.cgroup.processes());
         let (timeout, begun) = (Duration::from_millis(timeout), Instant::now());
         node.stop(&id, Signal::TERM, timeout).unwrap().unwrap();
-        assert!(begun.elapsed() >= timeout && begun.elapsed() < timeout + Duration::from_secs(3), "{:?}", begun.elapsed());
+        assert!(begun.elapsed() >= timeout && begun.elapsed() < LONG, "{:?}", begun.elapsed());
         assert!(node.cgroup.processes().is_empty());
         assert_eq!(node.wait(&id).result.signal, libc::SIGKILL);
         node.finish(&id);
@@ -73,7 +73,7 @@ fn an_earlier_stop_is_not_put_off_by_a_later_one() {
     tasks.stop(&first, Signal::TERM, Duration::from_millis(100), move |result| reply.send(result).unwrap_or_default()).unwrap();
     node.stop(&id, Signal::TERM, LONG).unwrap().unwrap();
     got(&replied).unwrap();
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < LONG, "{:?}", begun.elapsed());
     node.finish(&id);
 }
 

@@ -25,9 +25,9 @@ fn collector(path: &Path) -> File {
     OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).unwrap()
 }
 
-/// Appends what is there to `text`, until it ends with `end` or two seconds have passed.
+/// Appends what is there to `text`, until it ends with `end` or twenty seconds have passed.
 fn collect(from: &mut File, text: &mut String, end: &str) {
-    let deadline = Instant::now() + Duration::from_secs(2);
+    let deadline = Instant::now() + Duration::from_secs(20);
     while !text.ends_with(end) && Instant::now() < deadline {
         let mut bytes = [0; 4096];
         match from.read(&mut bytes) {

@@ -250,11 +250,7 @@ func TestExecClientVanishes(t *testing.T) {
 			s := leave()
 			s.shows("ready")
 			s.cancel()
-			begin := time.Now()
 			t.Run(name, func(t *testing.T) { (&task{alloc: k.in(t), id: k.id}).alone() })
-			if took := time.Since(begin); took > 5*time.Second {
-				t.Errorf("%s: took %v", name, took)
-			}
 		}
 		// At once, wherever the session may be.
 		for i := range 20 {

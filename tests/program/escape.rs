@@ -1,11 +1,11 @@
 //! What a hostile task of uid 0 tries, and does not get.
 
+use crate::common::task::soon;
 use crate::common::{Need, Run, Scratch, from_abi, lines, marked, outside, outside_with, places};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 /// The control of an attempt on mounts: in a mount namespace that ends with it.
 fn with_own_mounts(command: &mut Command) -> &mut Command {
@@ -222,10 +222,7 @@ fn a_daemon_dies_with_the_task() {
     assert_eq!(left.len(), 1);
     // SAFETY: no pointers; the pid is of the daemon that this test has started.
     unsafe { libc::kill(left[0], libc::SIGKILL) };
-    let deadline = Instant::now() + Duration::from_secs(5);
-    while !marked(&mark).is_empty() && Instant::now() < deadline {
-        std::thread::sleep(Duration::from_millis(2));
-    }
+    assert!(soon(|| marked(&mark).is_empty()));
     let processes = Run::root().probe(&[mark.as_str(), "daemon", "sleep 50", "processes"]);
     assert_eq!(processes[3].split(' ').count(), 3, "{processes:?}");
     assert!(marked(&mark).is_empty());

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_executor::block_on;
 use futures_util::StreamExt;
@@ -102,11 +102,9 @@ impl Plugin {
     }
 
     /// Asks the plugin to end, and waits until it has.
-    fn shut_down(&mut self) -> (ExitStatus, Duration) {
-        let asked = Instant::now();
+    fn shut_down(&mut self) -> ExitStatus {
         self.ask(&CONTROLLER_SHUTDOWN);
-        let status = self.child.wait().unwrap();
-        (status, asked.elapsed())
+        self.child.wait().unwrap()
     }
 }
 
@@ -153,9 +151,8 @@ fn the_handshake_names_a_socket_of_the_owner_alone() {
     assert_eq!(plugin.line, format!("1|2|unix|{}|grpc|\n", plugin.socket.display()));
     let metadata = std::fs::metadata(&plugin.socket).unwrap();
     assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
-    let (status, took) = plugin.shut_down();
+    let status = plugin.shut_down();
     assert!(status.success(), "{status}");
-    assert!(took < Duration::from_millis(500), "{took:?}");
     assert!(!plugin.socket.exists());
 }
 
@@ -312,7 +309,7 @@ fn streams_stay_open_and_do_not_hinder_the_end() {
     let _events = plugin.client.server_streaming(&TASK_EVENTS, &TaskEventsRequest::default(), CallOption::default()).unwrap();
     let _fingerprints = plugin.client.server_streaming(&FINGERPRINT, &FingerprintRequest::default(), CallOption::default()).unwrap();
     let _broker = plugin.client.duplex_streaming(&BROKER_START_STREAM, CallOption::default()).unwrap();
-    assert!(plugin.shut_down().0.success());
+    assert!(plugin.shut_down().success());
 }
 
 #[test]
@@ -349,7 +346,7 @@ fn nobody_needs_to_read_the_log() {
         for _ in 0..1000 {
             plugin.set_config(&[0x80]).unwrap();
         }
-        assert!(plugin.shut_down().0.success());
+        assert!(plugin.shut_down().success());
     }
     drop(full);
 }
@@ -361,7 +358,7 @@ fn log_lines_are_what_the_agent_parses() {
         command.stderr(writer);
     });
     plugin.set_config(&[0x80]).unwrap();
-    assert!(plugin.shut_down().0.success());
+    assert!(plugin.shut_down().success());
     let mut text = String::new();
     log.read_to_string(&mut text).unwrap();
     assert!(!text.is_empty());
