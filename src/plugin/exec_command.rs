@@ -229,11 +229,14 @@ impl Command {
     fn read(&mut self, output: usize) -> Option<usize> {
         let from = self.outputs[output].as_ref()?;
         loop {
-            return match rustix::io::read(from, &mut self.chunk[..]) {
+            let read = match self.stdio {
+                Stdio::Terminal => pty::read(from, &mut self.chunk),
+                _ => rustix::io::read(from, &mut self.chunk[..]),
+            };
+            return match read {
                 Ok(count) => Some(count),
                 Err(Errno::INTR) => continue,
                 Err(Errno::AGAIN) => None,
-                // EIO: nobody has the terminal open any more.
                 Err(_) => Some(0),
             };
         }
