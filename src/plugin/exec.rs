@@ -54,7 +54,8 @@ fn collect(tasks: &Tasks, request: ExecTaskRequest, timeout: Duration) -> Result
     // A timeout beyond what the clock can count is none.
     let deadline = Instant::now().checked_add(timeout);
     let wake = Wake::new().map_err(|e| e.to_string())?;
-    let mut command = Command::open(Stdio::Merged, &wake).map_err(|e| e.to_string())?;
+    let task = tasks.inspect(&request.task_id).map_err(|e| e.to_string())?;
+    let mut command = Command::open(Stdio::Merged, task.started.pid, &wake).map_err(|e| e.to_string())?;
     command.start(tasks, &request.task_id, request.command).map_err(|e| e.to_string())?;
     let mut tail = Vec::new();
     loop {

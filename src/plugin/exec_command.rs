@@ -123,9 +123,15 @@ pub struct Command {
 }
 
 impl Command {
-    /// Its streams, before it starts. `wake` wakes the caller's thread.
-    pub fn open(stdio: Stdio, wake: &Arc<Wake>) -> sys::Result<Command> {
-        let (input, outputs, theirs) = streams(stdio)?;
+    /// Its streams, before it starts in the task whose init is `pid`. `wake` wakes the caller's thread.
+    pub fn open(stdio: Stdio, pid: u32, wake: &Arc<Wake>) -> sys::Result<Command> {
+        let (input, outputs, theirs) = streams(stdio, pid)?;
+        // As the log FIFOs: /dev/stdout and its like open anew what the descriptor names. It fails when the task is about to end.
+        if let Ok((uid, gid)) = process::owner(pid) {
+            for end in if stdio == Stdio::Merged { &theirs[1..] } else { &theirs[..] } {
+                let _ = fchown(end, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
+            }
+        }
         for ours in input.iter().chain(outputs.iter().flatten()) {
             fcntl_setfl(ours, OFlags::NONBLOCK).at("fcntl O_NONBLOCK")?;
         }
@@ -154,14 +160,7 @@ impl Command {
 
     /// Starts `argv` in the task `id`. How that went comes from `next`.
     pub fn start(&mut self, tasks: &Tasks, id: &str, argv: Vec<String>) -> Result<(), NotFound> {
-        let status = tasks.inspect(id)?;
         let Some(stdio) = self.theirs.take() else { return Ok(()) };
-        // As the log FIFOs: /dev/stdout and its like open anew what the descriptor names. It fails when the task is about to end.
-        if let Ok((uid, gid)) = process::owner(status.started.pid) {
-            for end in if self.stdio == Stdio::Merged { &stdio[1..] } else { &stdio[..] } {
-                let _ = fchown(end, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
-            }
-        }
         self.task = Some((tasks.clone(), id.to_owned()));
         *lock(&self.progress.stage) = Stage::Starting;
         let (begun, ended) = (self.progress.clone(), self.progress.clone());
@@ -285,7 +284,7 @@ impl Command {
 type Streams = (Option<OwnedFd>, [Option<OwnedFd>; 2], [OwnedFd; 3]);
 
 /// Our input, our outputs, and the command's three ends.
-fn streams(stdio: Stdio) -> sys::Result<Streams> {
+fn streams(stdio: Stdio, pid: u32) -> sys::Result<Streams> {
     let pipe = || pipe_with(PipeFlags::CLOEXEC).at("pipe2");
     let copy = |end: &OwnedFd| rustix::io::fcntl_dupfd_cloexec(end.as_fd(), 3).at("fcntl F_DUPFD_CLOEXEC");
     match stdio {
@@ -294,7 +293,7 @@ fn streams(stdio: Stdio) -> sys::Result<Streams> {
             Ok((Some(input), [Some(output), Some(errors)], [stdin, stdout, stderr]))
         }
         Stdio::Terminal => {
-            let pty = pty::open()?;
+            let pty = pty::open_for(pid)?;
             let theirs = [copy(&pty.slave)?, copy(&pty.slave)?, pty.slave];
             Ok((Some(copy(&pty.master)?), [Some(pty.master), None], theirs))
         }

@@ -76,7 +76,8 @@ fn session(tasks: &Tasks, client: &mut Client, wake: &Arc<Wake>) -> Result<(), B
         return Err(Broken::Refused("first message should always be setup".to_owned()));
     };
     let stdio = if setup.tty { Stdio::Terminal } else { Stdio::Pipes };
-    let mut command = Command::open(stdio, wake).map_err(|e| Broken::Refused(e.to_string()))?;
+    let task = tasks.inspect(&setup.task_id).map_err(|e| Broken::Refused(e.to_string()))?;
+    let mut command = Command::open(stdio, task.started.pid, wake).map_err(|e| Broken::Refused(e.to_string()))?;
     // A size that has come already is there when the command starts.
     client.requests(&mut command)?;
     client.is_free()?;

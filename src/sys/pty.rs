@@ -1,11 +1,14 @@
-//! Pseudo-terminals. Only the plugin's /dev/ptmx is opened by path; the task's side comes from its descriptor, so that neither needs
-//! a name that the task could reach.
+//! Pseudo-terminals. Only a ptmx is opened by path; the task's side comes from its descriptor, so that it needs no name that the task
+//! could reach.
 
 use super::error::{At, Result};
+use super::path;
+use rustix::fs::{FileType, Mode, OFlags, fstat, makedev};
 use rustix::io::Errno;
 use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, openpt, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::Path;
 
 /// A new terminal.
 #[derive(Debug)]
@@ -16,12 +19,37 @@ pub struct Pty {
     pub slave: OwnedFd,
 }
 
+const FLAGS: OpenptFlags = OpenptFlags::RDWR.union(OpenptFlags::NOCTTY).union(OpenptFlags::CLOEXEC);
+
 /// Both ends are close-on-exec and blocking.
 pub fn open() -> Result<Pty> {
-    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
-    let master = openpt(flags).at_path("open", "/dev/ptmx")?;
+    pair(openpt(FLAGS).at_path("open", "/dev/ptmx")?)
+}
+
+/// As [`open`], for process `pid`: if what it sees at /dev/pts are not our terminals, one of those, which then has a name there. Ours
+/// if there can't be another.
+pub fn open_for(pid: u32) -> Result<Pty> {
+    let theirs = ptmx_of(pid).and_then(|ptmx| {
+        let path = format!("/proc/self/fd/{}", ptmx.as_raw_fd());
+        pair(rustix::fs::open(path, OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty()).ok()?).ok()
+    });
+    theirs.map_or_else(open, Ok)
+}
+
+/// The ptmx (O_PATH) of a process whose terminals are not ours. A task with the capability to mount chooses what is there: nothing but
+/// a ptmx is ever opened.
+fn ptmx_of(pid: u32) -> Option<OwnedFd> {
+    let root = rustix::fs::open(format!("/proc/{pid}/root"), OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    let ptmx = path::open_beneath(root, Path::new("dev/pts/ptmx")).ok()?;
+    let stat = fstat(&ptmx).ok()?;
+    let is_ptmx = FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice && stat.st_rdev == makedev(5, 2);
+    let is_ours = rustix::fs::stat("/dev/pts/ptmx").is_ok_and(|ours| ours.st_dev == stat.st_dev);
+    (is_ptmx && !is_ours).then_some(ptmx)
+}
+
+fn pair(master: OwnedFd) -> Result<Pty> {
     unlockpt(&master).at("ioctl TIOCSPTLCK")?;
-    let slave = ioctl_tiocgptpeer(&master, flags).at("ioctl TIOCGPTPEER")?;
+    let slave = ioctl_tiocgptpeer(&master, FLAGS).at("ioctl TIOCGPTPEER")?;
     Ok(Pty { master, slave })
 }
 
@@ -47,7 +75,7 @@ pub fn read(master: impl AsFd, bytes: &mut [u8]) -> std::result::Result<usize, E
 mod tests {
     use super::*;
     use rustix::event::{PollFd, PollFlags, poll};
-    use rustix::fs::{OFlags, fcntl_setfl};
+    use rustix::fs::fcntl_setfl;
     use rustix::io::{FdFlags, fcntl_getfd};
     use rustix::termios::tcgetwinsize;
 

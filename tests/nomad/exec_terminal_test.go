@@ -30,6 +30,31 @@ func TestExecTerminal(t *testing.T) {
 	}
 }
 
+// TestExecTerminalOfTheTasksOwn is in the private view, whose terminals no other task can have.
+func TestExecTerminalOfTheTasksOwn(t *testing.T) {
+	d := start(t)
+	k := d.alloc(t).start(steady(`view = "private"`))
+	k.prints("ready")
+	script := `tty; echo named > "$(tty)"; : > /dev/tty && echo controlling; stty size`
+	s := k.driver.open(t)
+	s.setup(k.id, true, "/bin/sh", "-c", "sleep 0.2; "+script)
+	s.resize(20, 30)
+	go s.listen()
+	if out, _ := s.ends(0); out != "/dev/pts/0\r\nnamed\r\ncontrolling\r\n20 30\r\n" {
+		t.Errorf("output %q", out)
+	}
+	// Two at a time have two.
+	first := k.terminal("echo ready; read line; ls /dev/pts")
+	first.shows("ready")
+	if out, _ := k.terminal("tty").ends(0); out != "/dev/pts/1\r\n" {
+		t.Errorf("output %q", out)
+	}
+	first.input([]byte("\n"))
+	if out, _ := first.ends(0); !strings.Contains(out, "0") || strings.Contains(out, "1") {
+		t.Errorf("output %q", out)
+	}
+}
+
 func TestExecTerminalSize(t *testing.T) {
 	k := start(t).steady(t)
 	// As the command line does: at once, and the last one counts.

@@ -13,6 +13,7 @@ use nomad_driver_exec2::policy::spec::{Directories, Grant, TaskSpec};
 use nomad_driver_exec2::policy::user::Identity;
 use nomad_driver_exec2::policy::view::View;
 use nomad_driver_exec2::policy::volume::Volume;
+use nomad_driver_exec2::sys::pty::{self, Pty};
 use std::fs;
 use std::os::fd::AsFd;
 use std::os::unix::fs::symlink;
@@ -167,7 +168,7 @@ fn terminals_of_its_own() {
         assert_eq!(private(run).probe(&attempts), ["/dev/pts/0", "ok", "ENOENT", "EACCES", "ok"]);
     }
     // The controls: the host's are there where they are unveiled, and a device's ioctls come with the device alone.
-    let held = nomad_driver_exec2::sys::pty::open().unwrap();
+    let held = pty::open().unwrap();
     let name = rustix::termios::ttyname(&held.slave, Vec::new()).unwrap().into_string().unwrap();
     let stat = at("stat", &name);
     assert_eq!(private(Run::root()).probe(&[&stat]), ["ENOENT"]);
@@ -267,6 +268,28 @@ fn an_allocations_directories() {
 }
 
 #[test]
+fn a_session_has_one_of_the_tasks_terminals() {
+    needs!(Need::Task);
+    let node = Node::new();
+    let device = |pty: &Pty| rustix::fs::fstat(&pty.slave).unwrap().st_dev;
+    let ours = device(&pty::open().unwrap());
+    let (id, started) = node.run_spec(spec(&node, &node.directories("a"), &["sleep 60000"]));
+    let mut held: Vec<Pty> = (0..256).map(|_| pty::open_for(started.pid).unwrap()).collect();
+    assert_eq!(nomad_driver_exec2::sys::path::of(held[0].slave.as_fd()).unwrap(), Path::new("/dev/pts/0"));
+    let theirs = device(&held[0]);
+    assert!(theirs != ours && held.iter().all(|pty| device(pty) == theirs));
+    // Where it has taken all that it may have, there are the node's.
+    assert_eq!(device(&pty::open_for(started.pid).unwrap()), ours);
+    held.pop();
+    assert_eq!(device(&pty::open_for(started.pid).unwrap()), theirs);
+    node.stop(&id, Signal::TERM, Duration::from_secs(5)).unwrap().unwrap();
+    // The control, in the host's tree.
+    let (id, started) = node.run(&["sleep 60000"]);
+    assert_eq!(device(&pty::open_for(started.pid).unwrap()), ours);
+    node.stop(&id, Signal::TERM, Duration::from_secs(5)).unwrap().unwrap();
+}
+
+#[test]
 fn a_session_has_the_same_root() {
     needs!(Need::Task);
     let node = Node::new();
@@ -339,7 +362,7 @@ fn inner_added() {
     let place = Place::new();
     let scratch = Scratch::new();
     let (from, file) = (scratch.dir("from"), scratch.file("from/file", "text"));
-    let pty = nomad_driver_exec2::sys::pty::open().unwrap();
+    let pty = pty::open().unwrap();
     let tty = nomad_driver_exec2::sys::path::of(pty.slave.as_fd()).unwrap();
     open_to_all(&tty);
     let (target, node) = (Path::new("/exec2/none/volume"), Path::new("/dev/exec2-none"));
