@@ -44,6 +44,7 @@ impl Input {
             self.put(vec![END_OF_TRANSMISSION; if self.in_line { 2 } else { 1 }]);
         }
         self.closing = true;
+        self.write();
     }
 
     /// Nobody reads any more.
@@ -111,6 +112,17 @@ mod tests {
         }
         assert!(input.awaits().is_none());
         assert_eq!((got == sent, read(&reader)), (true, Ok(Vec::new())));
+    }
+
+    #[test]
+    fn a_pipe_with_nothing_pending_ends_at_once() {
+        let (reader, writer) = pipe();
+        let mut input = Input::new(Some(writer), false);
+        input.put(b"all".to_vec());
+        input.write();
+        assert_eq!((read(&reader), read(&reader)), (Ok(b"all".to_vec()), Err(Errno::AGAIN)));
+        input.end();
+        assert_eq!(read(&reader), Ok(Vec::new()));
     }
 
     #[test]

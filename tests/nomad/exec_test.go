@@ -195,6 +195,14 @@ func TestExecInputEnds(t *testing.T) {
 	if out, _ := s.ends(0); out != "all" {
 		t.Errorf("output %q", out)
 	}
+	// And when nothing else is under way.
+	s = k.exec(false, "cat")
+	s.input([]byte("all"))
+	s.shows("all")
+	s.stream.CloseSend()
+	if out, _ := s.ends(0); out != "all" {
+		t.Errorf("output %q", out)
+	}
 }
 
 // rss is the plugin's resident memory in KiB.
