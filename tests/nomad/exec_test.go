@@ -303,7 +303,7 @@ func TestExecTaskEndsUnderSession(t *testing.T) {
 func TestExecDaemon(t *testing.T) {
 	k := start(t).steady(t)
 	begin := time.Now()
-	out, _ := k.sh("(sleep 0.2; echo late; exec sleep 600) & echo now").ends(0)
+	out, _ := k.sh("(while kill -0 $$ 2>/dev/null; do sleep 0.01; done; echo late; exec sleep 600) & echo now").ends(0)
 	if took := time.Since(begin); out != "now\nlate\n" || took > 10*time.Second {
 		t.Errorf("after %v: %q", took, out)
 	}

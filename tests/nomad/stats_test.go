@@ -81,51 +81,59 @@ func TestStatsKeepTheirInterval(t *testing.T) {
 		stream := k.driver.stats(t, k.id, asked)
 		first := sample(t, stream)
 		const n = 4
-		last := first
+		last, least := first, time.Hour
 		for range n {
-			last = sample(t, stream)
+			s := sample(t, stream)
+			least = min(least, time.Duration(s.Timestamp-last.Timestamp))
+			last = s
 		}
-		mean := time.Duration(last.Timestamp-first.Timestamp) / n
-		if mean < want*9/10 || mean > want*3 {
-			t.Errorf("asked for one each %v, they come each %v, want %v", asked, mean, want)
+		// On a busy machine some come late, and none too soon.
+		if mean := time.Duration(last.Timestamp-first.Timestamp) / n; mean < want*9/10 || least > want*3 {
+			t.Errorf("asked for one each %v, they come each %v and at least %v, want %v", asked, mean, least, want)
 		}
 	}
 }
 
-// TestStatsOfABusyTask compares what the figures add up to with the kernel's own counter. On an idle machine that is a whole core.
-func TestStatsOfABusyTask(t *testing.T) {
-	k := start(t).alloc(t).start(busy())
-	stream := k.driver.stats(t, k.id, 500*time.Millisecond)
-	last := sample(t, stream)
-	before := k.usage()
-	sum, one := 0.0, 0.0
+// add takes the first figures of a stream and some more, and compares what these add up to with the kernel's own counter, which said
+// `before` when there were none. One alone may be of more than a core: a running process is counted by ticks, and they may come late.
+func (a *alloc) add(name string, stream <-chan *drivers.TaskResourceUsage, before time.Duration) {
+	a.t.Helper()
+	last := sample(a.t, stream)
+	if percent := last.ResourceUsage.CpuStats.Percent; percent != 0 || len(last.Pids) < 2 {
+		a.t.Errorf("%s: the first figures are %v %% of %v", name, percent, last.Pids)
+	}
+	from, to := a.usage(), time.Duration(0)
+	all, processes := 0.0, 0.0
 	for range 8 {
-		s := sample(t, stream)
+		to = a.usage()
+		s := sample(a.t, stream)
 		cpu := s.ResourceUsage.CpuStats
-		if cpu.Percent < 1 || cpu.Percent > 130 {
-			t.Errorf("one busy process takes %v %% of a core", cpu.Percent)
-		}
 		if ticks := cpu.Percent * 10; cpu.TotalTicks < ticks*0.999 || cpu.TotalTicks > ticks*1.001 {
-			t.Errorf("%v %% of a core of 1000 MHz are %v ticks", cpu.Percent, cpu.TotalTicks)
+			a.t.Errorf("%s: %v %% of a core of 1000 MHz are %v ticks", name, cpu.Percent, cpu.TotalTicks)
 		}
 		if parts := cpu.UserMode + cpu.SystemMode; parts < cpu.Percent*0.9 || parts > cpu.Percent*1.1 {
-			t.Errorf("user %v and system %v are not %v", cpu.UserMode, cpu.SystemMode, cpu.Percent)
+			a.t.Errorf("%s: user %v and system %v are not %v", name, cpu.UserMode, cpu.SystemMode, cpu.Percent)
 		}
 		wall := float64(s.Timestamp - last.Timestamp)
-		sum += cpu.Percent / 100 * wall
+		all += cpu.Percent / 100 * wall
 		for _, p := range s.Pids {
-			one += p.CpuStats.Percent / 100 * wall
+			processes += p.CpuStats.Percent / 100 * wall
 		}
 		last = s
 	}
-	used := k.usage() - before
-	if sum := time.Duration(sum); sum < used*7/10 || sum > used*13/10 {
-		t.Errorf("the figures add up to %v of CPU, the kernel has counted %v", sum, used)
+	least, most := to-from, a.usage()-before
+	for what, sum := range map[string]time.Duration{"all": time.Duration(all), "each process": time.Duration(processes)} {
+		if sum < least/2 || sum > most*13/10 {
+			a.t.Errorf("%s, of %s: the figures add up to %v of CPU, the kernel has counted %v to %v", name, what, sum, least, most)
+		}
 	}
-	if one := time.Duration(one); one < used*7/10 || one > used*13/10 {
-		t.Errorf("the figures of its processes add up to %v of CPU, the kernel has counted %v", one, used)
-	}
-	t.Logf("%v of CPU", used)
+	a.t.Logf("%s: %v of CPU by the figures, %v to %v by the kernel", name, time.Duration(all), least, most)
+}
+
+func TestStatsOfABusyTask(t *testing.T) {
+	k := start(t).alloc(t).start(busy())
+	before := k.usage()
+	k.add("busy", k.driver.stats(t, k.id, 500*time.Millisecond), before)
 }
 
 // usage is what the kernel has counted for the task's cgroup.
@@ -153,14 +161,14 @@ func TestStatsOfAThrottledTask(t *testing.T) {
 	first := sample(t, stream).ResourceUsage.CpuStats
 	second := sample(t, stream).ResourceUsage.CpuStats
 	third := sample(t, stream).ResourceUsage.CpuStats
-	if third.Percent < 3 || third.Percent > 30 {
-		t.Errorf("it takes %v %% of a core, and may take 10", third.Percent)
+	if mean := (second.Percent + third.Percent) / 2; mean < 1 || mean > 50 {
+		t.Errorf("it takes %v %% of a core, and may take 10", mean)
 	}
 	if second.ThrottledPeriods <= first.ThrottledPeriods || third.ThrottledPeriods <= second.ThrottledPeriods {
 		t.Errorf("throttled periods: %d, %d, %d", first.ThrottledPeriods, second.ThrottledPeriods, third.ThrottledPeriods)
 	}
 	// Nanoseconds: nine tenths of a second would be usual.
-	if ns := time.Duration(third.ThrottledTime - second.ThrottledTime); ns < 100*time.Millisecond || ns > 10*time.Second {
+	if ns := time.Duration(third.ThrottledTime - second.ThrottledTime); ns < 10*time.Millisecond || ns > *patience {
 		t.Errorf("throttled for %v in a second", ns)
 	}
 }
@@ -330,19 +338,11 @@ func TestStatsAfterRecovery(t *testing.T) {
 	k.driver = k.driver.successor(t)
 	early := k.driver.stats(t, k.id, 100*time.Millisecond)
 	staysOpen(t, early)
+	before := k.usage()
 	k.recovered(k.driver)
-	for name, stream := range map[string]<-chan *drivers.TaskResourceUsage{"early": early, "late": k.driver.stats(t, k.id, 100*time.Millisecond)} {
-		if s := sample(t, stream); s.ResourceUsage.CpuStats.Percent != 0 || len(s.Pids) < 2 {
-			t.Errorf("%s: the first figures are %+v of %v", name, s.ResourceUsage.CpuStats, s.Pids)
-		}
-		for range 50 {
-			if percent := sample(t, stream).ResourceUsage.CpuStats.Percent; percent > 5 && percent < 150 {
-				break
-			} else if percent >= 150 {
-				t.Errorf("%s: %v %%", name, percent)
-			}
-		}
-	}
+	k.add("early", early, before)
+	before = k.usage()
+	k.add("late", k.driver.stats(t, k.id, 100*time.Millisecond), before)
 	k.stop(0, "SIGKILL")
 	k.ends(137)
 }
