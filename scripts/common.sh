@@ -38,6 +38,8 @@ build() {
     if [ ! -f "$binary.own.map" ] || [ "$binary.own.map" -ot "$binary" ]; then
         touch src/main.rs
         cargo build --release --quiet >&2
+        # In a checkout that was moved, what the build script said earlier still names the old place.
+        [ "$binary.map" -nt src/main.rs ] || { touch build.rs && cargo build --release --quiet >&2; }
         cp "$binary.map" "$binary.own.map"
     fi
     echo "$binary"
