@@ -23,7 +23,7 @@ const CONTROLLERS: [&str; 4] = ["cpu", "cpuset", "memory", "pids"];
 
 /// Whether tasks can run here under Nomad; the reason if not, in words for the node's operator.
 pub fn prerequisites(options: &PluginOptions) -> Result<Facts, String> {
-    Node::look().judge(options.landlock_min_abi)
+    Node::look(&options.state_dir).judge(options.landlock_min_abi)
 }
 
 /// What was found on a node.
@@ -32,13 +32,14 @@ struct Node {
     root: bool,
     /// Whether tasks can be kept out of the plugin's memory.
     private_memory: Result<(), String>,
+    state_dir: Result<(), String>,
     landlock: rustix::io::Result<u32>,
     /// Where cgroup v2 is mounted, and its `cgroup.controllers`.
     cgroup: Option<(PathBuf, Result<String, String>)>,
 }
 
 impl Node {
-    fn look() -> Node {
+    fn look(state_dir: &Path) -> Node {
         let controllers = |mount: PathBuf| {
             let path = mount.join("cgroup.controllers");
             let text = std::fs::read_to_string(&path).map_err(|e| format!("read {}: {e}", path.display()));
@@ -47,6 +48,7 @@ impl Node {
         Node {
             root: rustix::process::geteuid().is_root(),
             private_memory: crate::launch::private_memory().map_err(|e| e.to_string()),
+            state_dir: super::record::check(state_dir).map_err(|e| e.to_string()),
             landlock: sys::landlock::abi(),
             cgroup: sys::cgroup::mount_point().map(controllers),
         }
@@ -57,6 +59,7 @@ impl Node {
             return Err("Driver must run as root".into());
         }
         self.private_memory?;
+        self.state_dir?;
         let abi = known(self.landlock)?;
         if abi.0 < landlock_min_abi {
             return Err(format!("Landlock ABI {} of this kernel is below landlock_min_abi = {landlock_min_abi}", abi.0));
@@ -110,7 +113,7 @@ mod tests {
 
     fn node() -> Node {
         let cgroup = ("/sys/fs/cgroup".into(), Ok("cpuset cpu io memory hugetlb pids\n".into()));
-        Node { root: true, private_memory: Ok(()), landlock: Ok(6), cgroup: Some(cgroup) }
+        Node { root: true, private_memory: Ok(()), state_dir: Ok(()), landlock: Ok(6), cgroup: Some(cgroup) }
     }
 
     #[test]
@@ -125,6 +128,7 @@ mod tests {
         for (node, min_abi, reason) in [
             (Node { root: false, ..node() }, 1, "Driver must run as root"),
             (Node { private_memory: Err("sysctl".into()), ..node() }, 1, "sysctl"),
+            (Node { state_dir: Err("state_dir".into()), ..node() }, 1, "state_dir"),
             (Node { landlock: Err(Errno::NOSYS), ..node() }, 1, "this kernel has no Landlock"),
             (Node { landlock: Err(Errno::OPNOTSUPP), ..node() }, 1, "Landlock is off"),
             (node(), 7, "Landlock ABI 6 of this kernel is below landlock_min_abi = 7"),

@@ -174,6 +174,14 @@ fn state(path: &Path) -> Result<OwnedFd, Error> {
     }
 }
 
+/// Whether records can be kept in `state_dir`, which need not be there yet.
+pub fn check(state_dir: &Path) -> Result<(), Error> {
+    match owned(state_dir) {
+        Err(e) if e.errno == Errno::NOENT => Ok(()),
+        other => other.map(drop),
+    }
+}
+
 /// Opens `state_dir`. It must be root's alone, or a task's user could forge what is in it.
 fn owned(path: &Path) -> Result<OwnedFd, Error> {
     let dir = openat(CWD, path, DIRECTORY, Mode::empty()).at_path("open state_dir", path)?;

@@ -2,6 +2,9 @@ package nomad
 
 import (
 	"context"
+	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -28,7 +31,7 @@ func TestFingerprint(t *testing.T) {
 				t.Errorf("%s is %v, want %v", name, a, want)
 			}
 		}
-		for _, name := range []string{"driver.exec2.landlock.abi", "driver.exec2.version", "driver.exec2.features"} {
+		for _, name := range []string{"driver.exec2.landlock.abi", "driver.exec2.caps.allowlist", "driver.exec2.version", "driver.exec2.features"} {
 			if f.Attributes[name] == nil {
 				t.Errorf("no attribute %s", name)
 			}
@@ -42,8 +45,28 @@ func TestFingerprint(t *testing.T) {
 	staysOpen(t, stream)
 }
 
+func TestFingerprintOfAnOpenStateDir(t *testing.T) {
+	d := launch(t)
+	dir := filepath.Join(host.dir, "open-state")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.setConfig(t, agentConfig(), fmt.Sprintf("state_dir = %q", dir)); err != nil {
+		t.Fatal(err)
+	}
+	stream, err := d.Fingerprint(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := firstFingerprint(t, stream)
+	if f.Health != drivers.HealthStateUndetected {
+		t.Errorf("%s: %s", f.Health, f.HealthDescription)
+	}
+	wantWords(t, errorString(f.HealthDescription), "state_dir", "root", "0700", dir)
+}
+
 func TestFingerprintOfTooOldLandlock(t *testing.T) {
-	stream, err := start(t, "landlock_min_abi = 1000").Fingerprint(t.Context())
+	stream, err := start(t, "landlock_min_abi = 11").Fingerprint(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
