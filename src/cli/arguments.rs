@@ -1,6 +1,6 @@
 //! What was typed.
 
-use crate::policy::limits::{parse_bytes, parse_percent};
+use crate::policy::limits::{parse_bytes, parse_percent, pids_in_range};
 use crate::policy::spec::ProtectSystem;
 use crate::policy::view::View;
 use lexopt::{Arg, Parser};
@@ -133,7 +133,7 @@ fn view(text: &str) -> Result<View, String> {
 }
 
 fn pids(text: &str) -> Result<u64, String> {
-    text.parse().ok().filter(|n| *n > 0).ok_or_else(|| format!("{text:?}: not a number above 0"))
+    text.parse().map_err(|_| format!("{text:?}: not a number")).and_then(pids_in_range)
 }
 
 fn variable(text: &str) -> Result<(String, String), String> {
@@ -198,7 +198,8 @@ mod tests {
         for (line, want) in [
             ("run", "run: no COMMAND given"),
             ("run --view all -- x", "run: --view \"all\": neither host nor private"),
-            ("run --pids 0 -- x", "run: --pids \"0\": not a number above 0"),
+            ("run --pids 1 -- x", "run: --pids 1 is too few"),
+            ("run --pids many -- x", "run: --pids \"many\": not a number"),
             ("run --memory lots -- x", "run: --memory \"lots\": "),
             ("run --cpu-max 50 -- x", "run: --cpu-max \"50\": "),
             ("run --timeout 5y -- x", "run: --timeout \"5y\": not a time"),

@@ -153,7 +153,7 @@ fn spec(options: &Run) -> Result<TaskSpec, Failure> {
         identity,
         oom_score_adj: 0,
         ulimits: Vec::new(),
-        grants: grants(!options.no_defaults, options.view, &options.unveil).map_err(|e| setup(format!("--unveil: {e}")))?,
+        grants: grants(!options.no_defaults, options.view, &options.unveil, "--unveil").map_err(|e| setup(format!("--unveil: {e}")))?,
         cgroup: PathBuf::new(),
         cgroup_writes: Vec::new(),
         kill_mode: KillMode::default(),

@@ -24,8 +24,9 @@ impl Scope {
         let needed: BTreeSet<&str> = writes.iter().filter_map(|write| write.file.split('.').next()).collect();
         let have = fs::read_to_string(root.join("cgroup.controllers")).map_err(|e| failed("read", &root.join("cgroup.controllers"), &e))?;
         if let Some(missing) = needed.iter().find(|name| !have.split_whitespace().any(|have| have == **name)) {
-            let write = writes.iter().find(|write| write.file.starts_with(*missing)).map_or("", |write| write.file);
-            return Err(format!("{write} can't be enforced: cgroup v2 at {} has no {missing} controller", root.display()));
+            let write = writes.iter().find(|write| write.file.starts_with(*missing));
+            let option = write.and_then(|write| write.option).unwrap_or_default();
+            return Err(format!("{option} can't be enforced: cgroup v2 at {} has no {missing} controller", root.display()));
         }
         // Another run may remove the slice between the two, when its own scope was the last one.
         for _ in 0..100 {

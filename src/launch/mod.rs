@@ -31,8 +31,8 @@ use std::path::PathBuf;
 pub enum LaunchError {
     #[error("{0}")]
     Sys(#[from] crate::sys::Error),
-    #[error("unveil {mode}:{}: {}", .path.display(), Words(*.errno))]
-    Unveil { mode: String, path: PathBuf, errno: Errno },
+    #[error("{option} {mode}:{}: {}", .path.display(), Words(*.errno))]
+    Unveil { option: &'static str, mode: String, path: PathBuf, errno: Errno },
     #[error("{option}: {reason}")]
     Refused { option: String, reason: String },
     #[error("clone3: {}{}", Words(*.errno), .hint)]

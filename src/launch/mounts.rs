@@ -111,7 +111,7 @@ impl Mounts {
             let path = one.found.path.as_path();
             if path == Path::new("/") {
                 let reason = "/ is the host's whole tree; name what the task needs of it, or leave it to view = \"host\"".to_string();
-                return Err(LaunchError::Refused { option: "unveil".into(), reason });
+                return Err(LaunchError::Refused { option: one.option.into(), reason });
             }
             // The task's own /proc is another file system; its directories are writable, and attached later.
             if path.starts_with("/proc") || own.is_some_and(|own| own.holds(path) || own.hides(path)) {

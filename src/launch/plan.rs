@@ -15,7 +15,7 @@ use crate::policy::limits::CgroupWrite;
 use crate::policy::mask;
 use crate::policy::namespace::NamespaceMode;
 use crate::policy::spec::{Stdio, TaskSpec};
-use crate::policy::ulimit::Ulimit;
+use crate::policy::ulimit::{self, Ulimit};
 use crate::policy::view::View;
 use crate::sys::cgroup::Cgroup;
 use crate::sys::clone::Namespaces;
@@ -111,7 +111,7 @@ impl Plan {
                 Some(own) if own.hides(&grant.path) && grant.required => {
                     let reason =
                         format!("{} is in the client's directory of allocations, of which a task sees its own", grant.path.display());
-                    return Err(LaunchError::Refused { option: "unveil".into(), reason });
+                    return Err(LaunchError::Refused { option: grant.option.into(), reason });
                 }
                 Some(own) if own.hides(&grant.path) => {}
                 _ => rules.grant(grant)?,
@@ -303,7 +303,9 @@ impl Plan {
                 }
                 Step::CloseMount => self.mounts.closed.get(failed.index as usize).map(|point| format!(" {}", point.to_string_lossy())),
                 Step::JoinNetwork => self.network.as_ref().map(|(_, path)| format!(" {}", path.display())),
-                Step::Ulimit => self.raised.get(failed.index as usize).map(|(limit, name)| format!(" {name} to {}", limit.hard)),
+                Step::Ulimit => {
+                    self.raised.get(failed.index as usize).map(|(limit, name)| format!(" {name} to {}", ulimit::text(limit.hard)))
+                }
                 Step::BoundingSet | Step::Ambient => Some(format!(" {}", failed.index)),
                 Step::OomScoreAdj => Some(format!(" {}", self.oom_score_adj)),
                 _ => None,
@@ -377,17 +379,17 @@ fn vacate(cgroup: &Cgroup) -> Result<(), LaunchError> {
     }
 }
 
-/// Writes the limits. A controller that is not there is an error only where the job asked for what it does.
+/// Writes the limits. A controller that is not there is an error only where somebody asked for what it does.
 fn limit(cgroup: &Cgroup, writes: &[CgroupWrite]) -> Result<(), LaunchError> {
     for write in writes {
-        match cgroup.write(write.file, &write.value) {
-            Err(e) if e.errno == Errno::NOENT && !write.asked => {}
-            Err(e) if e.errno == Errno::NOENT => {
+        match (cgroup.write(write.file, &write.value), write.option) {
+            (Err(e), None) if e.errno == Errno::NOENT => {}
+            (Err(e), Some(option)) if e.errno == Errno::NOENT => {
                 let reason =
                     format!("{} can't be set to {}: the cgroup has no such file (controller not enabled)", write.file, write.value.trim());
-                return Err(LaunchError::Refused { option: write.option().into(), reason });
+                return Err(LaunchError::Refused { option: option.into(), reason });
             }
-            other => other?,
+            (other, _) => other?,
         }
     }
     Ok(())

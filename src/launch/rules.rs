@@ -57,6 +57,8 @@ pub(super) struct Granted {
     pub kind: PathKind,
     /// A file or directory that may be written, for which its mount must be writable.
     pub is_writable: bool,
+    /// Where it is written.
+    pub option: &'static str,
 }
 
 impl Rules {
@@ -87,7 +89,7 @@ impl Rules {
     }
 
     pub fn grant(&mut self, grant: &Grant) -> Result<(), LaunchError> {
-        let unveil = |errno| LaunchError::Unveil { mode: grant.mode.to_string(), path: grant.path.clone(), errno };
+        let unveil = |errno| LaunchError::Unveil { option: grant.option, mode: grant.mode.to_string(), path: grant.path.clone(), errno };
         let found = match path::find(&grant.path, &self.untrusted) {
             Err(Errno::NOENT | Errno::NOTDIR) if !grant.required => return Ok(()),
             other => other.map_err(unveil)?,
@@ -108,7 +110,7 @@ impl Rules {
         let mountable = matches!(file_type, FileType::Directory | FileType::RegularFile);
         let is_writable = mountable && (grant.mode.contains(Mode::W) || grant.mode.contains(Mode::C));
         if is_writable || self.view == View::Private {
-            self.granted.push(Granted { found, kind, is_writable });
+            self.granted.push(Granted { found, kind, is_writable, option: grant.option });
         }
         Ok(())
     }

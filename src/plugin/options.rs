@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::policy::abi::Abi;
 use crate::policy::capability::Capabilities;
 use crate::policy::ids::IdRanges;
 use crate::policy::kill::KillMode;
-use crate::policy::limits::Swap;
+use crate::policy::limits::{Swap, pids_in_range};
 use crate::policy::namespace::NamespaceMode;
 use crate::policy::request::{PluginOptions, TaskOptions};
 use crate::policy::unveil::Unveil;
@@ -179,20 +180,18 @@ impl Block {
 
     /// 0, or room for a task.
     fn pids(&mut self, option: &str) -> Result<Option<u64>, OptionError> {
-        let Some(number) = self.number(option)? else { return Ok(None) };
-        let valid = |pids: &u64| *pids != 1;
-        u64::try_from(number)
-            .ok()
-            .filter(valid)
-            .map(Some)
-            .ok_or_else(|| refuse(option, format!("{number} is neither 0 nor at least 2: a task's init and its command are two")))
+        match self.number(option)? {
+            None => Ok(None),
+            Some(0) => Ok(Some(0)),
+            Some(number) => pids_in_range(number).map(Some).map_err(|reason| refuse(option, reason)),
+        }
     }
 
     fn abi(&mut self, option: &str) -> Result<Option<u32>, OptionError> {
         let Some(number) = self.number(option)? else { return Ok(None) };
         match u32::try_from(number) {
-            Ok(abi) if abi > 0 => Ok(Some(abi)),
-            _ => Err(refuse(option, format!("{number} is no Landlock ABI: they count from 1"))),
+            Ok(abi) if (1..=Abi::MAX.0).contains(&abi) => Ok(Some(abi)),
+            _ => Err(refuse(option, format!("{number} is not a Landlock ABI that this driver knows: 1 to {}", Abi::MAX.0))),
         }
     }
 
@@ -333,7 +332,7 @@ mod tests {
     fn a_refusal_names_option_value_and_reason() {
         let table: [(&str, &[u8], &str); 12] = [
             ("require_view", b"\xa4host", "require_view: \"host\" is neither \"private\" nor empty"),
-            ("max_pids", &[0x01], "max_pids: 1 is neither 0 nor at least 2: a task's init and its command are two"),
+            ("max_pids", &[0x01], "max_pids: 1 is too few: a task's init and its command are two"),
             (
                 "denied_host_uids",
                 b"\xa51,9-1",
@@ -344,8 +343,8 @@ mod tests {
             ("unveil_paths", b"\xa6r:/etc", "unveil_paths: \"r:/etc\" is not a list of strings"),
             ("unveil_paths", b"\x92\xa4r:/a\xc0", "unveil_paths[1]: null is not a string"),
             ("unveil_paths", b"\x92\xa4r:/a\xa3r:b", "unveil_paths[1]: unveil \"r:b\": the path is not absolute"),
-            ("landlock_min_abi", &[0x00], "landlock_min_abi: 0 is no Landlock ABI: they count from 1"),
-            ("landlock_min_abi", &[0xff], "landlock_min_abi: -1 is no Landlock ABI: they count from 1"),
+            ("landlock_min_abi", &[0x00], "landlock_min_abi: 0 is not a Landlock ABI that this driver knows: 1 to 11"),
+            ("landlock_min_abi", &[0xff], "landlock_min_abi: -1 is not a Landlock ABI that this driver knows: 1 to 11"),
             ("landlock_min_abi", b"\xa41e30", "landlock_min_abi: \"1e30\" is not a whole number"),
             ("state_dir", b"\xa3run", "state_dir: \"run\" is not an absolute path"),
         ];

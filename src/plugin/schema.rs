@@ -131,7 +131,7 @@ pub const TASK: &[Choice] = &[
         "work_dir",
         Kind::Text,
         Unset::Null("`NOMAD_TASK_DIR`"),
-        "absolute, or relative to the task's directory; exported as `NOMAD_WORK_DIR`",
+        "absolute, or relative to the task's directory; if set, exported as `NOMAD_WORK_DIR`",
     ),
 ];
 

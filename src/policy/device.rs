@@ -76,7 +76,7 @@ mod tests {
             read_only,
             follows_host: false,
         };
-        let grant = |mode, path: &str| Grant { mode, path: path.into(), required: true };
+        let grant = |mode, path: &str| Grant { mode, path: path.into(), option: "unveil", required: true };
         let volumes = [volume("/open", false), volume("/closed", true)];
         let grants = [grant(Mode::RW, "/unveiled"), grant(Mode::RX, "/usr"), grant(Mode::RW, "/dev/null")];
         devices(&[request], &directories, &volumes, &grants).map(|mut devices| devices.remove(0)).map_err(|e| e.to_string())

@@ -9,28 +9,16 @@ use super::request::{Compute, Resources};
 pub struct CgroupWrite {
     pub file: &'static str,
     pub value: String,
-    /// The job asked for this: without the file the task can't start. Otherwise the write only resets what an earlier start
+    /// The option that asks for this: without the file the task can't start. `None`: the write only resets what an earlier start
     /// in the same cgroup left, and there is nothing to reset where the file does not exist.
-    pub asked: bool,
-}
-
-impl CgroupWrite {
-    /// What asks for it in a job.
-    pub fn option(&self) -> &'static str {
-        match self.file {
-            "pids.max" => "pids_limit",
-            "memory.swap.max" => "memory_swap",
-            "memory.oom.group" => "oom_group",
-            _ => "resources",
-        }
-    }
+    pub option: Option<&'static str>,
 }
 
 /// What a job's config block says of its limits, beside its resources.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Of processes and threads, init among them; 0 for none.
-    pub pids: u64,
+    /// Of processes and threads, init among them, and the option that says so.
+    pub pids: Option<(u64, &'static str)>,
     /// Whether `cpu` is a ceiling, or only a weight.
     pub cpu_hard: bool,
     pub swap: Swap,
@@ -40,7 +28,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { pids: 0, cpu_hard: true, swap: Swap::Unset, oom_group: false }
+        Limits { pids: None, cpu_hard: true, swap: Swap::Unset, oom_group: false }
     }
 }
 
@@ -60,20 +48,29 @@ impl Swap {
     }
 }
 
-/// The fewest that a task can run with: its init and its command.
-const FEWEST_PIDS: i64 = 2;
+/// A task's init and its command, and the most that the kernel takes in pids.max (PID_MAX_LIMIT of linux/threads.h).
+const PIDS: std::ops::RangeInclusive<u64> = 2..=4 << 20;
 
-/// The job's limit, within the operator's, which counts where the job has none; 0 for none.
-pub fn pids(limit: Option<i64>, max: u64) -> Result<u64, LimitError> {
-    let Some(value) = limit else { return Ok(max) };
-    let limit = u64::try_from(value).ok().filter(|_| value >= FEWEST_PIDS).ok_or(LimitError::Pids(value))?;
-    if max > 0 && limit > max { Err(LimitError::PidsAboveMax { limit, max }) } else { Ok(limit) }
+/// `number` as a limit of processes, if a task can run with it and the kernel takes it.
+pub fn pids_in_range(number: i64) -> Result<u64, String> {
+    let reason = match number {
+        ..2 => "is too few: a task's init and its command are two",
+        _ => "is more than the 4194304 that the kernel takes",
+    };
+    u64::try_from(number).ok().filter(|pids| PIDS.contains(pids)).ok_or_else(|| format!("{number} {reason}"))
+}
+
+/// The job's limit, within the operator's (0 for none), which counts where the job has none.
+pub fn pids(limit: Option<i64>, max: u64) -> Result<Option<(u64, &'static str)>, LimitError> {
+    let Some(number) = limit else { return Ok(Some((max, "max_pids")).filter(|_| max > 0)) };
+    let limit = pids_in_range(number).map_err(LimitError::Pids)?;
+    if max > 0 && limit > max { Err(LimitError::PidsAboveMax { limit, max }) } else { Ok(Some((limit, "pids_limit"))) }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum LimitError {
-    #[error("pids_limit: {0} is too few: the task's init and its command are two")]
-    Pids(i64),
+    #[error("pids_limit: {0}")]
+    Pids(String),
     #[error("pids_limit: {limit} is above the plugin's max_pids = {max}")]
     PidsAboveMax { limit: u64, max: u64 },
     #[error("{resource} = {value}: it is negative")]
@@ -91,6 +88,10 @@ pub enum LimitError {
     #[error("{0:?}: it is not a percentage above 0, such as \"50%\" for half a core")]
     Percent(String),
 }
+
+const MEMORY: &str = "resources.memory";
+const MEMORY_MAX: &str = "resources.memory_max";
+const CPU: &str = "resources.cpu";
 
 const MIB: u64 = 1 << 20;
 
@@ -118,31 +119,34 @@ pub fn cgroup_writes(resources: &Resources, limits: &Limits, compute: Compute) -
         Swap::Unset | Swap::Unlimited => None,
         Swap::Bytes(bytes) => Some(bytes),
     };
+    let asked = |file, value: &dyn ToString, option: &'static str, is_asked: bool| write(file, value, is_asked.then_some(option));
+    let ceiling = if resources.memory_max_mb > 0 { MEMORY_MAX } else { MEMORY };
+    // A write of no bytes would do nothing; an empty line gives the parent's CPUs.
+    let cpuset = if cpus.is_empty() { "\n" } else { cpus };
     Ok(vec![
-        write("memory.low", low.unwrap_or(0), low.is_some()),
-        write("memory.high", "max", false),
-        write("memory.swap.max", or_max(swap), limits.swap != Swap::Unset),
-        write("memory.oom.group", u8::from(limits.oom_group), limits.oom_group),
-        write("memory.max", or_max(max), max.is_some()),
-        write("cpu.weight", weight, quota.is_some()),
-        write("cpu.max", cpu_max(hard), hard.is_some()),
-        // A write of no bytes would do nothing; an empty line gives the parent's CPUs.
-        write("cpuset.cpus", if cpus.is_empty() { "\n" } else { cpus }, !cpus.is_empty()),
-        write("pids.max", or_max(Some(limits.pids).filter(|pids| *pids > 0)), limits.pids > 0),
+        asked("memory.low", &low.unwrap_or(0), MEMORY, low.is_some()),
+        write("memory.high", &"max", None),
+        asked("memory.swap.max", &or_max(swap), "memory_swap", limits.swap != Swap::Unset),
+        asked("memory.oom.group", &u8::from(limits.oom_group), "oom_group", limits.oom_group),
+        asked("memory.max", &or_max(max), ceiling, max.is_some()),
+        asked("cpu.weight", &weight, CPU, quota.is_some()),
+        asked("cpu.max", &cpu_max(hard), CPU, hard.is_some()),
+        asked("cpuset.cpus", &cpuset, "resources.cores", !cpus.is_empty()),
+        write("pids.max", &or_max(limits.pids.map(|(pids, _)| pids)), limits.pids.map(|(_, option)| option)),
     ])
 }
 
 /// The limits that the command line names, in a cgroup that is new. `memory` in bytes; 100 percent is one core.
 pub fn cli_writes(memory: Option<u64>, cpu_max_percent: Option<f64>, pids: Option<u64>) -> Vec<CgroupWrite> {
     let quota = cpu_max_percent.map(percent_quota);
-    let memory = memory.map(|bytes| write("memory.max", bytes, true));
-    let cpu = quota.map(|quota| write("cpu.max", cpu_max(Some(quota)), true));
-    let pids = pids.map(|count| write("pids.max", count, true));
+    let memory = memory.map(|bytes| write("memory.max", &bytes, Some("--memory")));
+    let cpu = quota.map(|quota| write("cpu.max", &cpu_max(Some(quota)), Some("--cpu-max")));
+    let pids = pids.map(|count| write("pids.max", &count, Some("--pids")));
     [memory, cpu, pids].into_iter().flatten().collect()
 }
 
-fn write(file: &'static str, value: impl ToString, asked: bool) -> CgroupWrite {
-    CgroupWrite { file, value: value.to_string(), asked }
+fn write(file: &'static str, value: &dyn ToString, option: Option<&'static str>) -> CgroupWrite {
+    CgroupWrite { file, value: value.to_string(), option }
 }
 
 fn or_max(limit: Option<u64>) -> String {
@@ -155,11 +159,11 @@ fn cpu_max(quota: Option<u64>) -> String {
 
 /// memory.low and memory.max in bytes, each `None` where nothing was asked.
 fn memory(resources: &Resources) -> Result<(Option<u64>, Option<u64>), LimitError> {
-    let reserved = mebibytes("resources.memory", resources.memory_mb)?;
+    let reserved = mebibytes(MEMORY, resources.memory_mb)?;
     match resources.memory_max_mb {
         0 => Ok((None, reserved)),
         -1 => Ok((reserved, None)),
-        max => Ok((reserved, mebibytes("resources.memory_max", max)?)),
+        max => Ok((reserved, mebibytes(MEMORY_MAX, max)?)),
     }
 }
 
@@ -172,7 +176,7 @@ fn mebibytes(resource: &'static str, value: i64) -> Result<Option<u64>, LimitErr
 
 /// Microseconds of CPU time in each [`PERIOD`] for `shares` MHz; `None` where nothing was asked.
 fn quota(shares: i64, compute: Compute) -> Result<Option<u64>, LimitError> {
-    let resource = "resources.cpu";
+    let resource = CPU;
     let asked = u64::try_from(shares).map_err(|_| LimitError::Negative { resource, value: shares })?;
     if asked == 0 {
         return Ok(None);
@@ -259,8 +263,8 @@ mod tests {
     }
 
     fn shown(writes: &[CgroupWrite]) -> Vec<String> {
-        let mark = |asked| if asked { "!" } else { "" };
-        writes.iter().map(|w| format!("{}{}={}", w.file, mark(w.asked), w.value)).collect()
+        let mark = |option: Option<_>| if option.is_some() { "!" } else { "" };
+        writes.iter().map(|w| format!("{}{}={}", w.file, mark(w.option), w.value)).collect()
     }
 
     #[test]
@@ -305,7 +309,7 @@ mod tests {
     #[test]
     fn what_the_config_block_asks() {
         let asked = resources(1024, 0, 0, "");
-        let limits = Limits { pids: 64, cpu_hard: false, swap: Swap::Bytes(4096), oom_group: true };
+        let limits = Limits { pids: Some((64, "max_pids")), cpu_hard: false, swap: Swap::Bytes(4096), oom_group: true };
         let writes = shown(&cgroup_writes(&asked, &limits, NODE).unwrap());
         for one in ["pids.max!=64", "cpu.weight!=100", "cpu.max=max 100000", "memory.swap.max!=4096", "memory.oom.group!=1"] {
             assert!(writes.contains(&one.to_string()), "{one} not in {writes:?}");
@@ -314,19 +318,53 @@ mod tests {
         assert!(shown(&cgroup_writes(&asked, &unlimited, NODE).unwrap()).contains(&"memory.swap.max!=max".to_string()));
         assert_eq!(Swap::parse("1MiB"), Ok(Swap::Bytes(1 << 20)));
         assert!(Swap::parse("none").is_err());
-        let options: Vec<_> = cgroup_writes(&asked, &limits, NODE).unwrap().iter().map(CgroupWrite::option).collect();
-        assert_eq!(options.iter().filter(|option| **option != "resources").count(), 3);
+    }
+
+    #[test]
+    fn who_asked() {
+        let asked = resources(1024, 150, 250, "0");
+        let limits = Limits { pids: Some((64, "max_pids")), cpu_hard: true, swap: Swap::Bytes(4096), oom_group: true };
+        let options: Vec<_> = cgroup_writes(&asked, &limits, NODE).unwrap().iter().map(|write| (write.file, write.option)).collect();
+        assert_eq!(
+            options,
+            [
+                ("memory.low", Some("resources.memory")),
+                ("memory.high", None),
+                ("memory.swap.max", Some("memory_swap")),
+                ("memory.oom.group", Some("oom_group")),
+                ("memory.max", Some("resources.memory_max")),
+                ("cpu.weight", Some("resources.cpu")),
+                ("cpu.max", Some("resources.cpu")),
+                ("cpuset.cpus", Some("resources.cores")),
+                ("pids.max", Some("max_pids")),
+            ]
+        );
+        let plain = cgroup_writes(&resources(0, 150, 0, ""), &Limits::default(), NODE).unwrap();
+        assert!(plain.iter().any(|write| (write.file, write.option) == ("memory.max", Some("resources.memory"))));
+        let line: Vec<_> = cli_writes(Some(1), Some(1.0), Some(2)).iter().filter_map(|write| write.option).collect();
+        assert_eq!(line, ["--memory", "--cpu-max", "--pids"]);
     }
 
     #[test]
     fn processes_within_the_operators_limit() {
-        for (limit, max, want) in [(None, 0, 0), (None, 9, 9), (Some(2), 0, 2), (Some(9), 9, 9), (Some(2), 9, 2)] {
+        let (job, node) = ("pids_limit", "max_pids");
+        for (limit, max, want) in [
+            (None, 0, None),
+            (None, 9, Some((9, node))),
+            (Some(2), 0, Some((2, job))),
+            (Some(9), 9, Some((9, job))),
+            (Some(2), 9, Some((2, job))),
+            (Some(4_194_304), 0, Some((4_194_304, job))),
+        ] {
             assert_eq!(pids(limit, max), Ok(want), "{limit:?} of {max}");
         }
         assert_eq!(pids(Some(10), 9).unwrap_err().to_string(), "pids_limit: 10 is above the plugin's max_pids = 9");
         for few in [1, 0, -1, i64::MIN] {
-            assert_eq!(pids(Some(few), 0), Err(LimitError::Pids(few)));
+            let want = format!("pids_limit: {few} is too few: a task's init and its command are two");
+            assert_eq!(pids(Some(few), 0).unwrap_err().to_string(), want);
         }
+        let want = "pids_limit: 4194305 is more than the 4194304 that the kernel takes";
+        assert_eq!(pids(Some(4_194_305), 0).unwrap_err().to_string(), want);
     }
 
     #[test]

@@ -22,8 +22,8 @@ pub struct Ports {
 pub enum PortError {
     #[error("{option}: {number} is no TCP port")]
     OutOfRange { option: &'static str, number: i64 },
-    #[error("{option}: Landlock ABI {} of this kernel can't restrict TCP ports (ABI {}, kernel 6.7)", .abi.0, SINCE.0)]
-    Unenforceable { option: &'static str, abi: Abi },
+    #[error("{option}: {ports:?}: Landlock ABI {} of this kernel can't restrict TCP ports (ABI {}, kernel 6.7)", .abi.0, SINCE.0)]
+    Unenforceable { option: &'static str, ports: Vec<i64>, abi: Abi },
 }
 
 impl Ports {
@@ -32,7 +32,7 @@ impl Ports {
         let ports = |option, numbers: Option<&[i64]>| {
             let Some(numbers) = numbers else { return Ok(None) };
             if abi < SINCE {
-                return Err(PortError::Unenforceable { option, abi });
+                return Err(PortError::Unenforceable { option, ports: numbers.to_vec(), abi });
             }
             let port = |number: &i64| u16::try_from(*number).map_err(|_| PortError::OutOfRange { option, number: *number });
             numbers.iter().map(port).collect::<Result<_, _>>().map(Some)
@@ -73,8 +73,8 @@ mod tests {
         assert_eq!(refused(Some(&[1, 65536]), None, 6), "bind_tcp: 65536 is no TCP port");
         assert_eq!(refused(None, Some(&[-1]), 6), "connect_tcp: -1 is no TCP port");
         for abi in [1, 3] {
-            let want = format!("bind_tcp: Landlock ABI {abi} of this kernel can't restrict TCP ports (ABI 4, kernel 6.7)");
-            assert_eq!(refused(Some(&[]), None, abi), want);
+            let want = format!("bind_tcp: [80]: Landlock ABI {abi} of this kernel can't restrict TCP ports (ABI 4, kernel 6.7)");
+            assert_eq!(refused(Some(&[80]), None, abi), want);
             assert_eq!(Ports::new(None, None, Abi(abi)), Ok(Ports::default()));
         }
     }

@@ -198,7 +198,7 @@ mod tests {
 
     #[test]
     fn whoever_may_read_the_hosts() {
-        let grant = |mode, path: &str| vec![Grant { mode, path: path.into(), required: true }];
+        let grant = |mode, path: &str| vec![Grant { mode, path: path.into(), option: "unveil", required: true }];
         assert!(may_read(&grant(Mode::R, "/etc/hosts"), HOSTS) && may_read(&grant(Mode::RX, "/etc"), HOSTS));
         assert!(!may_read(&grant(Mode::W, "/etc/hosts"), HOSTS) && !may_read(&grant(Mode::R, "/etc/host"), HOSTS));
     }

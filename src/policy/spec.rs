@@ -91,6 +91,8 @@ impl ProtectSystem {
 pub struct Grant {
     pub mode: Mode,
     pub path: PathBuf,
+    /// Where it is written.
+    pub option: &'static str,
     /// Whether a missing path is an error.
     pub required: bool,
 }
@@ -183,11 +185,11 @@ pub fn compile(request: &TaskRequest, options: &PluginOptions, facts: &Facts<'_>
     let env = environment(&request.env, facts.host_env, &identity, Some(&tmp), exported, &denied)?;
     let search = env.iter().find(|(name, _)| name == "PATH").map_or(DEFAULT_PATH, |(_, value)| value);
     let view = view(task.view, options.require_view)?;
-    let mut grants = grants(options.unveil_defaults, view, &options.unveil_paths).map_err(SpecError::UnveilPaths)?;
+    let mut grants = grants(options.unveil_defaults, view, &options.unveil_paths, "unveil_paths").map_err(SpecError::UnveilPaths)?;
     if let (false, Some(first)) = (options.unveil_by_task, task.unveil.first()) {
         return Err(SpecError::UnveilByTask(first.clone()));
     }
-    written(&task.unveil, &mut grants).map_err(SpecError::Unveil)?;
+    written(&task.unveil, "unveil", &mut grants).map_err(SpecError::Unveil)?;
     let volumes = volumes(&request.mounts, &directories, &grants)?;
     let devices = devices(&request.devices, &directories, &volumes, &grants)?;
     Ok(TaskSpec {
@@ -228,22 +230,22 @@ pub fn compile(request: &TaskRequest, options: &PluginOptions, facts: &Facts<'_>
     })
 }
 
-/// The defaults, if wanted (of a private view at least its devices), and what the operator wrote.
-pub fn grants(defaults: bool, view: View, paths: &[String]) -> Result<Vec<Grant>, UnveilError> {
-    let grant = |(mode, path): &(Mode, &str)| Grant { mode: *mode, path: PathBuf::from(path), required: false };
+/// The defaults, if wanted (of a private view at least its devices), and what the operator wrote as `option`.
+pub fn grants(defaults: bool, view: View, paths: &[String], option: &'static str) -> Result<Vec<Grant>, UnveilError> {
+    let grant = |(mode, path): &(Mode, &str)| Grant { mode: *mode, path: PathBuf::from(path), option: "unveil_defaults", required: false };
     let mut grants: Vec<Grant> = match (defaults, view) {
         (true, _) => DEFAULTS.iter().map(grant).collect(),
         (false, View::Private) => nodes().map(grant).collect(),
         (false, View::Host) => Vec::new(),
     };
-    written(paths, &mut grants)?;
+    written(paths, option, &mut grants)?;
     Ok(grants)
 }
 
-fn written(paths: &[String], grants: &mut Vec<Grant>) -> Result<(), UnveilError> {
+fn written(paths: &[String], option: &'static str, grants: &mut Vec<Grant>) -> Result<(), UnveilError> {
     for path in paths {
         let unveil = Unveil::parse(path)?;
-        grants.push(Grant { mode: unveil.mode, path: PathBuf::from(unveil.path), required: !unveil.optional });
+        grants.push(Grant { mode: unveil.mode, path: PathBuf::from(unveil.path), option, required: !unveil.optional });
     }
     Ok(())
 }
@@ -387,15 +389,12 @@ mod tests {
     }
 
     fn owned(owner: Option<(u32, u32)>, request: &TaskRequest, options: &PluginOptions) -> Result<TaskSpec, String> {
-        let facts = Facts {
-            abi: Abi(6),
-            compute: Compute::default(),
-            capabilities: Capabilities::ALL,
-            owner,
-            passwd: "",
-            group: "",
-            host_env: &|_| None,
-        };
+        with_abi(Abi(6), owner, request, options)
+    }
+
+    fn with_abi(abi: Abi, owner: Option<(u32, u32)>, request: &TaskRequest, options: &PluginOptions) -> Result<TaskSpec, String> {
+        let facts =
+            Facts { abi, compute: Compute::default(), capabilities: Capabilities::ALL, owner, passwd: "", group: "", host_env: &|_| None };
         compile(request, options, &facts).map_err(|e| e.to_string())
     }
 
@@ -499,6 +498,15 @@ mod tests {
     }
 
     #[test]
+    fn denials_are_told_where_the_kernel_can_and_the_operator_wants() {
+        for (abi, wanted, told) in [(7, true, true), (7, false, false), (6, true, false)] {
+            let options = PluginOptions { denial_events: wanted, ..PluginOptions::default() };
+            assert_eq!(with_abi(Abi(abi), None, &request(), &options).unwrap().denial_events, told, "ABI {abi}, {wanted}");
+        }
+        assert!(PluginOptions::default().denial_events);
+    }
+
+    #[test]
     fn tasks_unveil_only_where_the_operator_lets_them() {
         let mut request = request();
         request.options.unveil = vec!["r:/srv/www".into(), "?rw:/srv/data".into()];
@@ -511,8 +519,11 @@ mod tests {
             ..PluginOptions::default()
         };
         let grants = compiled(&request, &options).unwrap().grants;
-        let seen: Vec<_> = grants.iter().map(|g| (g.mode, g.path.to_str().unwrap(), g.required)).collect();
-        assert_eq!(seen, [(Mode::RX, "/opt", true), (Mode::R, "/srv/www", true), (Mode::RW, "/srv/data", false)]);
+        let seen: Vec<_> = grants.iter().map(|g| (g.option, g.mode, g.path.to_str().unwrap(), g.required)).collect();
+        assert_eq!(
+            seen,
+            [("unveil_paths", Mode::RX, "/opt", true), ("unveil", Mode::R, "/srv/www", true), ("unveil", Mode::RW, "/srv/data", false)]
+        );
         request.options.unveil = vec!["q:/srv".into()];
         assert!(compiled(&request, &options).unwrap_err().starts_with("unveil: "));
     }

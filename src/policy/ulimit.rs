@@ -65,8 +65,15 @@ impl Ulimit {
     }
 }
 
+const UNLIMITED: &str = "unlimited";
+
+/// A limit as it is written.
+pub fn text(limit: u64) -> String {
+    if limit == u64::MAX { UNLIMITED.to_string() } else { limit.to_string() }
+}
+
 fn one(text: &str) -> Option<u64> {
-    if text == "unlimited" {
+    if text == UNLIMITED {
         return Some(u64::MAX);
     }
     // A sign would be read too: -1 stands for no limit elsewhere, and must not be a number here.

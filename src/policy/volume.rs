@@ -101,7 +101,7 @@ mod tests {
     #[test]
     fn what_comes_later_is_read_only_too() {
         let follows = |task_path: &str| MountRequest { propagation: "host-to-task".into(), read_only: true, ..mount(task_path) };
-        let grants = [Grant { mode: Mode::RW, path: "/open".into(), required: true }];
+        let grants = [Grant { mode: Mode::RW, path: "/open".into(), option: "unveil", required: true }];
         for (asked, allowed) in [
             (vec![follows("/srv/a")], true),
             (vec![follows("local/a")], false),

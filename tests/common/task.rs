@@ -104,8 +104,8 @@ impl Node {
     pub fn spec(&self, attempts: &[&str]) -> TaskSpec {
         let exe = exe().display().to_string();
         let argv = ["probe", "--probe"].iter().chain(attempts).map(|word| word.to_string()).collect();
-        let mut grants = grants(true, View::Host, &[]).expect("the defaults");
-        grants.push(Grant { mode: Mode::RX, path: exe.clone().into(), required: true });
+        let mut grants = grants(true, View::Host, &[], "unveil").expect("the defaults");
+        grants.push(Grant { mode: Mode::RX, path: exe.clone().into(), option: "unveil", required: true });
         TaskSpec {
             id: format!("alloc/{}", unique()),
             name: "probe".into(),

@@ -52,13 +52,13 @@ fn cgroups() {
     let want = format!("open cgroup {}: Not a directory (ENOTDIR)", link.display());
     refused(&node, |spec| spec.cgroup = link, &want);
 
-    let write = |file, value: &str| vec![CgroupWrite { file, value: value.into(), asked: true }];
-    let want = "resources: no.such can't be set to 1: the cgroup has no such file (controller not enabled)";
+    let write = |file, value: &str| vec![CgroupWrite { file, value: value.into(), option: Some("pids_limit") }];
+    let want = "pids_limit: no.such can't be set to 1: the cgroup has no such file (controller not enabled)";
     refused(&node, |spec| spec.cgroup_writes = write("no.such", "1"), want);
     let want = format!("write {}/cgroup.max.depth: Invalid argument (EINVAL)", node.cgroup.0.display());
     refused(&node, |spec| spec.cgroup_writes = write("cgroup.max.depth", "deep"), &want);
     let mut unasked = node.spec(&["exit 4"]);
-    unasked.cgroup_writes = vec![CgroupWrite { file: "no.such", value: "1".into(), asked: false }];
+    unasked.cgroup_writes = vec![CgroupWrite { file: "no.such", value: "1".into(), option: None }];
     assert_eq!(node.finish(&node.run_spec(unasked).0), 4);
 
     let threads = node.beside();
@@ -96,7 +96,7 @@ fn commands_and_working_directories() {
     let file = node.scratch.file("file", "no program").display().to_string();
     let hint = "Permission denied (EACCES): not executable for the task's user, or not unveiled with rx";
     refused(&node, |spec| spec.command = vec![file.clone()], &format!("command {file}: {hint}"));
-    let grant = Grant { mode: Mode::RX, path: file.clone().into(), required: true };
+    let grant = Grant { mode: Mode::RX, path: file.clone().into(), option: "unveil", required: true };
     let unveiled = |spec: &mut TaskSpec| {
         spec.grants.push(grant);
         spec.command = vec![file.clone()];
@@ -179,7 +179,7 @@ fn logs() {
 fn unveiled_paths() {
     needs!(Need::Task);
     let node = warm();
-    let grant = |path: &str| Grant { mode: Mode::RW, path: path.into(), required: true };
+    let grant = |path: &str| Grant { mode: Mode::RW, path: path.into(), option: "unveil", required: true };
     let want = "unveil rw:/no/such/thing: No such file or directory (ENOENT)";
     refused(&node, |spec| spec.grants.push(grant("/no/such/thing")), want);
     let directories = Directories { alloc_dir: "/no/alloc".into(), task_dir: "/no/task".into() };

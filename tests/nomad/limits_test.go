@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/hashicorp/nomad/client/lib/cgroupslib"
@@ -102,18 +103,29 @@ func TestLimitsThatCannotBe(t *testing.T) {
 		t.Skip("this host can enforce limits; a host with hybrid cgroups runs this test")
 	}
 	d := start(t)
-	d.alloc(t).refused(limited(0, 64, 0), "memory")
-	d.alloc(t).refused(limited(500, 0, 0), "cpu")
+	for option, file := range map[string]string{
+		"pids_limit = 9": "pids.max", `memory_swap = "8MiB"`: "memory.swap.max", `memory_swap = "unlimited"`: "memory.swap.max",
+		"oom_group = true": "memory.oom.group",
+	} {
+		name, _, _ := strings.Cut(option, " ")
+		d.alloc(t).refused(shell("exit 0", option), name+": "+file, "controller")
+	}
+	start(t, "max_pids = 9").alloc(t).refused(shell("exit 0"), "max_pids: pids.max", "controller")
+	d.alloc(t).refused(limited(0, 64, 0), "resources.memory: memory.max", "controller")
+	d.alloc(t).refused(limited(0, 32, 64), "resources.memory", "controller")
+	d.alloc(t).refused(limited(500, 0, 0), "resources.cpu: cpu.weight", "controller")
 	d.alloc(t).start(shell("exit 7")).ends(7)
 }
 
 func TestPidsLimit(t *testing.T) {
 	d := start(t)
-	for value, words := range map[string][]string{"1": {"pids_limit", "1 is too few"}, "0": {"pids_limit"}, "-1": {"pids_limit"}} {
-		d.alloc(t).refused(shell("exit 0", "pids_limit = "+value), words...)
+	for value, words := range map[string]string{"1": "too few", "0": "too few", "-1": "too few", "4194305": "more than"} {
+		d.alloc(t).refused(shell("exit 0", "pids_limit = "+value), "pids_limit: "+value, words)
+		if value != "0" {
+			wantWords(t, launch(t).setConfig(t, agentConfig(), "max_pids = "+value), "max_pids: "+value, words)
+		}
 	}
 	start(t, "max_pids = 50").alloc(t).refused(shell("exit 0", "pids_limit = 51"), "pids_limit: 51", "max_pids = 50")
-	wantWords(t, launch(t).setConfig(t, agentConfig(), "max_pids = 1"), "max_pids", "1 is neither 0")
 	needLimits(t)
 	for name, c := range map[string]struct {
 		d      *driver
@@ -124,6 +136,7 @@ func TestPidsLimit(t *testing.T) {
 		"the job's":        {d, "pids_limit = 30", "30"},
 		"the operator's":   {start(t, "max_pids = 50"), "", "50"},
 		"within the other": {start(t, "max_pids = 50"), "pids_limit = 50", "50"},
+		"the kernel's":     {d, "pids_limit = 4194304", "4194304"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := c.d.alloc(t)

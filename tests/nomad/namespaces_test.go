@@ -97,7 +97,7 @@ func TestTcpPorts(t *testing.T) {
 	d := start(t)
 	if abi, _, _ := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION); abi < 4 {
 		for _, option := range []string{"bind_tcp", "connect_tcp"} {
-			d.alloc(t).refused(shell("exit 0", option+" = [80]"), option, "ABI 4", "can't restrict")
+			d.alloc(t).refused(shell("exit 0", option+" = [80]"), option+": [80]", "ABI 4", "can't restrict")
 		}
 		return
 	}

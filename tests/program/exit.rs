@@ -140,7 +140,7 @@ fn values_that_can_not_be_honoured() {
         ("--unveil", "r:etc", &["--unveil", "\"r:etc\"", "not absolute"]),
         ("--unveil", "r:/etc/../root", &["--unveil", "\"r:/etc/../root\""]),
         ("--unveil", "/etc", &["--unveil", "\"/etc\"", "no colon"]),
-        ("--unveil", "r:/no/such/path", &["unveil r:/no/such/path", "(ENOENT)"]),
+        ("--unveil", "r:/no/such/path", &["--unveil r:/no/such/path", "(ENOENT)"]),
         ("--user", "no-such-user", &["--user", "no-such-user"]),
         ("--user", "4294967295", &["--user", "4294967295", "largest"]),
         ("--user", "", &["--user"]),
@@ -149,7 +149,7 @@ fn values_that_can_not_be_honoured() {
         ("--work-dir", "/etc/hosts", &["work_dir /etc/hosts", "(ENOTDIR)"]),
         ("--memory", "64MB", &["--memory", "\"64MB\""]),
         ("--cpu-max", "50", &["--cpu-max", "\"50\""]),
-        ("--pids", "-1", &["--pids", "\"-1\""]),
+        ("--pids", "-1", &["--pids -1", "too few"]),
         ("--timeout", "soon", &["--timeout", "\"soon\""]),
         ("--nonsense", "x", &["--nonsense"]),
     ] {

@@ -56,17 +56,17 @@ fn refused(option: &str, value: &str, parts: [&str; 2]) {
 #[test]
 fn memory_is_refused_without_its_controller() {
     needs!(Need::Task, Need::NoController("memory"));
-    refused("--memory", "64MiB", ["memory.max can't be enforced", "no memory controller"]);
+    refused("--memory", "64MiB", ["--memory can't be enforced", "no memory controller"]);
 }
 
 #[test]
 fn pids_are_refused_without_their_controller() {
     needs!(Need::Task, Need::NoController("pids"));
-    refused("--pids", "10", ["pids.max can't be enforced", "no pids controller"]);
+    refused("--pids", "10", ["--pids can't be enforced", "no pids controller"]);
 }
 
 #[test]
 fn cpu_is_refused_without_its_controller() {
     needs!(Need::Task, Need::NoController("cpu"));
-    refused("--cpu-max", "50%", ["cpu.max can't be enforced", "no cpu controller"]);
+    refused("--cpu-max", "50%", ["--cpu-max can't be enforced", "no cpu controller"]);
 }

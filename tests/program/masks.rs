@@ -73,7 +73,7 @@ fn the_hosts_proc_hides_the_same() {
     let all = sys::capability::all().permitted;
     for view in VIEWS {
         let answers = tried(&node, &attempts, |mut spec| {
-            spec.grants.push(Grant { mode: Mode::RW, path: "/proc".into(), required: true });
+            spec.grants.push(Grant { mode: Mode::RW, path: "/proc".into(), option: "unveil", required: true });
             TaskSpec { view, pid_mode: NamespaceMode::Host, ..root(spec, all) }
         });
         let (last, denied) = answers.split_last().unwrap();
@@ -95,7 +95,12 @@ fn the_kernels_settings_are_read_only() {
         for (capabilities, unveiled) in [(0, false), (all, false), (all, true)] {
             let answers = tried(&node, &attempts, |mut spec| {
                 if unveiled {
-                    spec.grants.extend(["/proc", "/proc/sys"].map(|path| Grant { mode: Mode::RW, path: path.into(), required: true }));
+                    spec.grants.extend(["/proc", "/proc/sys"].map(|path| Grant {
+                        mode: Mode::RW,
+                        path: path.into(),
+                        option: "unveil",
+                        required: true,
+                    }));
                 }
                 TaskSpec { view, ..root(spec, capabilities) }
             });
@@ -166,7 +171,7 @@ fn inner_proc() {
     let uptime = format!("length {}/uptime", other.display());
     let attempts = [uptime.clone(), "length /proc/uptime".into()];
     let unveil = |path: &Path| {
-        let grant = Grant { mode: Mode::R, path: path.into(), required: true };
+        let grant = Grant { mode: Mode::R, path: path.into(), option: "unveil", required: true };
         tried(&node, &attempts, |mut spec| {
             spec.grants.push(grant);
             spec
@@ -192,7 +197,7 @@ fn nor_the_state_of_the_driver() {
             let beside = node.scratch.path(&format!("new-{view:?}"));
             let attempts = [format!("mkdir {}/new", state.display()), format!("mkdir {}", beside.display())];
             let answers = tried(&node, &attempts, |mut spec| {
-                spec.grants.push(Grant { mode: Mode::RWXC, path: path.clone(), required: true });
+                spec.grants.push(Grant { mode: Mode::RWXC, path: path.clone(), option: "unveil", required: true });
                 TaskSpec { view, ..root(spec, 0) }
             });
             assert_eq!(answers[0], "EROFS", "{view:?}, {}", path.display());

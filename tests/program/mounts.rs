@@ -208,7 +208,7 @@ fn inner_allocations() {
     // A path of theirs is no path of the task's.
     let mut spec = node.spec(&[]);
     spec.directories = Some(second.directories.clone());
-    spec.grants.push(Grant { mode: Mode::R, path: first.directories.alloc_dir.clone(), required: true });
+    spec.grants.push(Grant { mode: Mode::R, path: first.directories.alloc_dir.clone(), option: "unveil", required: true });
     let error = node.start(spec).unwrap_err().to_string();
     assert!(error.starts_with("unveil: ") && error.contains("of which a task sees its own"), "{error}");
     [&first, &second, &third].iter().for_each(|task| task.stop(&node));
@@ -242,7 +242,7 @@ fn inner_host() {
     assert!(first.sees(&disk.join("mark")));
     let private = sleeper(&node, "private", |spec| {
         spec.view = View::Private;
-        spec.grants.extend([&disk, &net].map(|path| Grant { mode: Mode::R, path: path.clone(), required: true }));
+        spec.grants.extend([&disk, &net].map(|path| Grant { mode: Mode::R, path: path.clone(), option: "unveil", required: true }));
     });
     let of_net = private.mounts(&node).into_iter().find(|line| place(line) == net).unwrap();
     assert!(of_net.contains(" master:"), "it receives: {of_net}");

@@ -51,7 +51,7 @@ fn of_the_hosts_processes_it_sees_its_own() {
     }
     // An operator who unveils /proc gets the host's.
     for mut spec in each(&node, &["processes", &status, "text /proc/sys/kernel/ostype"]) {
-        spec.grants.push(Grant { mode: Mode::R, path: "/proc".into(), required: true });
+        spec.grants.push(Grant { mode: Mode::R, path: "/proc".into(), option: "unveil", required: true });
         let seen = node.output(spec);
         assert!(seen[0].split(' ').any(|pid| pid == me.to_string()), "{}", seen[0]);
         assert_eq!(seen[2], "Linux");

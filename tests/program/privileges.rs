@@ -68,6 +68,7 @@ fn a_capability_does_not_open_what_is_not_unveiled() {
         spec.grants.push(nomad_driver_exec2::policy::spec::Grant {
             mode: nomad_driver_exec2::policy::access::Mode::R,
             path: closed.clone(),
+            option: "unveil",
             required: true,
         });
         spec

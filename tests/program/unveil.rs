@@ -148,7 +148,7 @@ fn a_missing_path_is_an_error_unless_marked() {
         let ended = landlock_alone(Run::new()).unveil("r", &missing).probe_ends(&["say ran"]);
         assert_eq!((ended.code, ended.text().as_str()), (125, ""));
         let errno = if ended.stderr.contains("below") { "Not a directory (ENOTDIR)" } else { "No such file or directory (ENOENT)" };
-        assert_eq!(ended.stderr, format!("nomad-driver-exec2: unveil r:{missing}: {errno}\n"));
+        assert_eq!(ended.stderr, format!("nomad-driver-exec2: --unveil r:{missing}: {errno}\n"));
     }
 }
 

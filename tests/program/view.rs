@@ -202,7 +202,7 @@ fn the_hosts_whole_tree_is_no_private_view() {
     needs!(Need::Task);
     let ended = private(Run::new()).unveil("r", "/").probe_ends(&["say ran"]);
     assert_eq!((ended.code, ended.text().as_str()), (125, ""));
-    let words = "unveil: / is the host's whole tree; name what the task needs of it, or leave it to view = \"host\"";
+    let words = "--unveil: / is the host's whole tree; name what the task needs of it, or leave it to view = \"host\"";
     assert_eq!(ended.stderr, format!("nomad-driver-exec2: {words}\n"));
     assert_eq!(Run::new().unveil("r", "/").probe(&["read /etc/hosts"]), ["ok"], "the control");
 }
@@ -295,7 +295,7 @@ fn a_session_has_the_same_root() {
     needs!(Need::Task);
     let node = Node::new();
     let own = node.directories("a");
-    let grant = Grant { mode: Mode::R, path: node.scratch.file("shown", "text"), required: true };
+    let grant = Grant { mode: Mode::R, path: node.scratch.file("shown", "text"), option: "unveil", required: true };
     let mut task = spec(&node, &own, &["sleep 60000"]);
     let shown = format!("text {}", grant.path.display());
     task.grants.push(grant);
