@@ -1,6 +1,7 @@
 package nomad
 
 import (
+	"encoding/binary"
 	"errors"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/nomad/plugins/drivers"
+	"golang.org/x/sys/unix"
 )
 
 // events opens the stream, and makes sure that the plugin has it.
@@ -198,4 +200,68 @@ func TestOom(t *testing.T) {
 			}
 		})
 	}
+}
+
+// auditing has the kernel write its audit log while the test runs.
+func auditing(t *testing.T) {
+	t.Helper()
+	socket, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_AUDIT)
+	if err != nil {
+		t.Skip("no audit: ", err)
+	}
+	t.Cleanup(func() { unix.Close(socket) })
+	// ask sends the status of linux/audit.h, as it began: mask, enabled, failure, pid, ...; and returns the answer's second number.
+	ask := func(kind uint16, enabled uint32) uint32 {
+		message := make([]byte, 48)
+		for i, number := range []uint32{48, uint32(kind) | unix.NLM_F_REQUEST<<16, 0, 0, 1, enabled} {
+			binary.NativeEndian.PutUint32(message[4*i:], number)
+		}
+		if kind == unix.AUDIT_SET {
+			message[6] |= unix.NLM_F_ACK
+		}
+		answer := make([]byte, 512)
+		if err := unix.Sendto(socket, message, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+			t.Fatal(err)
+		}
+		for {
+			n, _, err := unix.Recvfrom(socket, answer, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			switch answered := binary.NativeEndian.Uint16(answer[4:]); {
+			case answered == kind && n >= 48:
+				return binary.NativeEndian.Uint32(answer[20:])
+			case answered == unix.NLMSG_ERROR && (kind == unix.AUDIT_SET || binary.NativeEndian.Uint32(answer[16:]) != 0):
+				if errno := -int32(binary.NativeEndian.Uint32(answer[16:])); errno != 0 {
+					t.Skip("no audit: ", syscall.Errno(errno))
+				}
+				return 0
+			}
+		}
+	}
+	if ask(unix.AUDIT_GET, 0) == 0 {
+		ask(unix.AUDIT_SET, 1)
+		t.Cleanup(func() { ask(unix.AUDIT_SET, 0) })
+	}
+}
+
+func TestDenialEvents(t *testing.T) {
+	if abi, _, _ := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION); abi < 7 {
+		t.Skipf("Landlock ABI %d writes no audit log", abi)
+	}
+	auditing(t)
+	told, silent := start(t), start(t, "denial_events = false")
+	stream, other := told.events(t), silent.events(t)
+	read := shell("cat /etc/passwd; exit 7")
+	quiet := silent.alloc(t).start(read)
+	quiet.ends(7)
+	event(t, other, "Confined")
+	k := told.alloc(t).start(read)
+	e := event(t, stream, "Denied by Landlock: fs.read_file /etc/passwd")
+	k.about(e)
+	if e.Annotations["landlock_blockers"] != "fs.read_file" {
+		t.Errorf("annotations: %v", e.Annotations)
+	}
+	k.ends(7)
+	staysOpen(t, other)
 }

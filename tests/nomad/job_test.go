@@ -97,38 +97,6 @@ func TestTwoProcesses(t *testing.T) {
 	}
 }
 
-func TestPasswdIsHidden(t *testing.T) {
-	d := start(t, "unveil_by_task = true")
-	open := filepath.Join(host.dir, "open")
-	if err := os.WriteFile(open, []byte("granted\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	script := fmt.Sprintf("cat %s; cat /etc/passwd && echo read", open)
-	a := d.alloc(t)
-	a.start(shell(script+" || exit 9", fmt.Sprintf(`unveil = ["r:%s"]`, open))).ends(9)
-	if out := a.drained(); out != "granted\n" {
-		t.Errorf("with only %s unveiled the task read %q", open, out)
-	}
-	if out := d.output(t, shell(script, fmt.Sprintf(`unveil = ["r:%s", "r:/etc/passwd"]`, open))); !strings.HasSuffix(out, "read\n") {
-		t.Errorf("with /etc/passwd unveiled the task read %q", out)
-	}
-	// The same file without its unveil.
-	a = d.alloc(t)
-	a.start(shell("cat " + open + " || exit 9")).ends(9)
-}
-
-func TestUnveilByTaskNeedsLeave(t *testing.T) {
-	j := shell("exit 0", `unveil = ["r:/etc"]`)
-	start(t).alloc(t).refused(j, "unveil")
-	start(t, "unveil_by_task = true").alloc(t).start(j).ends(0)
-}
-
-func TestUnveilOfMissingPath(t *testing.T) {
-	d := start(t, "unveil_by_task = true")
-	d.alloc(t).refused(shell("exit 0", `unveil = ["r:/no/such/path"]`), "/no/such/path")
-	d.alloc(t).start(shell("exit 0", `unveil = ["?r:/no/such/path"]`)).ends(0)
-}
-
 func TestEnvironment(t *testing.T) {
 	t.Setenv("LD_LIBRARY_PATH", "/of/the/agent")
 	t.Setenv("LS_COLORS", "of-the-agent")
@@ -274,6 +242,8 @@ func TestOomScoreAdj(t *testing.T) {
 	// The kernel wants CAP_SYS_RESOURCE for less than was inherited; some hosts keep it even from root.
 	if capable(unix.CAP_SYS_RESOURCE) {
 		wanted["oom_score_adj = -200"] = "-200\n"
+	} else {
+		d.alloc(t).refused(shell("exit 0", "oom_score_adj = -200"), "oom_score_adj -200", "EACCES")
 	}
 	for option, want := range wanted {
 		if out := d.output(t, shell("cat /proc/self/oom_score_adj", option)); out != want {
@@ -281,6 +251,7 @@ func TestOomScoreAdj(t *testing.T) {
 		}
 	}
 	d.alloc(t).refused(shell("exit 0", "oom_score_adj = 1001"), "oom_score_adj", "1001")
+	d.alloc(t).refused(shell("exit 0", "oom_score_adj = -1001"), "oom_score_adj", "-1001")
 }
 
 func TestInspect(t *testing.T) {

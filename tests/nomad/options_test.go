@@ -3,9 +3,13 @@ package nomad
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/hashicorp/nomad/plugins/drivers"
+	"golang.org/x/sys/unix"
 )
 
 // procStatus is a job that prints lines of its own /proc/self/status.
@@ -37,6 +41,10 @@ func TestCapAdd(t *testing.T) {
 	d.alloc(t).refused(shell("exit 0", `cap_add = ["nonsense"]`), "cap_add", `"nonsense"`, "not the name of a capability")
 	d.alloc(t).refused(shell("exit 0", `cap_drop = ["nonsense"]`), "cap_drop", `"nonsense"`)
 	d.alloc(t).refused(shell("exit 0", `cap_add = ["all"]`), "cap_add", `"all"`, "sys_admin")
+	if !capable(unix.CAP_SYS_RESOURCE) {
+		all := start(t, `allow_caps = ["all"]`)
+		all.alloc(t).refused(shell("exit 0", `cap_add = ["sys_resource"]`), "cap_add", `"sys_resource"`, "this node does not give")
+	}
 
 	d = start(t, `allow_caps = ["SYS_NICE"]`)
 	d.sets(t, "0000000000800000", `cap_add = ["sys_nice"]`)
@@ -86,7 +94,7 @@ func TestUlimit(t *testing.T) {
 	d.alloc(t).refused(shell("exit 0", `ulimit = { NOFILE = "1" }`), "ulimit", `"NOFILE"`, "nofile")
 	d.alloc(t).refused(shell("exit 0", `ulimit = { nofile = "many" }`), "ulimit", "nofile", `"many"`)
 	d.alloc(t).refused(shell("exit 0", `ulimit = { nofile = "9:8" }`), "ulimit", "9:8", "above")
-	d.alloc(t).refused(shell("exit 0", `ulimit = { nofile = "unlimited" }`), "ulimit", "nofile", "EPERM")
+	d.alloc(t).refused(shell("exit 0", `ulimit = { nofile = "unlimited" }`), "ulimit nofile to unlimited", "EPERM")
 }
 
 // TestDescriptors has a plugin that was given few descriptors take all that it may have, and its tasks get what it was given.
@@ -158,5 +166,33 @@ func TestView(t *testing.T) {
 		t.Errorf("required: %q", out)
 	}
 	d.alloc(t).refused(shell("exit 0", `view = "host"`), "view", `"host"`, "require_view")
+	// The former root is hidden below /proc; chroot leaves none.
+	proc := job{config: "command = \"grep\"\nargs = [\"-c\", \" /proc \", \"/proc/self/mountinfo\"]\nview = \"private\""}
+	if out := d.output(t, proc); out != "1\n" {
+		t.Errorf("no_pivot_root: %s mounts of /proc", out)
+	}
+	if out := start(t).output(t, proc); out != "2\n" {
+		t.Errorf("pivot_root: %s mounts of /proc", out)
+	}
 	wantWords(t, launch(t).setConfig(t, agentConfig(), `require_view = "host"`), "require_view", `"host"`, "private")
+}
+
+// TestProtectSystem has a task of root change the mode of a file that it may read.
+func TestProtectSystem(t *testing.T) {
+	file := filepath.Join(host.dir, "protected")
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	d := start(t, "unveil_by_task = true", `allow_caps = ["all"]`)
+	root := func(options ...string) job {
+		j := shell(fmt.Sprintf("chmod 600 %s 2>&1 && echo changed; exit 0", file), append(options, `work_dir = "/"`, fmt.Sprintf(`unveil = ["r:%s"]`, file))...)
+		j.change = func(c *drivers.TaskConfig) { c.User = "root" }
+		return j
+	}
+	for option, want := range map[string]string{"": "Read-only file system\n", `protect_system = "strict"`: "Read-only file system\n", `protect_system = "off"`: "changed\n"} {
+		if out := d.output(t, root(option)); !strings.HasSuffix(out, want) {
+			t.Errorf("%q: %q, want %q", option, out, want)
+		}
+	}
+	d.alloc(t).refused(shell("exit 0", `protect_system = "full"`), "protect_system", `"full"`, "strict")
 }
