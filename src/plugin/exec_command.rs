@@ -108,6 +108,9 @@ pub struct Command {
     stdio: Stdio,
     pub input: Input,
     outputs: [Option<OwnedFd>; 2],
+    /// The other side of the terminal: a command may let go of its own and open it again (getpass(3) does), and meanwhile the master
+    /// would say that it is over, and to poll(2) that there is something to do.
+    _terminal: Option<OwnedFd>,
     /// The output to look at first: they take turns.
     turn: usize,
     /// The ends of the command, until it starts.
@@ -125,7 +128,7 @@ pub struct Command {
 impl Command {
     /// Its streams, before it starts in the task whose init is `pid`. `wake` wakes the caller's thread.
     pub fn open(stdio: Stdio, pid: u32, wake: &Arc<Wake>) -> sys::Result<Command> {
-        let (input, outputs, theirs) = streams(stdio, pid)?;
+        let Streams { input, outputs, theirs, terminal } = streams(stdio, pid)?;
         // As the log FIFOs: /dev/stdout and its like open anew what the descriptor names. It fails when the task is about to end.
         if let Ok((uid, gid)) = process::owner(pid) {
             for end in if stdio == Stdio::Merged { &theirs[1..] } else { &theirs[..] } {
@@ -139,6 +142,7 @@ impl Command {
             stdio,
             input: Input::new(input, stdio == Stdio::Terminal),
             outputs,
+            _terminal: terminal,
             turn: 0,
             theirs: Some(theirs),
             task: None,
@@ -228,11 +232,7 @@ impl Command {
     fn read(&mut self, output: usize) -> Option<usize> {
         let from = self.outputs[output].as_ref()?;
         loop {
-            let read = match self.stdio {
-                Stdio::Terminal => pty::read(from, &mut self.chunk),
-                _ => rustix::io::read(from, &mut self.chunk[..]),
-            };
-            return match read {
+            return match rustix::io::read(from, &mut self.chunk[..]) {
                 Ok(count) => Some(count),
                 Err(Errno::INTR) => continue,
                 Err(Errno::AGAIN) => None,
@@ -281,26 +281,32 @@ impl Command {
     }
 }
 
-type Streams = (Option<OwnedFd>, [Option<OwnedFd>; 2], [OwnedFd; 3]);
+/// Our input, our outputs, the command's three ends, and what is kept open of the terminal.
+struct Streams {
+    input: Option<OwnedFd>,
+    outputs: [Option<OwnedFd>; 2],
+    theirs: [OwnedFd; 3],
+    terminal: Option<OwnedFd>,
+}
 
-/// Our input, our outputs, and the command's three ends.
 fn streams(stdio: Stdio, pid: u32) -> sys::Result<Streams> {
     let pipe = || pipe_with(PipeFlags::CLOEXEC).at("pipe2");
     let copy = |end: &OwnedFd| rustix::io::fcntl_dupfd_cloexec(end.as_fd(), 3).at("fcntl F_DUPFD_CLOEXEC");
     match stdio {
         Stdio::Pipes => {
             let ((stdin, input), (output, stdout), (errors, stderr)) = (pipe()?, pipe()?, pipe()?);
-            Ok((Some(input), [Some(output), Some(errors)], [stdin, stdout, stderr]))
+            Ok(Streams { input: Some(input), outputs: [Some(output), Some(errors)], theirs: [stdin, stdout, stderr], terminal: None })
         }
         Stdio::Terminal => {
             let pty = pty::open_for(pid)?;
-            let theirs = [copy(&pty.slave)?, copy(&pty.slave)?, pty.slave];
-            Ok((Some(copy(&pty.master)?), [Some(pty.master), None], theirs))
+            let theirs = [copy(&pty.slave)?, copy(&pty.slave)?, copy(&pty.slave)?];
+            Ok(Streams { input: Some(copy(&pty.master)?), outputs: [Some(pty.master), None], theirs, terminal: Some(pty.slave) })
         }
         Stdio::Merged => {
             let null = rustix::fs::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, rustix::fs::Mode::empty());
             let (output, stdout) = pipe()?;
-            Ok((None, [Some(output), None], [null.at_path("open", "/dev/null")?, copy(&stdout)?, stdout]))
+            let theirs = [null.at_path("open", "/dev/null")?, copy(&stdout)?, stdout];
+            Ok(Streams { input: None, outputs: [Some(output), None], theirs, terminal: None })
         }
     }
 }

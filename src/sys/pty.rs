@@ -4,7 +4,6 @@
 use super::error::{At, Result};
 use super::path;
 use rustix::fs::{FileType, Mode, OFlags, fstat, makedev};
-use rustix::io::Errno;
 use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, openpt, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -58,24 +57,9 @@ pub fn resize(terminal: impl AsFd, rows: u16, columns: u16) -> Result<()> {
     tcsetwinsize(terminal, Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }).at("ioctl TIOCSWINSZ")
 }
 
-/// Reads the master of a terminal as read(2) does. 0 is the end: nobody has the other side open any more, and all it said has been read.
-pub fn read(master: impl AsFd, bytes: &mut [u8]) -> std::result::Result<usize, Errno> {
-    // The kernel says EIO, and now and then too early (6.18, drivers/tty/n_tty.c, n_tty_read): it asks for what has been written, then
-    // whether the other side is closed, and whoever writes and closes between the two is lost. The second time it is true.
-    match rustix::io::read(&master, &mut *bytes) {
-        Err(Errno::IO) => match rustix::io::read(&master, bytes) {
-            Err(Errno::IO) => Ok(0),
-            other => other,
-        },
-        other => other,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rustix::event::{PollFd, PollFlags, poll};
-    use rustix::fs::fcntl_setfl;
     use rustix::io::{FdFlags, fcntl_getfd};
     use rustix::termios::tcgetwinsize;
 
@@ -96,28 +80,6 @@ mod tests {
         assert_eq!((size.ws_row, size.ws_col), (50, 132));
         for end in [&pty.master, &pty.slave] {
             assert_eq!(fcntl_getfd(end), Ok(FdFlags::CLOEXEC));
-        }
-    }
-
-    #[test]
-    fn what_was_said_before_the_end_is_read() {
-        for _ in 0..100 {
-            let pty = open().unwrap();
-            fcntl_setfl(&pty.master, OFlags::NONBLOCK).unwrap();
-            let mut bytes = [0; 16];
-            assert_eq!(read(&pty.master, &mut bytes), Err(Errno::AGAIN));
-            let writer = std::thread::spawn(move || rustix::io::write(&pty.slave, b"last").unwrap());
-            let mut shown: Vec<u8> = Vec::new();
-            loop {
-                poll(&mut [PollFd::new(&pty.master, PollFlags::IN)], None).unwrap();
-                match read(&pty.master, &mut bytes) {
-                    Ok(0) => break,
-                    Ok(count) => shown.extend(&bytes[..count]),
-                    Err(e) => assert_eq!(e, Errno::AGAIN),
-                }
-            }
-            assert_eq!(shown, b"last");
-            writer.join().unwrap();
         }
     }
 }

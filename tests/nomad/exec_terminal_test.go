@@ -1,6 +1,7 @@
 package nomad
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 	"testing"
@@ -173,4 +174,26 @@ func TestExecTerminalOpensFast(t *testing.T) {
 	}
 	slices.Sort(took)
 	t.Logf("from ExecTaskStreaming to the first byte of a shell's echo: median %v, 9 of 10 in %v, worst %v", took[25], took[45], took[49])
+}
+
+// TestExecTerminalLetGo has a command that lets go of its terminal and opens it again, as what asks for a password does.
+func TestExecTerminalLetGo(t *testing.T) {
+	k := start(t).steady(t)
+	s := k.terminal("exec </dev/null >/dev/null 2>&1; sleep 0.2; head -c 100000 /dev/zero | tr '\\0' x >/dev/tty; read line </dev/tty; echo got $line >/dev/tty; exit 5")
+	s.input([]byte("it\n"))
+	out, _ := s.ends(5)
+	if n := strings.Count(out, "x"); n != 100_000 || !strings.HasSuffix(out, "got it\r\n") {
+		t.Errorf("%d of 100000 bytes, then %q", n, out[max(0, len(out)-20):])
+	}
+	// Input that nobody takes is waited for, not asked after.
+	s = k.terminal("exec </dev/null >/dev/null 2>&1; sleep 600; :")
+	s.input(bytes.Repeat([]byte("line\n"), 5_000))
+	time.Sleep(100 * time.Millisecond)
+	before := k.driver.cpuTime(t)
+	time.Sleep(time.Second)
+	if used := k.driver.cpuTime(t) - before; used > time.Second/2 {
+		t.Errorf("the plugin has used %v of a second for a terminal where nothing happens", used)
+	}
+	s.cancel()
+	k.alone()
 }
