@@ -55,7 +55,7 @@ fn collect(tasks: &Tasks, request: ExecTaskRequest, timeout: Duration) -> Result
     let deadline = Instant::now().checked_add(timeout);
     let wake = Wake::new().map_err(|e| e.to_string())?;
     let task = tasks.inspect(&request.task_id).map_err(|e| e.to_string())?;
-    let mut command = Command::open(Stdio::Merged, task.started.pid, &wake).map_err(|e| e.to_string())?;
+    let mut command = Command::open(Stdio::Merged, &task.started, &wake).map_err(|e| e.to_string())?;
     command.start(tasks, &request.task_id, request.command).map_err(|e| e.to_string())?;
     let mut tail = Vec::new();
     loop {
@@ -66,13 +66,16 @@ fn collect(tasks: &Tasks, request: ExecTaskRequest, timeout: Duration) -> Result
             Next::Ended(Some(status)) => return Ok(response(tail, status)),
             Next::Ended(None) => return Err("the task ended before the command did".to_owned()),
             Next::Failed(reason) => return Err(reason),
-            Next::Nothing(_) => command.wait(true, deadline),
+            Next::Nothing(until) => command.wait(true, until.or(deadline)),
         }
-        if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+        if deadline.is_some_and(|deadline| deadline <= Instant::now()) && command.is_running() {
             command.kill();
             let limit = Instant::now() + DYING;
-            while command.is_running() && Instant::now() < limit {
+            loop {
                 wake.clear();
+                if !command.is_running() || Instant::now() >= limit {
+                    break;
+                }
                 command.wait(false, Some(limit));
             }
             return Err(format!("the command did not end within its timeout of {timeout:?} and was killed"));

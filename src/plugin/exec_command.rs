@@ -12,7 +12,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use crate::policy::signal::Signal;
 use crate::sys::error::At;
 use crate::sys::{self, process, pty};
-use crate::task::{NotFound, Session, TaskError, Tasks};
+use crate::task::{NotFound, Session, Started, TaskError, Tasks};
 
 use super::exec_input::Input;
 use super::reply::lock;
@@ -20,7 +20,7 @@ use super::reply::lock;
 /// Bytes taken from an output at one time.
 const CHUNK: usize = 32 << 10;
 /// How long an output that others still hold may be silent after the command has ended. They are processes it left behind; their
-/// output is still shown while it comes, but a daemon does not hold the session for ever.
+/// output is still shown while it comes, but a daemon does not hold the session for ever. Of merged outputs: how long at all.
 const LINGER: Duration = Duration::from_millis(500);
 /// No pipe and no terminal holds more when the command ends; what comes after that is not the command's.
 const BUFFERED: usize = 256 << 10;
@@ -85,6 +85,8 @@ pub enum Next {
 enum Stage {
     New,
     Starting,
+    /// As `Starting`, and to be killed once it runs.
+    Unwanted,
     /// Its pid in the task's namespace.
     Running(u32),
     Failed(String),
@@ -101,6 +103,13 @@ impl Progress {
     fn set(&self, stage: Stage) {
         *lock(&self.stage) = stage;
         std::task::Wake::wake_by_ref(&self.wake);
+    }
+
+    /// It runs as `pid`. Whether it is to be killed.
+    fn runs(&self, pid: u32) -> bool {
+        let before = std::mem::replace(&mut *lock(&self.stage), Stage::Running(pid));
+        std::task::Wake::wake_by_ref(&self.wake);
+        matches!(before, Stage::Unwanted)
     }
 }
 
@@ -126,14 +135,19 @@ pub struct Command {
 }
 
 impl Command {
-    /// Its streams, before it starts in the task whose init is `pid`. `wake` wakes the caller's thread.
-    pub fn open(stdio: Stdio, pid: u32, wake: &Arc<Wake>) -> sys::Result<Command> {
-        let Streams { input, outputs, theirs, terminal } = streams(stdio, pid)?;
-        // As the log FIFOs: /dev/stdout and its like open anew what the descriptor names. It fails when the task is about to end.
-        if let Ok((uid, gid)) = process::owner(pid) {
-            for end in if stdio == Stdio::Merged { &theirs[1..] } else { &theirs[..] } {
-                let _ = fchown(end, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
-            }
+    /// Its streams, before it starts in the task `started`. `wake` wakes the caller's thread.
+    pub fn open(stdio: Stdio, started: &Started, wake: &Arc<Wake>) -> Result<Command, TaskError> {
+        let Streams { input, outputs, theirs, terminal } = streams(stdio, started.pid)?;
+        let owner = process::owner(started.pid);
+        // What the pid has named was this task if that is still there.
+        if !started.lives() {
+            return Err(TaskError::Ended);
+        }
+        let (uid, gid) = owner?;
+        // As the log FIFOs: /dev/stdout and its like open anew what the descriptor names. A terminal's group is not for the task's.
+        let gid = (stdio != Stdio::Terminal).then(|| Gid::from_raw(gid));
+        for end in if stdio == Stdio::Merged { &theirs[1..] } else { &theirs[..] } {
+            let _ = fchown(end, Some(Uid::from_raw(uid)), gid);
         }
         for ours in input.iter().chain(outputs.iter().flatten()) {
             fcntl_setfl(ours, OFlags::NONBLOCK).at("fcntl O_NONBLOCK")?;
@@ -168,11 +182,13 @@ impl Command {
         self.task = Some((tasks.clone(), id.to_owned()));
         *lock(&self.progress.stage) = Stage::Starting;
         let (begun, ended) = (self.progress.clone(), self.progress.clone());
+        let (register, task) = (tasks.clone(), id.to_owned());
         tasks.exec(
             id,
             Session { argv, stdio, terminal: self.stdio == Stdio::Terminal },
             move |result| match result {
-                Ok(pid) => begun.set(Stage::Running(pid)),
+                Ok(pid) if begun.runs(pid) => kill(&register, &task, pid),
+                Ok(_) => {}
                 Err(e) => begun.set(Stage::Failed(e.to_string())),
             },
             move |outcome| match outcome {
@@ -207,7 +223,7 @@ impl Command {
         let Some(status) = ended else { return Next::Nothing(None) };
         self.input.abandon();
         let Some(open) = self.outputs.iter().position(Option::is_some) else { return Next::Ended(status) };
-        if self.stdio == Stdio::Pipes {
+        if self.stdio != Stdio::Terminal {
             let until = *self.silent.get_or_insert_with(Instant::now) + LINGER;
             if Instant::now() < until {
                 return Next::Nothing(Some(until));
@@ -217,10 +233,10 @@ impl Command {
         Next::Closed(open)
     }
 
-    /// Whether `count` more bytes are shown after the end. With pipes all are, as long as they come.
+    /// Whether `count` more bytes are shown after the end. With a pipe each all are, as long as they come.
     fn may_follow(&mut self, count: usize) -> bool {
-        self.silent = None;
         if self.stdio == Stdio::Pipes {
+            self.silent = None;
             return true;
         }
         let may = self.buffered >= count;
@@ -257,28 +273,29 @@ impl Command {
         let _ = poll(&mut polled, timeout.as_ref());
     }
 
-    /// SIGKILL for its process group. One that is just being started is awaited, or nobody would ever kill it.
+    /// SIGKILL for its process group; if it is only being started, once it runs. Never waits: a task can hold its init up.
     pub fn kill(&self) {
         let Some((tasks, id)) = &self.task else { return };
-        loop {
-            self.progress.wake.clear();
-            let pid = match *lock(&self.progress.stage) {
-                Stage::Starting => None,
-                Stage::Running(pid) => Some(pid),
-                _ => return,
-            };
-            if let Some(pid) = pid {
-                // It fails when the task or the command has just ended: nothing is left to be killed.
-                let _ = tasks.signal_session(id, pid, Signal::KILL, drop);
-                return;
+        let mut stage = lock(&self.progress.stage);
+        match *stage {
+            Stage::Starting => *stage = Stage::Unwanted,
+            Stage::Running(pid) => {
+                drop(stage);
+                kill(tasks, id, pid);
             }
-            self.progress.wake.wait();
+            _ => {}
         }
     }
 
     pub fn is_running(&self) -> bool {
-        matches!(*lock(&self.progress.stage), Stage::Starting | Stage::Running(_))
+        matches!(*lock(&self.progress.stage), Stage::Starting | Stage::Unwanted | Stage::Running(_))
     }
+}
+
+/// SIGKILL for the process group of the session `pid` of task `id`.
+fn kill(tasks: &Tasks, id: &str, pid: u32) {
+    // It fails when the task or the command has just ended: nothing is left to be killed.
+    let _ = tasks.signal_session(id, pid, Signal::KILL, drop);
 }
 
 /// Our input, our outputs, the command's three ends, and what is kept open of the terminal.

@@ -197,7 +197,7 @@ mod tests {
     use std::time::UNIX_EPOCH;
 
     fn task() -> Started {
-        Started { pid: 7, started_at: UNIX_EPOCH, landlock_abi: 6, record: "/run/x/a".into() }
+        Started { pid: 7, started_at: UNIX_EPOCH, landlock_abi: 6, record: "/run/x/a".into(), init: None }
     }
 
     fn inspect(ended: Option<Ended>) -> InspectTaskResponse {

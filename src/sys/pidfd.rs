@@ -17,6 +17,11 @@ pub fn reap(pidfd: BorrowedFd<'_>) -> Result<i32> {
     })
 }
 
+/// Whether the process has not ended.
+pub fn lives(pidfd: BorrowedFd<'_>) -> bool {
+    poll(&mut [PollFd::from_borrowed_fd(pidfd, PollFlags::IN)], Some(&Timespec::default())) == Ok(0)
+}
+
 /// Opens the process that `pid` means now. ESRCH: none.
 pub fn open(pid: u32) -> Result<OwnedFd> {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(rustix::io::Errno::SRCH).at("pidfd_open")?;

@@ -36,6 +36,11 @@ impl Asks {
         self.0.is_empty()
     }
 
+    /// How many sessions are among them.
+    pub fn sessions(&self) -> usize {
+        self.0.iter().filter(|ask| matches!(ask.what, Asked::Session(_))).count()
+    }
+
     /// Sends the next, and says how that went; `None` if there is none, or no room.
     pub fn send(&mut self, init: BorrowedFd<'_>) -> Option<(Asked, rustix::io::Result<()>)> {
         let next = self.0.front()?;

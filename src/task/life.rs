@@ -192,7 +192,8 @@ impl Life {
             self.failed = Some(e.into());
             return self.kill();
         }
-        let started = Started { pid: self.init(), started_at, landlock_abi, record: record.path().to_path_buf() };
+        let (pid, init) = (self.init(), Some(self.launched.pidfd.clone()));
+        let started = Started { pid, started_at, landlock_abi, record: record.path().to_path_buf(), init };
         *lock(&task.status) = Some(Status { name, alloc_id, cgroup, started: started.clone(), ended: None });
         if let Some(reply) = self.reply.take() {
             reply(Ok(started));
@@ -251,7 +252,7 @@ impl Life {
                     self.send(process.unwrap_or(self.command), signal, KillMode::Group, Some(reply))
                 }
                 Order::Session { session, reply, end } if self.command != 0 => {
-                    self.sessions.prepare(record, session, reply, end).into_iter().for_each(|ask| self.asks.add(ask));
+                    self.sessions.prepare(record, session, self.asks.sessions(), reply, end).into_iter().for_each(|ask| self.asks.add(ask));
                 }
                 Order::Session { reply, .. } => reply(Err(TaskError::Ended)),
                 Order::Stop { signal, timeout, reply } => {

@@ -25,11 +25,12 @@ use crate::policy::request::{Compute, PluginOptions, TaskRequest};
 use crate::policy::signal::Signal;
 use crate::policy::spec::{SpecError, TaskSpec};
 use crate::sys::descriptor::settle;
+use crate::sys::pidfd;
 use denials::Denials;
 use event::Ear;
 use rustix::event::EventfdFlags;
 use std::collections::{HashMap, VecDeque};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -71,6 +72,15 @@ pub struct Started {
     pub landlock_abi: u32,
     /// Directory of the task's record.
     pub record: PathBuf,
+    /// Of init; `None` of a task that had ended when it was taken over.
+    pub init: Option<Arc<OwnedFd>>,
+}
+
+impl Started {
+    /// Whether its init is there, so that `pid` is that and no other process.
+    pub fn lives(&self) -> bool {
+        self.init.as_ref().is_some_and(|init| pidfd::lives(init.as_fd()))
+    }
 }
 
 /// A task that has ended, its cgroup empty.

@@ -45,6 +45,7 @@ pub(super) fn recover(id: &str, path: &Path) -> Result<Recovered, TaskError> {
         started_at: UNIX_EPOCH + Duration::from_nanos(saved.started_at),
         landlock_abi: saved.landlock_abi,
         record: path.to_path_buf(),
+        init: None,
     };
     let mut status =
         Status { name: saved.name.clone(), alloc_id: saved.alloc_id.clone(), cgroup: saved.cgroup.clone(), started, ended: None };
@@ -54,6 +55,7 @@ pub(super) fn recover(id: &str, path: &Path) -> Result<Recovered, TaskError> {
     match (init, cgroup) {
         (Some((init, socket)), Ok(cgroup)) => {
             let init = Arc::new(init);
+            status.started.init = Some(init.clone());
             attend(&init);
             let launched = Launched {
                 pid: saved.pid as i32,

@@ -9,6 +9,9 @@ use crate::policy::spec::{DEFAULT_PATH, argv, candidates};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::os::fd::OwnedFd;
 
+/// How many may be under way at one time. Init has room for fewer, but a task can hold its init up, and each that waits has descriptors here.
+const MOST: usize = 512;
+
 /// What to run.
 pub struct Session {
     /// The first word is looked up as a task's command is.
@@ -45,9 +48,13 @@ impl Sessions {
         Sessions { last_token: RandomState::new().build_hasher().finish() as u32, open: Vec::new() }
     }
 
-    /// What to ask init for. `reply` gets the pid of its process, which may still fail to execute; `end` is called once after that, or
+    /// What to ask init for, while `queued` wait to be asked. `reply` gets the pid of its process, which may still fail to execute; `end` is called once after that, or
     /// never if there was no process.
-    pub fn prepare(&mut self, record: &Record, session: Session, reply: Reply<u32>, end: SessionEnd) -> Option<Ask> {
+    pub fn prepare(&mut self, record: &Record, session: Session, queued: usize, reply: Reply<u32>, end: SessionEnd) -> Option<Ask> {
+        if self.open.len() + queued >= MOST {
+            reply(Err(TaskError::Init(format!("it has not taken up or ended {MOST} commands"))));
+            return None;
+        }
         match self.request(record, session) {
             Ok((request, descriptors, paths, work_dir)) => {
                 let open = Open { token: request.id, pid: None, paths, work_dir, reply: Some(reply), end };

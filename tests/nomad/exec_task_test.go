@@ -2,6 +2,8 @@ package nomad
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -40,6 +42,15 @@ func TestExecTask(t *testing.T) {
 	if err != nil || len(r.Stdout) != 4096 || !strings.HasSuffix(string(r.Stdout), "line 2998\nline 2999\n") {
 		t.Errorf("of long output: %d bytes, %v", len(r.Stdout), err)
 	}
+	// What is passed on by another process is heard, a little longer than the command.
+	r, err = k.script("(sleep 0.1; echo late; sleep 600) & echo early; exit 1", *patience)
+	if err != nil || string(r.Stdout) != "early\nlate\n" || r.ExitResult.ExitCode != 1 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	// It has not run out of time then.
+	if r, err = k.script("sleep 600 & exit 3", 400*time.Millisecond); err != nil || r.ExitResult.ExitCode != 3 {
+		t.Errorf("%+v, %v", r, err)
+	}
 	// What it leaves behind is not waited for.
 	begin := time.Now()
 	if r, err = k.script("sleep 600 & echo done", *patience); err != nil || string(r.Stdout) != "done\n" || time.Since(begin) > 10*time.Second {
@@ -75,6 +86,42 @@ func TestExecTaskTimeout(t *testing.T) {
 	if err != nil {
 		t.Errorf("with the longest timeout: %v", err)
 	}
+}
+
+// TestExecHeldUp has a task stop its own init, which it can where that is not the first process of a namespace.
+func TestExecHeldUp(t *testing.T) {
+	k := start(t).alloc(t).start(shell("echo ready; while [ ! -e go ]; do sleep 0.1; done; kill -STOP $PPID; echo stopped; while [ -e go ]; do sleep 0.1; done; kill -CONT $PPID; exec sleep 3600",
+		`pid_mode = "host"`, `work_dir = "alloc"`))
+	k.prints("ready")
+	file := filepath.Join(k.task.SharedAllocDir, "go")
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	k.prints("stopped")
+	// Init starts nothing, but the answer comes, and no thread is left to wait.
+	threads := k.driver.count(t, "task")
+	_, err := k.script("sleep 600", 100*time.Millisecond)
+	wantWords(t, err, "timeout")
+	for range 3 {
+		s := k.sh("sleep 600")
+		time.Sleep(50 * time.Millisecond)
+		s.cancel()
+	}
+	eventually(t, "the sessions' threads are gone", func() bool { return k.driver.count(t, "task") <= threads+4 })
+	// Nor do more than some wait for it.
+	for range 600 {
+		k.sh("exit 0")
+	}
+	k.sh("exit 0").fails("not taken up")
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "init goes on", func() bool {
+		s := k.sh("exit 7")
+		return s.over() == nil && s.last.ExitCode == 7
+	})
+	// What it took up late was killed.
+	k.alone()
 }
 
 func TestExecTaskRefusals(t *testing.T) {

@@ -25,6 +25,10 @@ func TestExecTerminal(t *testing.T) {
 	if out, _ := k.terminal("set -- $(sed 's/.*) //' /proc/$$/stat); test $$ = $3 && test $$ = $4 && test $$ = $6 && echo leads").ends(0); out != "leads\r\n" {
 		t.Errorf("output %q", out)
 	}
+	// It is the task's user's, and of no group that others of the task's are in.
+	if out, _ := k.terminal("set -- $(ls -lnL /proc/self/fd/0); test $3 = $(id -u) && test $4 != $(id -g) && echo mine").ends(0); out != "mine\r\n" {
+		t.Errorf("output %q", out)
+	}
 	// Its name is of no use to the task: nothing in /dev/pts is granted.
 	if out, _ := k.terminal(`echo stolen > "$(tty)" || echo denied`).ends(0); !strings.HasSuffix(out, "denied\r\n") || strings.Contains(out, "stolen") {
 		t.Errorf("output %q", out)
