@@ -41,6 +41,7 @@ const PROT_READ_WRITE: usize = 3;
 const MAP_SHARED: usize = 1;
 const WNOHANG: usize = 1;
 const SIGCHLD: u64 = 17;
+const SIGKILL: i32 = 9;
 const CLONE_VM_VFORK: u64 = 0x100 | 0x4000;
 const POLLIN: i16 = 1;
 const POLLOUT: i16 = 4;
@@ -140,12 +141,7 @@ fn close(fd: i32) {
 fn reap(task: u32, record: *mut u32, sessions: &mut [Session; SESSIONS], unsaid: &mut Unsaid) {
     loop {
         let mut status = 0i32;
-        // SAFETY: the kernel writes one i32.
-        let pid = unsafe { call(nr::WAIT4, [usize::MAX, &raw mut status as usize, WNOHANG, 0, 0, 0]) };
-        if pid <= 0 {
-            return;
-        }
-        let pid = pid as u32;
+        let Some(pid) = wait(-1, &mut status) else { return };
         if pid == task {
             // Stored and not written: no limit of the task's making bears on that. The magic last: half a record is none.
             // SAFETY: the two words of the mapped record, which the plugin has given its length.
@@ -153,6 +149,11 @@ fn reap(task: u32, record: *mut u32, sessions: &mut [Session; SESSIONS], unsaid:
                 record.add(1).write_volatile(status as u32);
                 record.write_volatile(RECORD_MAGIC);
             }
+            // What ended with it is known as well; the rest has no end of its own.
+            for session in sessions.iter_mut().filter(|session| session.pid != 0 && session.status == RUNS) {
+                unsaid.ended |= wait(session.pid as i32, &mut session.status).is_some();
+            }
+            unsaid.say(sessions);
             let signal = status & 0x7f;
             exit(if signal == 0 { (status >> 8 & 0xff) as usize } else { 128 + signal as usize });
         }
@@ -160,6 +161,25 @@ fn reap(task: u32, record: *mut u32, sessions: &mut [Session; SESSIONS], unsaid:
             session.status = status;
             unsaid.ended = true;
         }
+    }
+}
+
+/// Reaps the child `pid`, or any if that is -1, if it has ended; `status` is then its wait status.
+fn wait(pid: i32, status: &mut i32) -> Option<u32> {
+    // SAFETY: the kernel writes one i32.
+    let pid = unsafe { call(nr::WAIT4, [pid as isize as usize, status as *mut i32 as usize, WNOHANG, 0, 0, 0]) };
+    (pid > 0).then_some(pid as u32)
+}
+
+/// Sends a signal, with GROUP to a process group. 0, or errno.
+fn kill(process: u32, signal: i32, flags: u32) -> i32 {
+    // SAFETY: no pointers.
+    let kill = |target: i32| -unsafe { call(nr::KILL, [target as isize as usize, signal as usize, 0, 0, 0, 0]) } as i32;
+    let one = process as i32;
+    match if flags & GROUP != 0 { kill(-one) } else { kill(one) } {
+        // A session that was reported before it had a process group of its own: it is alone until then.
+        ESRCH => kill(one),
+        errno => errno,
     }
 }
 
@@ -181,18 +201,16 @@ fn serve(task: u32, sessions: &mut [Session; SESSIONS], unsaid: &mut Unsaid) {
         SIGNAL => {
             // Only what has not been reaped can be named: a pid that was given to another process is never hit.
             let errno = if request.id != 0 && (request.id == task || sessions.iter().any(|session| session.runs(request.id))) {
-                // SAFETY: no pointers.
-                let kill = |target: i32| -unsafe { call(nr::KILL, [target as isize as usize, request.value as usize, 0, 0, 0, 0]) } as i32;
-                let one = request.id as i32;
-                match if request.flags & GROUP != 0 { kill(-one) } else { kill(one) } {
-                    // A session that was reported before it had a process group of its own: it is alone until then.
-                    ESRCH => kill(one),
-                    errno => errno,
-                }
+                kill(request.id, request.value, request.flags)
             } else {
                 ESRCH
             };
             unsaid.report(SIGNALLED, request.id, errno, 0);
+        }
+        END_SESSIONS => {
+            for session in sessions.iter().filter(|session| session.pid != 0 && session.status == RUNS) {
+                kill(session.pid, SIGKILL, GROUP);
+            }
         }
         _ => unsaid.report(FAILED, request.id, EINVAL, FAILED_RECEIVE),
     }

@@ -15,6 +15,9 @@ pub const START: u32 = 1;
 /// Send signal `value` to the process `id` (a pid of the task's namespace) that init started, and its process group if `flags` has `GROUP`.
 pub const SIGNAL: u32 = 2;
 
+/// SIGKILL for every process but the task's command that init started, and for their process groups. It is not answered.
+pub const END_SESSIONS: u32 = 3;
+
 /// `START`: standard input is a terminal, and becomes the controlling one.
 pub const TERMINAL: u32 = 1;
 /// `SIGNAL`: the whole process group.

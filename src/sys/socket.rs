@@ -44,3 +44,21 @@ pub fn receive(socket: BorrowedFd<'_>, wait: bool) -> rustix::io::Result<Option<
     let mut word = || words.next().unwrap_or_default();
     Ok(Some(Report { kind: word(), id: word(), value: word() as i32, detail: word() }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::net::send;
+    use std::os::fd::AsFd;
+
+    #[test]
+    fn what_was_said_by_one_that_has_ended_follows_a_reset() {
+        let (ours, theirs) = pair().unwrap();
+        super::send(ours.as_fd(), &Request::default(), &[]).unwrap();
+        send(&theirs, &[0; LENGTH], SendFlags::empty()).unwrap();
+        drop(theirs);
+        assert_eq!(receive(ours.as_fd(), false), Err(Errno::CONNRESET));
+        assert_eq!(receive(ours.as_fd(), false), Ok(Some(Report::default())));
+        assert_eq!(receive(ours.as_fd(), false), Ok(None));
+    }
+}

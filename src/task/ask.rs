@@ -19,9 +19,11 @@ pub(super) struct Ask {
 
 /// Who is told what becomes of it.
 pub(super) enum Asked {
-    /// Nobody, if the signal belongs to a stop.
-    Signal(Signal, Option<Reply<()>>),
+    /// Nobody, if the signal (to that process) belongs to a stop.
+    Signal(u32, Signal, Option<Reply<()>>),
     Session(Open),
+    /// Nobody: the sessions are an earlier plugin's.
+    End,
 }
 
 #[derive(Default)]
@@ -55,8 +57,9 @@ impl Asks {
     pub fn end_all(&mut self) {
         for ask in self.0.drain(..) {
             match ask.what {
-                Asked::Signal(_, reply) => reply.into_iter().for_each(|reply| reply(Err(TaskError::Ended))),
+                Asked::Signal(.., reply) => reply.into_iter().for_each(|reply| reply(Err(TaskError::Ended))),
                 Asked::Session(session) => session.finish(Err(TaskError::Ended)),
+                Asked::End => {}
             }
         }
     }

@@ -27,6 +27,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 const SETTLE: Duration = Duration::from_millis(20);
 /// How many reports are taken before orders are looked at.
 const REPORTS: usize = 64;
+/// No socket holds more of them.
+const BUFFERED: usize = 4096;
 /// How often a cgroup that does not empty (a process that can't be killed) is said to be so.
 const REMIND: Duration = Duration::from_secs(10);
 
@@ -53,8 +55,8 @@ pub(super) struct Life {
     /// To be answered when the task has ended.
     replies: Vec<Reply<()>>,
     asks: Asks,
-    /// Signals that init was asked for, in the order in which it answers.
-    signals: VecDeque<(Signal, Option<Reply<()>>)>,
+    /// Signals that init was asked for, in the order in which it answers, each with the process that it is for.
+    signals: VecDeque<(u32, Signal, Option<Reply<()>>)>,
     sessions: Sessions,
 }
 
@@ -67,7 +69,12 @@ impl Life {
 
     /// Of a task whose command runs already.
     pub fn recovered(saved: Saved, launched: Launched) -> Life {
-        Life { kill_mode: saved.kill_mode, pid_mode: saved.pid_mode, ..Life::of(saved.subject(), launched, saved.oom_kills, saved.command) }
+        let mut life = Life::of(saved.subject(), launched, saved.oom_kills, saved.command);
+        (life.kill_mode, life.pid_mode) = (saved.kill_mode, saved.pid_mode);
+        // Their clients went with the plugin that had them. An init that does not know this answers with an id of no session.
+        let request = Request { kind: message::END_SESSIONS, id: u32::MAX, ..Request::default() };
+        life.asks.add(Ask { request, descriptors: Vec::new(), what: Asked::End });
+        life
     }
 
     fn of(subject: Subject, launched: Launched, oom_kills: u64, command: u32) -> Life {
@@ -107,7 +114,7 @@ impl Life {
     pub fn step(&mut self, task: &Task, record: &Record) -> bool {
         let ready = self.wait_for_any(task);
         if ready.report {
-            self.reports(task, record);
+            self.reports(REPORTS, task, record);
         }
         if ready.order {
             self.orders(task, record);
@@ -115,7 +122,7 @@ impl Life {
         self.ask();
         if ready.end {
             // Reports that came before the end, such as why the command could not be started.
-            self.reports(task, record);
+            self.reports(BUFFERED, task, record);
         } else if self.kill_at.is_some_and(|at| at <= Instant::now()) {
             self.kill();
         }
@@ -154,16 +161,17 @@ impl Life {
         }
     }
 
-    /// Takes what init has said.
-    fn reports(&mut self, task: &Task, record: &Record) {
-        // Bounded, so that an init that has gone astray does not keep orders waiting.
-        for _ in 0..REPORTS {
+    /// Takes what init has said, up to `most` reports, so that an init that has gone astray does not keep orders waiting.
+    fn reports(&mut self, most: usize, task: &Task, record: &Record) {
+        for _ in 0..most {
             if !self.init_talks {
                 return;
             }
             match socket::receive(self.launched.socket.as_fd(), false) {
                 Ok(Some(report)) => self.report(&report, task, record),
                 Err(Errno::AGAIN) => return,
+                // Once, if it ended with requests unread: what it said is behind that.
+                Err(Errno::CONNRESET) => {}
                 Ok(None) | Err(_) => self.init_talks = false,
             }
         }
@@ -175,7 +183,7 @@ impl Life {
             message::FAILED if report.id == 0 => {
                 self.failed = Some(command_failed(report, &self.launched.command, &self.launched.work_dir));
             }
-            message::SIGNALLED => self.signalled(report.value),
+            message::SIGNALLED => self.signalled(report),
             _ => self.sessions.report(report),
         }
     }
@@ -228,9 +236,10 @@ impl Life {
         })
     }
 
-    fn signalled(&mut self, errno: i32) {
-        let Some((signal, reply)) = self.signals.pop_front() else { return };
-        let outcome = match errno {
+    fn signalled(&mut self, report: &Report) {
+        // An earlier plugin's request may still be answered.
+        let Some((_, signal, reply)) = self.signals.pop_front_if(|(process, ..)| *process == report.id) else { return };
+        let outcome = match report.value {
             0 => Ok(()),
             errno => Err(TaskError::Signal { signal, words: Words(Errno::from_raw_os_error(errno)).to_string() }),
         };
@@ -244,7 +253,7 @@ impl Life {
     fn orders(&mut self, task: &Task, record: &Record) {
         for order in take_orders(task) {
             // Init takes up nothing while there is no room for its reports.
-            self.reports(task, record);
+            self.reports(REPORTS, task, record);
             self.ask();
             match order {
                 Order::Wait(waiter) => self.waiters.push(waiter),
@@ -288,7 +297,7 @@ impl Life {
         let request = Request { kind: message::SIGNAL, id: process, value: signal.number(), flags };
         match process {
             0 => self.unsent(signal, reply, Errno::SRCH),
-            _ => self.asks.add(Ask { request, descriptors: Vec::new(), what: Asked::Signal(signal, reply) }),
+            _ => self.asks.add(Ask { request, descriptors: Vec::new(), what: Asked::Signal(process, signal, reply) }),
         }
     }
 
@@ -296,9 +305,10 @@ impl Life {
     fn ask(&mut self) {
         while let Some((asked, sent)) = self.asks.send(self.launched.socket.as_fd()) {
             match (asked, sent) {
-                (Asked::Signal(signal, reply), Ok(())) => self.signals.push_back((signal, reply)),
-                (Asked::Signal(signal, reply), Err(errno)) => self.unsent(signal, reply, errno),
+                (Asked::Signal(process, signal, reply), Ok(())) => self.signals.push_back((process, signal, reply)),
+                (Asked::Signal(_, signal, reply), Err(errno)) => self.unsent(signal, reply, errno),
                 (Asked::Session(session), Ok(())) => self.sessions.add(session),
+                (Asked::End, _) => {}
                 (Asked::Session(session), Err(errno)) => session.finish(Err(TaskError::Init(Words(errno).to_string()))),
             }
         }
@@ -368,7 +378,7 @@ impl Life {
 
     /// Tells everybody who waits for the end.
     pub fn answer(&mut self, ended: &Ended) {
-        self.signals.drain(..).filter_map(|(_, reply)| reply).for_each(|reply| reply(Err(TaskError::Ended)));
+        self.signals.drain(..).filter_map(|(.., reply)| reply).for_each(|reply| reply(Err(TaskError::Ended)));
         self.asks.end_all();
         self.sessions.end_all();
         self.waiters.drain(..).for_each(|waiter| waiter(ended.clone()));

@@ -134,12 +134,57 @@ fn the_task_ends_all_the_same() {
     let (init, record) = launch(&node, &["sleep 60000"]);
     stall(&init);
     let command = node.cgroup.processes().into_iter().find(|pid| *pid != init.pid).unwrap();
-    // SAFETY: no pointers; the process is the command of this test's task, whose init does not reap it before.
-    unsafe { libc::kill(command, libc::SIGTERM) };
+    signal(command, libc::SIGTERM);
     assert_eq!(pidfd::reap(init.pidfd.as_fd()).unwrap(), (128 + libc::SIGTERM) << 8);
     let mut written = [0; RECORD_LENGTH];
     rustix::io::pread(&record, &mut written, 0).unwrap();
     assert_eq!(written.as_slice(), [RECORD_MAGIC, libc::SIGTERM as u32].map(u32::to_ne_bytes).concat());
+}
+
+#[test]
+fn a_session_that_ends_with_the_task_has_its_status() {
+    needs!(Need::Task);
+    let node = Node::new();
+    let (init, _) = launch(&node, &["sleep 60000"]);
+    let command = node.cgroup.processes().into_iter().find(|pid| *pid != init.pid).unwrap();
+    let gate = session(&node, &init, 1, &crate::common::exe().display().to_string(), &["listen", "exit 3"]);
+    let started = receive(&init).unwrap();
+    signal(init.pid, libc::SIGSTOP);
+    drop(gate);
+    assert!(soon(|| node.cgroup.processes().len() == 2));
+    signal(command, libc::SIGTERM);
+    assert!(soon(|| node.cgroup.processes() == [init.pid]));
+    signal(init.pid, libc::SIGCONT);
+    let ended = receive(&init).unwrap();
+    assert_eq!((ended.kind, ended.id, ended.value), (ENDED, started.value as u32, 3 << 8));
+    assert_eq!(pidfd::reap(init.pidfd.as_fd()).unwrap(), (128 + libc::SIGTERM) << 8);
+}
+
+#[test]
+fn all_sessions_can_be_ended() {
+    needs!(Need::Task);
+    let node = Node::new();
+    let (init, _) = launch(&node, &["sleep 60000"]);
+    let exe = crate::common::exe().display().to_string();
+    let mut sessions = Vec::new();
+    for token in 1..=3 {
+        let gate = session(&node, &init, token, &exe, &["listen", "exit 3"]);
+        sessions.push((receive(&init).unwrap().value as u32, gate));
+    }
+    assert!(request(&init, Request { kind: END_SESSIONS, ..Request::default() }, &[]));
+    let mut ends: Vec<_> = sessions.iter().map(|_| receive(&init).unwrap()).map(|report| (report.kind, report.id, report.value)).collect();
+    ends.sort_unstable();
+    assert_eq!(ends, sessions.iter().map(|(pid, _gate)| (ENDED, *pid, libc::SIGKILL)).collect::<Vec<_>>());
+    // The task's command runs on, and others can be started.
+    let _gate = session(&node, &init, 4, &exe, &["exit 5"]);
+    let [started, ended] = [(); 2].map(|()| receive(&init).unwrap());
+    assert_eq!((started.kind, ended.kind, ended.value), (STARTED, ENDED, 5 << 8));
+    end(&init);
+}
+
+fn signal(pid: i32, signal: i32) {
+    // SAFETY: no pointers; the process is of this test's task, and not reaped before the test has done with it.
+    unsafe { libc::kill(pid, signal) };
 }
 
 fn end(init: &Launched) {

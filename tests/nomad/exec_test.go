@@ -345,6 +345,8 @@ func TestExecAfterRecovery(t *testing.T) {
 		t.Error("a session outlived its plugin")
 	}
 	k.recovered(d.successor(t))
+	// Nobody could end it any more.
+	k.alone()
 	s := k.exec(true, "/bin/sh", "-c", "read line; echo got $line; exit 5")
 	s.input([]byte("it\n"))
 	if out, _ := s.ends(5); !strings.Contains(out, "got it") {
