@@ -133,7 +133,7 @@ fn view(text: &str) -> Result<View, String> {
 }
 
 fn pids(text: &str) -> Result<u64, String> {
-    text.parse().map_err(|_| format!("{text:?}: not a number")).and_then(pids_in_range)
+    text.parse().map_err(|_| format!("{text:?}: not a whole number in range")).and_then(pids_in_range)
 }
 
 fn variable(text: &str) -> Result<(String, String), String> {
@@ -199,7 +199,7 @@ mod tests {
             ("run", "run: no COMMAND given"),
             ("run --view all -- x", "run: --view \"all\": neither host nor private"),
             ("run --pids 1 -- x", "run: --pids 1 is too few"),
-            ("run --pids many -- x", "run: --pids \"many\": not a number"),
+            ("run --pids many -- x", "run: --pids \"many\": not a whole number"),
             ("run --memory lots -- x", "run: --memory \"lots\": "),
             ("run --cpu-max 50 -- x", "run: --cpu-max \"50\": "),
             ("run --timeout 5y -- x", "run: --timeout \"5y\": not a time"),

@@ -23,6 +23,12 @@ use thiserror::Error;
 /// Where a command is looked for when its environment has no PATH; as execvp's with the administrator's directories.
 pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/// Bytes of a path without its NUL, and of a name in it (linux/limits.h).
+const PATH_MAX: usize = 4095;
+const NAME_MAX: usize = 255;
+/// Of a PATH, at the most.
+const DIRECTORIES: usize = 256;
+
 /// One task, decided.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TaskSpec {
@@ -232,10 +238,10 @@ pub fn compile(request: &TaskRequest, options: &PluginOptions, facts: &Facts<'_>
 
 /// The defaults, if wanted (of a private view at least its devices), and what the operator wrote as `option`.
 pub fn grants(defaults: bool, view: View, paths: &[String], option: &'static str) -> Result<Vec<Grant>, UnveilError> {
-    let grant = |(mode, path): &(Mode, &str)| Grant { mode: *mode, path: PathBuf::from(path), option: "unveil_defaults", required: false };
+    let grant = |option| move |(mode, path): &(Mode, &str)| Grant { mode: *mode, path: PathBuf::from(path), option, required: false };
     let mut grants: Vec<Grant> = match (defaults, view) {
-        (true, _) => DEFAULTS.iter().map(grant).collect(),
-        (false, View::Private) => nodes().map(grant).collect(),
+        (true, _) => DEFAULTS.iter().map(grant("unveil_defaults")).collect(),
+        (false, View::Private) => nodes().map(grant("view")).collect(),
         (false, View::Host) => Vec::new(),
     };
     written(paths, option, &mut grants)?;
@@ -311,8 +317,19 @@ pub fn candidates(command: &str, search: &str, base: &Path) -> Result<Vec<String
         return Err(SpecError::NoCommand);
     }
     no_nul("command", command)?;
+    let refuse = |option: &str, reason: String| Err(SpecError::Value { option: option.into(), reason });
+    // What no path can be; each directory of the PATH is to be joined with it.
+    let longest = if command.contains('/') { PATH_MAX } else { NAME_MAX };
+    if command.len() > longest {
+        return refuse("command", format!("its {} bytes are more than the {longest} that the kernel takes", command.len()));
+    }
     if command.contains('/') {
         return Ok(vec![text(&base.join(command))]);
+    }
+    let directories = search.split(':').count();
+    if directories > DIRECTORIES || search.len() > DIRECTORIES * NAME_MAX {
+        let reason = format!("its {directories} directories of {} bytes are too many to look for a command in", search.len());
+        return refuse("env PATH", reason);
     }
     // An empty entry means the working directory, as in every shell.
     Ok(search.split(':').map(|dir| format!("{}/{command}", if dir.is_empty() { "." } else { dir })).collect())
@@ -419,6 +436,13 @@ mod tests {
         assert_eq!(candidates("local/x", "/a", base).unwrap(), [format!("{M}/local/x")]);
         assert_eq!(candidates("x", "/a::/b", base).unwrap(), ["/a/x", "./x", "/b/x"]);
         assert_eq!(candidates("", "/a", base).unwrap_err(), SpecError::NoCommand);
+        let refused = |command: &str, path: &str| candidates(command, path, base).unwrap_err().to_string();
+        assert_eq!(refused(&"x".repeat(256), "/a"), "command: its 256 bytes are more than the 255 that the kernel takes");
+        assert_eq!(refused(&"/x".repeat(2048), "/a"), "command: its 4096 bytes are more than the 4095 that the kernel takes");
+        assert_eq!(candidates(&"x".repeat(255), &":".repeat(255), base).unwrap().len(), 256);
+        let words = "env PATH: its 257 directories of 256 bytes are too many to look for a command in";
+        assert_eq!(refused("x", &":".repeat(256)), words);
+        assert!(refused("x", &"/a".repeat(40_000)).starts_with("env PATH: its 1 directories of 80000 bytes"));
         assert_eq!(work_dir(Some("alloc/data"), base).unwrap(), format!("{M}/alloc/data"));
         assert_eq!(work_dir(Some("/srv"), base).unwrap(), "/srv");
         assert_eq!(work_dir(Some(""), base).unwrap_err().to_string(), "work_dir: \"\" is empty");
