@@ -82,7 +82,7 @@ impl Cgroup {
     }
 
     fn kill_listed(&self) -> Result<()> {
-        let list = || -> Result<Vec<i32>> { Ok(self.read("cgroup.procs")?.lines().filter_map(|line| line.parse().ok()).collect()) };
+        let list = || -> Result<Vec<i32>> { Ok(listed(&self.read("cgroup.procs")?)) };
         for _ in 0..100 {
             for pids in list()?.chunks(64) {
                 let opened = pids.iter().filter_map(|pid| Some((*pid, super::pidfd::open(u32::try_from(*pid).ok()?).ok()?)));
@@ -142,6 +142,11 @@ fn read_start(fd: &OwnedFd) -> rustix::io::Result<String> {
     Ok(String::from_utf8_lossy(&bytes[..length]).into_owned())
 }
 
+/// The pids of cgroup.procs. What is read may end within a line, which would be another's pid.
+fn listed(procs: &str) -> Vec<i32> {
+    procs.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n')?.parse().ok()).collect()
+}
+
 /// The value of `key` in a flat keyed file.
 fn field(text: &str, key: &str) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')?.parse().ok())
@@ -162,6 +167,11 @@ mod tests {
         assert_eq!(field("populated 1\nfrozen 0\n", "populated"), Some(1));
         assert_eq!(field("oom 3\noom_kill 2\noom_group_kill 0\n", "oom_kill"), Some(2));
         assert_eq!(field("oom_kill_not 2\n", "oom_kill"), None);
+    }
+
+    #[test]
+    fn a_pid_is_a_whole_line() {
+        assert_eq!(listed("12\n0\n345\n6"), [12, 0, 345]);
     }
 
     #[test]
