@@ -81,8 +81,8 @@ fn gid(group: &str) -> io::Result<u32> {
     if let Ok(gid) = group.parse() {
         return Ok(gid);
     }
-    let groups = fs::read_to_string("/etc/group")?;
-    gid_in(&groups, group).ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no such group in /etc/group"))
+    let groups = fs::read("/etc/group")?;
+    gid_in(&String::from_utf8_lossy(&groups), group).ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no such group in /etc/group"))
 }
 
 /// Looks `group` up in text of the form of group(5).

@@ -1,6 +1,7 @@
 //! The host's users and groups, as far as one task names them.
 
-use super::{TaskError, userdb};
+use super::TaskError;
+use super::userdb::{Database, SOCKET};
 use crate::policy::user::{User, is_group, is_user};
 use crate::sys::error::At;
 use std::path::Path;
@@ -15,9 +16,10 @@ pub struct Accounts {
 impl Accounts {
     /// The two files, where `user` or `groups` need them, and what systemd's user database has of the names that are not there.
     pub fn of(user: &User, groups: &[&str]) -> Result<Accounts, TaskError> {
-        let read = |path: &str| match std::fs::read_to_string(path) {
+        // Comments in them may be of any encoding.
+        let read = |path: &str| match std::fs::read(path) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
-            other => other.at_path("read", path),
+            other => other.map(|text| String::from_utf8_lossy(&text).into_owned()).at_path("read", path),
         };
         let mut accounts = Accounts::default();
         if !matches!(user, User::Dynamic(_)) {
@@ -26,23 +28,24 @@ impl Accounts {
         if !accounts.passwd.is_empty() || !groups.is_empty() {
             accounts.group = read("/etc/group")?;
         }
-        accounts.complete(user, groups, Path::new(userdb::SOCKET))?;
+        accounts.complete(user, groups, Path::new(SOCKET))?;
         Ok(accounts)
     }
 
     fn complete(&mut self, user: &User, groups: &[&str], database: &Path) -> Result<(), TaskError> {
         let failed =
             |what: String| move |reason| TaskError::Node(format!("{what}: not in the host's files, and {}: {reason}", database.display()));
+        let systemd = Database::new(database);
         if let User::Name(name) = user
             && !is_user(&self.passwd, name)
-            && let Some((passwd, memberships)) = userdb::user(database, name).map_err(failed(format!("user {name:?}")))?
+            && let Some((passwd, memberships)) = systemd.user(name).map_err(failed(format!("user {name:?}")))?
         {
             append(&mut self.passwd, &passwd);
             append(&mut self.group, &memberships);
         }
         for name in groups.iter().filter(|name| name.bytes().any(|byte| !byte.is_ascii_digit())) {
             if !is_group(&self.group, name)
-                && let Some(line) = userdb::group(database, name).map_err(failed(format!("group {name:?}")))?
+                && let Some(line) = systemd.group(name).map_err(failed(format!("group {name:?}")))?
             {
                 append(&mut self.group, &line);
             }

@@ -1,6 +1,9 @@
 //! Users and groups of systemd's user database, for names that the host's files don't have. It is asked over varlink: JSON, each message
 //! ended by a NUL. Answers become lines of passwd(5) and group(5).
 
+use rustix::io::Errno;
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -9,41 +12,112 @@ use std::time::{Duration, Instant};
 
 /// Where it answers for all its sources (systemd's docs, USER_GROUP_API).
 pub const SOCKET: &str = "/run/systemd/userdb/io.systemd.Multiplexer";
-/// How long a start waits for it.
+/// How long a start waits for it, whatever it asks.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Of all answers to one question, in bytes.
 const LONGEST: usize = 1 << 20;
 
-/// The user's line of passwd, and a line of group for each group that it is a member of. `None`: there is no such user, or no such database.
-pub fn user(socket: &Path, name: &str) -> Result<Option<(String, String)>, String> {
-    let Some(record) = record(socket, "GetUserRecord", "userName", name)? else { return Ok(None) };
-    let number = |field: &str| record.get(field).and_then(Value::as_u64);
-    let uid = number("uid").ok_or_else(|| format!("the record of user {name:?} has no uid"))?;
-    let home = record.get("homeDirectory").and_then(Value::as_str).unwrap_or_default();
-    let passwd = line(&[name, "x", &uid.to_string(), &number("gid").unwrap_or(uid).to_string(), "", home])?;
-    let mut groups = String::new();
-    for membership in ask(socket, "GetMemberships", "userName", name)? {
-        if let Some(group) = membership.get("groupName").and_then(Value::as_str)
-            && let Some(gid) = gid(socket, group)?
-        {
-            groups.push_str(&line(&[group, "x", &gid.to_string(), name])?);
+/// The database for one start.
+pub struct Database<'a> {
+    socket: &'a Path,
+    deadline: Instant,
+}
+
+impl Database<'_> {
+    /// The start waits from now on.
+    pub fn new(socket: &Path) -> Database<'_> {
+        Database { socket, deadline: Instant::now() + PATIENCE }
+    }
+
+    /// The user's line of passwd, and a line of group for each group that it is a member of. `None`: there is no such user, or no such
+    /// database.
+    pub fn user(&self, name: &str) -> Result<Option<(String, String)>, String> {
+        let Some(record) = self.record("GetUserRecord", "userName", name)? else { return Ok(None) };
+        let number = |field: &str| record.get(field).and_then(Value::as_u64);
+        let uid = number("uid").ok_or_else(|| format!("the record of user {name:?} has no uid"))?;
+        let home = record.get("homeDirectory").and_then(Value::as_str).unwrap_or_default();
+        let passwd = line(&[name, "x", &uid.to_string(), &number("gid").unwrap_or(uid).to_string(), "", home])?;
+        let mut groups = String::new();
+        for membership in self.ask("GetMemberships", "userName", name)? {
+            if let Some(group) = membership.get("groupName").and_then(Value::as_str)
+                && let Some(gid) = self.gid(group)?
+            {
+                groups.push_str(&line(&[group, "x", &gid.to_string(), name])?);
+            }
+        }
+        Ok(Some((passwd, groups)))
+    }
+
+    /// The group's line of group, without members.
+    pub fn group(&self, name: &str) -> Result<Option<String>, String> {
+        self.gid(name)?.map(|gid| line(&[name, "x", &gid.to_string(), ""])).transpose()
+    }
+
+    fn gid(&self, name: &str) -> Result<Option<u64>, String> {
+        let record = self.record("GetGroupRecord", "groupName", name)?;
+        Ok(record.and_then(|record| record.get("gid").and_then(Value::as_u64)))
+    }
+
+    fn record(&self, method: &str, key: &str, name: &str) -> Result<Option<Value>, String> {
+        Ok(self.ask(method, key, name)?.into_iter().next().and_then(|mut answer| answer.get_mut("record").map(Value::take)))
+    }
+
+    /// The parameters of each answer; none where nothing is found or nobody listens.
+    fn ask(&self, method: &str, key: &str, name: &str) -> Result<Vec<Value>, String> {
+        let failed = |e: std::io::Error| match e.kind() {
+            std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut => late(),
+            _ => e.to_string(),
+        };
+        let mut stream = match self.connect() {
+            Err(Errno::NOENT | Errno::CONNREFUSED) => return Ok(Vec::new()),
+            other => other.map_err(|errno| failed(errno.into()))?,
+        };
+        let parameters = json!({ key: name, "service": "io.systemd.Multiplexer" });
+        let question =
+            json!({ "method": format!("io.systemd.UserDatabase.{method}"), "parameters": parameters, "more": method == "GetMemberships" });
+        stream.write_all(format!("{question}\0").as_bytes()).map_err(failed)?;
+        let (mut bytes, mut answers, mut total) = (Vec::new(), Vec::new(), 0);
+        loop {
+            while let Some(end) = bytes.iter().position(|byte| *byte == 0) {
+                let message: Vec<u8> = bytes.drain(..=end).collect();
+                let mut message: Value = serde_json::from_slice(&message[..end]).map_err(|e| format!("an answer that is no JSON: {e}"))?;
+                match message.get("error").and_then(Value::as_str) {
+                    Some(error) if error.ends_with(".NoRecordFound") => return Ok(answers),
+                    Some(error) => return Err(error.to_string()),
+                    None => answers.push(message.get_mut("parameters").map(Value::take).unwrap_or_default()),
+                }
+                if message.get("continues") != Some(&Value::Bool(true)) {
+                    return Ok(answers);
+                }
+            }
+            stream.set_read_timeout(Some(self.left().ok_or_else(late)?)).map_err(failed)?;
+            let mut part = [0; 4096];
+            match stream.read(&mut part).map_err(failed)? {
+                0 => return Err("it hung up".into()),
+                _ if total > LONGEST => return Err("its answer does not end".into()),
+                length => {
+                    bytes.extend_from_slice(&part[..length]);
+                    total += length;
+                }
+            }
         }
     }
-    Ok(Some((passwd, groups)))
+
+    /// Where others wait already, connecting waits too; the timeout holds for that as well.
+    fn connect(&self) -> rustix::io::Result<UnixStream> {
+        let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+        set_socket_timeout(&socket, Timeout::Send, Some(self.left().ok_or(Errno::AGAIN)?))?;
+        connect(&socket, &SocketAddrUnix::new(self.socket)?)?;
+        Ok(socket.into())
+    }
+
+    fn left(&self) -> Option<Duration> {
+        self.deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
+    }
 }
 
-/// The group's line of group, without members.
-pub fn group(socket: &Path, name: &str) -> Result<Option<String>, String> {
-    gid(socket, name)?.map(|gid| line(&[name, "x", &gid.to_string(), ""])).transpose()
-}
-
-fn gid(socket: &Path, name: &str) -> Result<Option<u64>, String> {
-    let record = record(socket, "GetGroupRecord", "groupName", name)?;
-    Ok(record.and_then(|record| record.get("gid").and_then(Value::as_u64)))
-}
-
-fn record(socket: &Path, method: &str, key: &str, name: &str) -> Result<Option<Value>, String> {
-    Ok(ask(socket, method, key, name)?.into_iter().next().and_then(|mut answer| answer.get_mut("record").map(Value::take)))
+fn late() -> String {
+    format!("no answer in {} s", PATIENCE.as_secs())
 }
 
 /// A field that would end the line, or itself, is none.
@@ -51,47 +125,6 @@ fn line(fields: &[&str]) -> Result<String, String> {
     match fields.iter().find(|field| field.contains([':', '\n', '\0', ','])) {
         Some(field) => Err(format!("{field:?} can't be a field of passwd or group")),
         None => Ok(fields.join(":") + "\n"),
-    }
-}
-
-/// The parameters of each answer; none where nothing is found or nobody listens.
-fn ask(socket: &Path, method: &str, key: &str, name: &str) -> Result<Vec<Value>, String> {
-    let failed = |e: std::io::Error| match e.kind() {
-        std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut => format!("no answer in {} s", PATIENCE.as_secs()),
-        _ => e.to_string(),
-    };
-    let mut stream = match UnixStream::connect(socket) {
-        Err(e) if matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused) => return Ok(Vec::new()),
-        other => other.map_err(failed)?,
-    };
-    let deadline = Instant::now() + PATIENCE;
-    stream.set_write_timeout(Some(PATIENCE)).map_err(failed)?;
-    let parameters = json!({ key: name, "service": "io.systemd.Multiplexer" });
-    let question =
-        json!({ "method": format!("io.systemd.UserDatabase.{method}"), "parameters": parameters, "more": method == "GetMemberships" });
-    stream.write_all(format!("{question}\0").as_bytes()).map_err(failed)?;
-    let (mut bytes, mut answers) = (Vec::new(), Vec::new());
-    loop {
-        while let Some(end) = bytes.iter().position(|byte| *byte == 0) {
-            let message: Vec<u8> = bytes.drain(..=end).collect();
-            let mut message: Value = serde_json::from_slice(&message[..end]).map_err(|e| format!("an answer that is no JSON: {e}"))?;
-            match message.get("error").and_then(Value::as_str) {
-                Some(error) if error.ends_with(".NoRecordFound") => return Ok(answers),
-                Some(error) => return Err(error.to_string()),
-                None => answers.push(message.get_mut("parameters").map(Value::take).unwrap_or_default()),
-            }
-            if message.get("continues") != Some(&Value::Bool(true)) {
-                return Ok(answers);
-            }
-        }
-        let left = deadline.saturating_duration_since(Instant::now());
-        stream.set_read_timeout(Some(left.max(Duration::from_millis(1)))).map_err(failed)?;
-        let mut part = [0; 4096];
-        match stream.read(&mut part).map_err(failed)? {
-            0 => return Err("it hung up".into()),
-            _ if bytes.len() > LONGEST => return Err("its answer does not end".into()),
-            length => bytes.extend_from_slice(&part[..length]),
-        }
     }
 }
 
@@ -129,6 +162,14 @@ mod tests {
         fn drop(&mut self) {
             let _ = std::fs::remove_file(&self.0);
         }
+    }
+
+    fn user(socket: &Path, name: &str) -> Result<Option<(String, String)>, String> {
+        Database::new(socket).user(name)
+    }
+
+    fn group(socket: &Path, name: &str) -> Result<Option<String>, String> {
+        Database::new(socket).group(name)
     }
 
     const NOT_FOUND: &str = "{\"error\":\"io.systemd.UserDatabase.NoRecordFound\",\"parameters\":{}}\0";
@@ -194,5 +235,22 @@ mod tests {
         assert_eq!(user(&hangs_up.0, "bob").unwrap_err(), "it hung up");
         let silent = Fake::new("silent", |_| None);
         assert_eq!(user(&silent.0, "bob").unwrap_err(), "no answer in 2 s");
+    }
+
+    #[test]
+    fn no_database_keeps_a_start_waiting() {
+        let endless = Fake::new("endless", |_| Some("{\"parameters\":{\"record\":1},\"continues\":true}\0".repeat(50_000)));
+        assert_eq!(user(&endless.0, "bob").unwrap_err(), "its answer does not end");
+        // Two seconds are for all questions of a start.
+        let spent = Database { socket: &endless.0, deadline: Instant::now() };
+        assert_eq!(spent.group("audio").unwrap_err(), "no answer in 2 s");
+        // One that takes up nothing has a queue, which is full at some time.
+        let path = std::env::temp_dir().join(format!("exec2-userdb-full-{}", std::process::id()));
+        let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
+        rustix::net::bind(&socket, &SocketAddrUnix::new(&path).unwrap()).unwrap();
+        rustix::net::listen(&socket, 0).unwrap();
+        let _first = UnixStream::connect(&path).unwrap();
+        assert_eq!(user(&path, "bob").unwrap_err(), "no answer in 2 s");
+        std::fs::remove_file(&path).unwrap();
     }
 }
