@@ -69,7 +69,9 @@ fn collect(tasks: &Tasks, request: ExecTaskRequest, timeout: Duration) -> Result
             Next::Nothing(until) => command.wait(true, until.or(deadline)),
         }
         if deadline.is_some_and(|deadline| deadline <= Instant::now()) && command.is_running() {
-            command.kill();
+            if !command.kill() {
+                return Err(format!("the task's init did not start the command within its timeout of {timeout:?}"));
+            }
             let limit = Instant::now() + DYING;
             loop {
                 wake.clear();

@@ -183,9 +183,11 @@ impl Command {
         *lock(&self.progress.stage) = Stage::Starting;
         let (begun, ended) = (self.progress.clone(), self.progress.clone());
         let (register, task) = (tasks.clone(), id.to_owned());
+        let asked = self.progress.clone();
+        let wanted = Box::new(move || !matches!(*lock(&asked.stage), Stage::Unwanted));
         tasks.exec(
             id,
-            Session { argv, stdio, terminal: self.stdio == Stdio::Terminal },
+            Session { argv, stdio, terminal: self.stdio == Stdio::Terminal, wanted },
             move |result| match result {
                 Ok(pid) if begun.runs(pid) => kill(&register, &task, pid),
                 Ok(_) => {}
@@ -217,7 +219,12 @@ impl Command {
                     self.turn = 1 - output;
                     return Next::Output(output, self.chunk[..count].to_vec());
                 }
-                _ => {}
+                // More than was the command's.
+                Some(_) => {
+                    self.outputs[output] = None;
+                    return Next::Closed(output);
+                }
+                None => {}
             }
         }
         let Some(status) = ended else { return Next::Nothing(None) };
@@ -273,18 +280,22 @@ impl Command {
         let _ = poll(&mut polled, timeout.as_ref());
     }
 
-    /// SIGKILL for its process group; if it is only being started, once it runs. Never waits: a task can hold its init up.
-    pub fn kill(&self) {
-        let Some((tasks, id)) = &self.task else { return };
+    /// SIGKILL for its process group; if it is only being started, once it runs. Never waits: a task can hold its init up. Whether it has run.
+    pub fn kill(&self) -> bool {
+        let Some((tasks, id)) = &self.task else { return false };
         let mut stage = lock(&self.progress.stage);
         match *stage {
-            Stage::Starting => *stage = Stage::Unwanted,
+            Stage::New | Stage::Starting | Stage::Unwanted => {
+                *stage = Stage::Unwanted;
+                return false;
+            }
             Stage::Running(pid) => {
                 drop(stage);
                 kill(tasks, id, pid);
             }
-            _ => {}
+            Stage::Failed(_) | Stage::Ended(_) => {}
         }
+        true
     }
 
     pub fn is_running(&self) -> bool {

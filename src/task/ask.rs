@@ -43,6 +43,16 @@ impl Asks {
         self.0.iter().filter(|ask| matches!(ask.what, Asked::Session(_))).count()
     }
 
+    /// Drops the sessions that nobody wants any more, with their descriptors.
+    pub fn withdraw(&mut self) {
+        let unwanted = |ask: &mut Ask| matches!(&ask.what, Asked::Session(session) if !(session.wanted)());
+        while let Some(at) = self.0.iter_mut().position(unwanted) {
+            if let Some(Ask { what: Asked::Session(session), .. }) = self.0.remove(at) {
+                session.finish(Err(TaskError::Withdrawn));
+            }
+        }
+    }
+
     /// Sends the next, and says how that went; `None` if there is none, or no room.
     pub fn send(&mut self, init: BorrowedFd<'_>) -> Option<(Asked, rustix::io::Result<()>)> {
         let next = self.0.front()?;

@@ -7,7 +7,7 @@ use crate::policy::event::Happening;
 use crate::sys::audit::Log;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Events of one task. Nomad keeps ten, and there are others to be read.
 const EVENTS: usize = 5;
@@ -15,6 +15,8 @@ const EVENTS: usize = 5;
 const UNKNOWN: usize = 64;
 /// Tasks remembered after their end.
 const ENDED: usize = 64;
+/// How far the log is behind at most: the pid of a task that ended before is another's.
+const BEHIND: Duration = Duration::from_secs(5);
 /// How long the log waits for a launch at most.
 const LATE: Duration = Duration::from_millis(500);
 
@@ -39,12 +41,12 @@ struct Inits {
     launching: usize,
     running: HashMap<u32, Subject>,
     /// The last to end: the log comes later than what it tells of.
-    ended: VecDeque<(u32, Subject)>,
+    ended: VecDeque<(u32, Subject, Instant)>,
 }
 
 impl Inits {
     fn find(&self, pid: u32) -> Option<Subject> {
-        let ended = || self.ended.iter().rev().find(|(of, _)| *of == pid).map(|(_, subject)| subject);
+        let ended = || self.ended.iter().rev().find(|(of, _, at)| *of == pid && at.elapsed() < BEHIND).map(|(_, subject, _)| subject);
         self.running.get(&pid).or_else(ended).cloned()
     }
 
@@ -53,7 +55,7 @@ impl Inits {
             if self.ended.len() == ENDED {
                 self.ended.pop_front();
             }
-            self.ended.push_back((pid, subject));
+            self.ended.push_back((pid, subject, Instant::now()));
         }
     }
 }

@@ -29,6 +29,8 @@ const SETTLE: Duration = Duration::from_millis(20);
 const REPORTS: usize = 64;
 /// No socket holds more of them.
 const BUFFERED: usize = 4096;
+/// How long to wait before a cgroup that can't be read is looked at again.
+const RETRY: Duration = Duration::from_secs(1);
 /// How often a cgroup that does not empty (a process that can't be killed) is said to be so.
 const REMIND: Duration = Duration::from_secs(10);
 
@@ -303,10 +305,13 @@ impl Life {
 
     /// Sends init what there is room for.
     fn ask(&mut self) {
+        self.asks.withdraw();
         while let Some((asked, sent)) = self.asks.send(self.launched.socket.as_fd()) {
             match (asked, sent) {
                 (Asked::Signal(process, signal, reply), Ok(())) => self.signals.push_back((process, signal, reply)),
                 (Asked::Signal(_, signal, reply), Err(errno)) => self.unsent(signal, reply, errno),
+                // Init has ended.
+                (Asked::Session(session), Err(Errno::PIPE | Errno::CONNRESET)) => session.finish(Err(TaskError::Ended)),
                 (Asked::Session(session), Ok(())) => self.sessions.add(session),
                 (Asked::End, _) => {}
                 (Asked::Session(session), Err(errno)) => session.finish(Err(TaskError::Init(Words(errno).to_string()))),
@@ -344,7 +349,13 @@ impl Life {
                     log::warn!(task_id = self.id.as_str(); "processes in {path} have not died of SIGKILL yet");
                 }
                 // The client has removed the cgroup, so nothing was in it.
-                Err(_) => break,
+                Err(e) if matches!(e.errno, Errno::NOENT | Errno::NODEV) => break,
+                // It can't be told at the moment, for want of descriptors.
+                Err(e) => {
+                    log::warn!(task_id = self.id.as_str(); "{e}");
+                    std::thread::sleep(RETRY);
+                    continue;
+                }
             }
             let killed = match self.pid_mode {
                 NamespaceMode::Private => cgroup.kill(),

@@ -131,6 +131,8 @@ pub enum TaskError {
     Stopped(String),
     #[error("the task has ended")]
     Ended,
+    #[error("the task's init has not taken it up in time")]
+    Withdrawn,
     #[error("command: must be set")]
     EmptyCommand,
     #[error("ask the task's init: {0}")]

@@ -18,6 +18,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+/// How long the kernel may take to clear the cgroup of a task whose init is gone.
+const SETTLE: Duration = Duration::from_secs(2);
+
 /// A task as its record and the kernel tell of it.
 pub(super) struct Recovered {
     pub record: Record,
@@ -38,6 +41,8 @@ pub(super) fn recover(id: &str, path: &Path) -> Result<Recovered, TaskError> {
         return Err(TaskError::Lost(format!("the record at {} is of task {}", path.display(), saved.id)));
     }
     if saved.boot_id != process::boot_id()? {
+        // Nothing of it lives, and what its environment holds is no more to be kept.
+        record.remove()?;
         return Err(TaskError::Lost("the node has rebooted since it was started".into()));
     }
     let started = Started {
@@ -51,9 +56,9 @@ pub(super) fn recover(id: &str, path: &Path) -> Result<Recovered, TaskError> {
         Status { name: saved.name.clone(), alloc_id: saved.alloc_id.clone(), cgroup: saved.cgroup.clone(), started, ended: None };
     let subject = saved.subject();
     let init = alive(&saved)?;
-    let cgroup = Cgroup::open(&saved.cgroup);
+    let cgroup = if_there(Cgroup::open(&saved.cgroup))?;
     match (init, cgroup) {
-        (Some((init, socket)), Ok(cgroup)) => {
+        (Some((init, socket)), Some(cgroup)) => {
             let init = Arc::new(init);
             status.started.init = Some(init.clone());
             attend(&init);
@@ -70,12 +75,16 @@ pub(super) fn recover(id: &str, path: &Path) -> Result<Recovered, TaskError> {
         }
         (_, cgroup) => {
             // What init's end did not end.
-            if let (Ok(cgroup), NamespaceMode::Host) = (&cgroup, saved.pid_mode)
+            if let (Some(cgroup), NamespaceMode::Host) = (&cgroup, saved.pid_mode)
                 && let Err(e) = cgroup.kill_each()
             {
                 log::warn!(task_id = id; "{e}");
             }
-            let oom = cgroup.ok().and_then(|cgroup| oom(&cgroup, saved.oom_kills));
+            // The client must not hear of its end before that.
+            if cgroup.as_ref().is_some_and(|cgroup| cgroup.wait_empty(SETTLE).is_ok_and(|is_empty| !is_empty)) {
+                log::warn!(task_id = id; "processes in {} have not died yet", saved.cgroup.display());
+            }
+            let oom = cgroup.and_then(|cgroup| oom(&cgroup, saved.oom_kills));
             status.ended = Some(ended(record.exit_status(), oom.is_some()));
             Ok(Recovered { record, status, life: None, subject, oom })
         }
@@ -84,16 +93,22 @@ pub(super) fn recover(id: &str, path: &Path) -> Result<Recovered, TaskError> {
 
 /// The task's init, if it lives, and the plugin's end of the socket pair, which it keeps.
 fn alive(saved: &Saved) -> Result<Option<(OwnedFd, OwnedFd)>, TaskError> {
-    let Ok(init) = pidfd::open(saved.pid) else { return Ok(None) };
-    match process::start_time(saved.pid) {
-        Ok(time) if time == saved.start_time => {}
+    let Some(init) = if_there(pidfd::open(saved.pid))? else { return Ok(None) };
+    match if_there(process::start_time(saved.pid))? {
+        Some(time) if time == saved.start_time => {}
         _ => return Ok(None),
     }
-    match pidfd::take_descriptor(init.as_fd(), PLUGIN_END) {
-        Ok(socket) => Ok(Some((settle(init), settle(socket)))),
-        // It has ended, and waits to be reaped.
-        Err(e) if e.errno == Errno::SRCH => Ok(None),
-        Err(e) => Err(e.into()),
+    let socket = if_there(pidfd::take_descriptor(init.as_fd(), PLUGIN_END))?;
+    Ok(socket.map(|socket| (settle(init), settle(socket))))
+}
+
+/// `None` where a process, or what belonged to it, is no more. Another error, such as EMFILE, says nothing of a task.
+fn if_there<T>(found: crate::sys::Result<T>) -> crate::sys::Result<Option<T>> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        // EBADF: of a process that has ended and waits to be reaped, before 6.9.
+        Err(e) if matches!(e.errno, Errno::SRCH | Errno::NOENT | Errno::BADF) => Ok(None),
+        Err(e) => Err(e),
     }
 }
 

@@ -20,10 +20,15 @@ pub struct Session {
     pub stdio: [OwnedFd; 3],
     /// Standard input is a terminal, and becomes the controlling one.
     pub terminal: bool,
+    /// Asked before init is asked for it: false if nobody wants it any more.
+    pub wanted: Box<dyn Fn() -> bool + Send>,
 }
 
 /// How a session ended: its wait status; or why it never ran, or that the task ended first.
 pub type SessionEnd = Box<dyn FnOnce(Result<i32, TaskError>) + Send>;
+
+/// The request with its descriptors, the paths to try, the working directory, and whether it is still wanted.
+type Asking = (Request, Vec<OwnedFd>, Vec<String>, String, Box<dyn Fn() -> bool + Send>);
 
 /// One that has not ended.
 pub(super) struct Open {
@@ -34,6 +39,7 @@ pub(super) struct Open {
     work_dir: String,
     reply: Option<Reply<u32>>,
     end: SessionEnd,
+    pub wanted: Box<dyn Fn() -> bool + Send>,
 }
 
 /// The sessions of one task.
@@ -56,8 +62,8 @@ impl Sessions {
             return None;
         }
         match self.request(record, session) {
-            Ok((request, descriptors, paths, work_dir)) => {
-                let open = Open { token: request.id, pid: None, paths, work_dir, reply: Some(reply), end };
+            Ok((request, descriptors, paths, work_dir, wanted)) => {
+                let open = Open { token: request.id, pid: None, paths, work_dir, reply: Some(reply), end, wanted };
                 Some(Ask { request, descriptors, what: Asked::Session(open) })
             }
             Err(e) => {
@@ -72,7 +78,7 @@ impl Sessions {
         self.open.push(session);
     }
 
-    fn request(&mut self, record: &Record, session: Session) -> Result<(Request, Vec<OwnedFd>, Vec<String>, String), TaskError> {
+    fn request(&mut self, record: &Record, session: Session) -> Result<Asking, TaskError> {
         let saved = record.saved()?;
         let (command, args) = session.argv.split_first().ok_or(TaskError::EmptyCommand)?;
         let search = saved.env.iter().find(|(name, _)| name == "PATH").map_or(DEFAULT_PATH, |(_, path)| path);
@@ -83,7 +89,7 @@ impl Sessions {
         let flags = if session.terminal { message::TERMINAL } else { 0 };
         let request = Request { kind: message::START, id: self.last_token, value: 0, flags };
         let descriptors = [block].into_iter().chain(session.stdio).collect();
-        Ok((request, descriptors, paths, saved.work_dir))
+        Ok((request, descriptors, paths, saved.work_dir, session.wanted))
     }
 
     pub fn report(&mut self, report: &Report) {

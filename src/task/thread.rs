@@ -108,6 +108,7 @@ fn end(tasks: &Tasks, task: &Task, record: Record, mut life: Life) {
     }
     if let Some(status) = &mut *lock(&task.status) {
         status.ended = Some(ended.clone());
+        status.started.init = None;
     }
     life.answer(&ended);
     drop(life);

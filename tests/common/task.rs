@@ -191,7 +191,7 @@ impl Node {
             ["/dev/null"; 2].map(|path| fs::OpenOptions::new().read(true).write(true).open(path).expect("/dev/null").into());
         let argv = [exe().display().to_string().as_str(), "--probe"].iter().chain(attempts).map(|word| word.to_string()).collect();
         let (ended, end) = channel();
-        let session = Session { argv, stdio: [stdin, write, stderr], terminal: false };
+        let session = Session { argv, stdio: [stdin, write, stderr], terminal: false, wanted: Box::new(|| true) };
         self.tasks.exec(id, session, |_| {}, move |result| ended.send(result).unwrap_or_default()).expect("a task");
         assert_eq!(got(&end).expect("an end"), 0);
         read_lines(&mut read.into())

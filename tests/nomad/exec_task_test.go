@@ -43,14 +43,15 @@ func TestExecTask(t *testing.T) {
 		t.Errorf("of long output: %d bytes, %v", len(r.Stdout), err)
 	}
 	// What is passed on by another process is heard, a little longer than the command.
-	r, err = k.script("(sleep 0.1; echo late; sleep 600) & echo early; exit 1", *patience)
+	r, err = k.script("(while kill -0 $$ 2>/dev/null; do sleep 0.01; done; echo late; exec sleep 600) & echo early; exit 1", *patience)
 	if err != nil || string(r.Stdout) != "early\nlate\n" || r.ExitResult.ExitCode != 1 {
 		t.Errorf("%+v, %v", r, err)
 	}
-	// It has not run out of time then.
-	if r, err = k.script("sleep 600 & exit 3", 400*time.Millisecond); err != nil || r.ExitResult.ExitCode != 3 {
-		t.Errorf("%+v, %v", r, err)
-	}
+	// It has not run out of time then, if it had enough.
+	eventually(t, "it ends in time", func() bool {
+		r, err := k.script("sleep 600 & exit 3", 400*time.Millisecond)
+		return err == nil && r.ExitResult.ExitCode == 3
+	})
 	// What it leaves behind is not waited for.
 	begin := time.Now()
 	if r, err = k.script("sleep 600 & echo done", *patience); err != nil || string(r.Stdout) != "done\n" || time.Since(begin) > 10*time.Second {
@@ -101,26 +102,40 @@ func TestExecHeldUp(t *testing.T) {
 	// Init starts nothing, but the answer comes, and no thread is left to wait.
 	threads := k.driver.count(t, "task")
 	_, err := k.script("sleep 600", 100*time.Millisecond)
-	wantWords(t, err, "timeout")
-	for range 3 {
-		s := k.sh("sleep 600")
-		time.Sleep(50 * time.Millisecond)
+	wantWords(t, err, "init did not start the command", "timeout of 100ms")
+	var sessions []*session
+	for range 40 {
+		sessions = append(sessions, k.sh("sleep 600; :"))
+	}
+	eventually(t, "each has its thread", func() bool { return k.driver.count(t, "task") >= threads+40 })
+	for _, s := range sessions {
 		s.cancel()
 	}
-	eventually(t, "the sessions' threads are gone", func() bool { return k.driver.count(t, "task") <= threads+4 })
-	// Nor do more than some wait for it.
+	eventually(t, "the sessions' threads are gone", func() bool { return k.driver.count(t, "task") <= threads+10 })
+	// Nor do more than some wait for it, who have descriptors.
 	for range 600 {
-		k.sh("exit 0")
+		sessions = append(sessions, k.sh("exit 7"))
 	}
-	k.sh("exit 0").fails("not taken up")
+	refused := func() (n int) {
+		for _, s := range sessions[40:] {
+			if s.hasEnded() {
+				n++
+			}
+		}
+		return n
+	}
+	eventually(t, "the last are refused", func() bool { return refused() >= 80 })
+	for _, s := range sessions[40:] {
+		if s.hasEnded() {
+			s.fails("not taken up")
+		}
+	}
 	if err := os.Remove(file); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "init goes on", func() bool {
-		s := k.sh("exit 7")
-		return s.over() == nil && s.last.ExitCode == 7
-	})
-	// What it took up late was killed.
+	eventually(t, "all others have their turn", func() bool { return refused() == 600 })
+	k.sh("exit 7").ends(7)
+	// What it took up too late was killed.
 	k.alone()
 }
 
