@@ -67,7 +67,12 @@ pub const PLUGIN: &[Choice] = &[
         Unset::Bool(true),
         "what Landlock denies to tasks is written to the node's audit log, if that is on, and reported as task events; Landlock ABI 7",
     ),
-    choice("state_dir", Kind::Text, Unset::Text("/run/nomad-driver-exec2"), "records of running tasks; absolute, root's alone"),
+    choice(
+        "state_dir",
+        Kind::Text,
+        Unset::Text("/run/nomad-driver-exec2"),
+        "records of running tasks; absolute, on a local file system, root's alone",
+    ),
 ];
 
 pub const TASK: &[Choice] = &[
