@@ -1,10 +1,14 @@
-//! Requests on their way to a task's init. It takes up none while there is no room for its reports, and on a busy machine it may wait for
-//! its turn: what the socket has no room for waits here, in order. A signal that was lost could leave a session running for ever.
+//! Requests to a task's init, and who is told what becomes of them. It takes up none while there is no room for its reports, and on a busy
+//! machine it may wait for its turn: what the socket has no room for waits here, in order. A signal that was lost could leave a session
+//! running for ever.
 
-use super::session::Open;
+use super::record::Record;
+use super::session::{Open, Session, SessionEnd, Sessions};
 use super::{Reply, TaskError};
-use crate::init::message::Request;
+use crate::init::message::{self, Report, Request};
+use crate::policy::kill::KillMode;
 use crate::policy::signal::Signal;
+use crate::sys::error::Words;
 use crate::sys::socket;
 use rustix::io::Errno;
 use std::collections::VecDeque;
@@ -19,58 +23,123 @@ pub(super) struct Ask {
 
 /// Who is told what becomes of it.
 pub(super) enum Asked {
-    /// Nobody, if the signal (to that process) belongs to a stop.
-    Signal(u32, Signal, Option<Reply<()>>),
+    Signal(Sent),
     Session(Open),
     /// Nobody: the sessions are an earlier plugin's.
     End,
 }
 
-#[derive(Default)]
-pub(super) struct Asks(VecDeque<Ask>);
+/// A signal to the process that init knows by that pid. The reply is nobody's if it belongs to a stop.
+pub(super) struct Sent {
+    process: u32,
+    signal: Signal,
+    reply: Option<Reply<()>>,
+}
+
+pub(super) struct Asks {
+    task_id: String,
+    waiting: VecDeque<Ask>,
+    /// Signals that init was asked for, in the order in which it answers.
+    signals: VecDeque<Sent>,
+    sessions: Sessions,
+}
 
 impl Asks {
-    pub fn add(&mut self, ask: Ask) {
-        self.0.push_back(ask);
+    pub fn new(task_id: String) -> Asks {
+        Asks { task_id, waiting: VecDeque::new(), signals: VecDeque::new(), sessions: Sessions::new() }
     }
 
+    /// Whether none waits to be sent.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.waiting.is_empty()
     }
 
-    /// How many sessions are among them.
-    pub fn sessions(&self) -> usize {
-        self.0.iter().filter(|ask| matches!(ask.what, Asked::Session(_))).count()
+    /// A signal for one that init started, with its process group or alone; 0 for one that it has not.
+    pub fn signal(&mut self, process: u32, signal: Signal, mode: KillMode, reply: Option<Reply<()>>) {
+        let flags = if mode == KillMode::Group { message::GROUP } else { 0 };
+        let request = Request { kind: message::SIGNAL, id: process, value: signal.number(), flags };
+        let sent = Sent { process, signal, reply };
+        match process {
+            0 => self.signalled(sent, Err(Errno::SRCH)),
+            _ => self.waiting.push_back(Ask { request, descriptors: Vec::new(), what: Asked::Signal(sent) }),
+        }
+    }
+
+    /// A command beside the task's own: see [`Sessions::prepare`].
+    pub fn session(&mut self, record: &Record, session: Session, reply: Reply<u32>, end: SessionEnd) {
+        let queued = self.waiting.iter().filter(|ask| matches!(ask.what, Asked::Session(_))).count();
+        self.waiting.extend(self.sessions.prepare(record, session, queued, reply, end));
+    }
+
+    /// The end of all that runs beside the task's command.
+    pub fn end_sessions(&mut self) {
+        // An init that does not know this answers with an id of no session.
+        let request = Request { kind: message::END_SESSIONS, id: u32::MAX, ..Request::default() };
+        self.waiting.push_back(Ask { request, descriptors: Vec::new(), what: Asked::End });
+    }
+
+    /// Sends init what there is room for.
+    pub fn send(&mut self, init: BorrowedFd<'_>) {
+        self.withdraw();
+        while let Some(next) = self.waiting.front() {
+            let descriptors: Vec<BorrowedFd<'_>> = next.descriptors.iter().map(AsFd::as_fd).collect();
+            let sent = socket::send(init, &next.request, &descriptors);
+            if sent == Err(Errno::AGAIN) {
+                return;
+            }
+            match (self.waiting.pop_front().map(|ask| ask.what), sent) {
+                (Some(Asked::Signal(signal)), Ok(())) => self.signals.push_back(signal),
+                (Some(Asked::Signal(signal)), Err(errno)) => self.signalled(signal, Err(errno)),
+                (Some(Asked::Session(session)), Ok(())) => self.sessions.add(session),
+                // Init has ended.
+                (Some(Asked::Session(session)), Err(Errno::PIPE | Errno::CONNRESET)) => session.finish(Err(TaskError::Ended)),
+                (Some(Asked::Session(session)), Err(errno)) => session.finish(Err(TaskError::Init(Words(errno).to_string()))),
+                (Some(Asked::End) | None, _) => {}
+            }
+        }
     }
 
     /// Drops the sessions that nobody wants any more, with their descriptors.
-    pub fn withdraw(&mut self) {
+    fn withdraw(&mut self) {
         let unwanted = |ask: &mut Ask| matches!(&ask.what, Asked::Session(session) if !(session.wanted)());
-        while let Some(at) = self.0.iter_mut().position(unwanted) {
-            if let Some(Ask { what: Asked::Session(session), .. }) = self.0.remove(at) {
+        while let Some(at) = self.waiting.iter_mut().position(unwanted) {
+            if let Some(Ask { what: Asked::Session(session), .. }) = self.waiting.remove(at) {
                 session.finish(Err(TaskError::Withdrawn));
             }
         }
     }
 
-    /// Sends the next, and says how that went; `None` if there is none, or no room.
-    pub fn send(&mut self, init: BorrowedFd<'_>) -> Option<(Asked, rustix::io::Result<()>)> {
-        let next = self.0.front()?;
-        let descriptors: Vec<BorrowedFd<'_>> = next.descriptors.iter().map(AsFd::as_fd).collect();
-        match socket::send(init, &next.request, &descriptors) {
-            Err(Errno::AGAIN) => None,
-            sent => self.0.pop_front().map(|ask| (ask.what, sent)),
+    /// Takes an answer of init's.
+    pub fn report(&mut self, report: &Report) {
+        if report.kind != message::SIGNALLED {
+            return self.sessions.report(report);
+        }
+        // An earlier plugin's request may still be answered.
+        if let Some(sent) = self.signals.pop_front_if(|sent| sent.process == report.id) {
+            let outcome = if report.value == 0 { Ok(()) } else { Err(Errno::from_raw_os_error(report.value)) };
+            self.signalled(sent, outcome);
         }
     }
 
-    /// The task has ended before init took them up.
+    fn signalled(&self, Sent { signal, reply, .. }: Sent, outcome: rustix::io::Result<()>) {
+        let outcome = outcome.map_err(|errno| TaskError::Signal { signal, words: Words(errno).to_string() });
+        match (reply, outcome) {
+            (Some(reply), outcome) => reply(outcome),
+            (None, Err(e)) => log::warn!(task_id = self.task_id.as_str(); "stop: {e}"),
+            (None, Ok(())) => {}
+        }
+    }
+
+    /// The task has ended: nothing is answered any more.
     pub fn end_all(&mut self) {
-        for ask in self.0.drain(..) {
-            match ask.what {
-                Asked::Signal(.., reply) => reply.into_iter().for_each(|reply| reply(Err(TaskError::Ended))),
+        let waiting = self.waiting.drain(..).map(|ask| ask.what);
+        for what in self.signals.drain(..).map(Asked::Signal).chain(waiting) {
+            match what {
+                Asked::Signal(Sent { reply, .. }) => reply.into_iter().for_each(|reply| reply(Err(TaskError::Ended))),
                 Asked::Session(session) => session.finish(Err(TaskError::Ended)),
                 Asked::End => {}
             }
         }
+        self.sessions.end_all();
     }
 }

@@ -1,12 +1,11 @@
 //! A running task. Its thread owns all that belongs to it, and waits for init's pidfd, init's reports and orders: nothing is polled by
 //! time.
 
-use super::ask::{Ask, Asked, Asks};
+use super::ask::Asks;
 use super::event::{Subject, oom};
 use super::record::{Record, Saved};
-use super::session::Sessions;
 use super::{Ended, Order, Reply, Started, Status, Task, TaskError, lock, recover};
-use crate::init::message::{self, Report, Request};
+use crate::init::message::{self, Report};
 use crate::launch::{LaunchError, Launched, command_failed};
 use crate::policy::abi::Abi;
 use crate::policy::event::Happening;
@@ -57,9 +56,6 @@ pub(super) struct Life {
     /// To be answered when the task has ended.
     replies: Vec<Reply<()>>,
     asks: Asks,
-    /// Signals that init was asked for, in the order in which it answers, each with the process that it is for.
-    signals: VecDeque<(u32, Signal, Option<Reply<()>>)>,
-    sessions: Sessions,
 }
 
 impl Life {
@@ -73,15 +69,15 @@ impl Life {
     pub fn recovered(saved: Saved, launched: Launched) -> Life {
         let mut life = Life::of(saved.subject(), launched, saved.oom_kills, saved.command);
         (life.kill_mode, life.pid_mode) = (saved.kill_mode, saved.pid_mode);
-        // Their clients went with the plugin that had them. An init that does not know this answers with an id of no session.
-        let request = Request { kind: message::END_SESSIONS, id: u32::MAX, ..Request::default() };
-        life.asks.add(Ask { request, descriptors: Vec::new(), what: Asked::End });
+        // Their clients went with the plugin that had them.
+        life.asks.end_sessions();
         life
     }
 
     fn of(subject: Subject, launched: Launched, oom_kills: u64, command: u32) -> Life {
         Life {
             id: subject.task_id.clone(),
+            asks: Asks::new(subject.task_id.clone()),
             subject,
             launched,
             spec: None,
@@ -96,9 +92,6 @@ impl Life {
             init_talks: true,
             waiters: Vec::new(),
             replies: Vec::new(),
-            asks: Asks::default(),
-            signals: VecDeque::new(),
-            sessions: Sessions::new(),
         }
     }
 
@@ -121,7 +114,7 @@ impl Life {
         if ready.order {
             self.orders(task, record);
         }
-        self.ask();
+        self.asks.send(self.launched.socket.as_fd());
         if ready.end {
             // Reports that came before the end, such as why the command could not be started.
             self.reports(BUFFERED, task, record);
@@ -185,8 +178,7 @@ impl Life {
             message::FAILED if report.id == 0 => {
                 self.failed = Some(command_failed(report, &self.launched.command, &self.launched.work_dir));
             }
-            message::SIGNALLED => self.signalled(report),
-            _ => self.sessions.report(report),
+            _ => self.asks.report(report),
         }
     }
 
@@ -238,32 +230,18 @@ impl Life {
         })
     }
 
-    fn signalled(&mut self, report: &Report) {
-        // An earlier plugin's request may still be answered.
-        let Some((_, signal, reply)) = self.signals.pop_front_if(|(process, ..)| *process == report.id) else { return };
-        let outcome = match report.value {
-            0 => Ok(()),
-            errno => Err(TaskError::Signal { signal, words: Words(Errno::from_raw_os_error(errno)).to_string() }),
-        };
-        match (reply, outcome) {
-            (Some(reply), outcome) => reply(outcome),
-            (None, Err(e)) => log::warn!(task_id = self.id.as_str(); "stop: {e}"),
-            (None, Ok(())) => {}
-        }
-    }
-
     fn orders(&mut self, task: &Task, record: &Record) {
         for order in take_orders(task) {
             // Init takes up nothing while there is no room for its reports.
             self.reports(REPORTS, task, record);
-            self.ask();
+            self.asks.send(self.launched.socket.as_fd());
             match order {
                 Order::Wait(waiter) => self.waiters.push(waiter),
                 Order::Signal { process, signal, reply } => {
-                    self.send(process.unwrap_or(self.command), signal, KillMode::Group, Some(reply))
+                    self.asks.signal(process.unwrap_or(self.command), signal, KillMode::Group, Some(reply))
                 }
                 Order::Session { session, reply, end } if self.command != 0 => {
-                    self.sessions.prepare(record, session, self.asks.sessions(), reply, end).into_iter().for_each(|ask| self.asks.add(ask));
+                    self.asks.session(record, session, reply, end);
                 }
                 Order::Session { reply, .. } => reply(Err(TaskError::Ended)),
                 Order::Stop { signal, timeout, reply } => {
@@ -286,43 +264,10 @@ impl Life {
         if self.command == 0 || timeout.is_zero() {
             return self.kill();
         }
-        self.send(self.command, signal, self.kill_mode, None);
+        self.asks.signal(self.command, signal, self.kill_mode, None);
         if !self.killed {
             // A timeout beyond what the clock can count is none.
             self.kill_at = earlier(self.kill_at, Instant::now().checked_add(timeout));
-        }
-    }
-
-    /// Asks init to signal one that it started, with its process group or alone.
-    fn send(&mut self, process: u32, signal: Signal, mode: KillMode, reply: Option<Reply<()>>) {
-        let flags = if mode == KillMode::Group { message::GROUP } else { 0 };
-        let request = Request { kind: message::SIGNAL, id: process, value: signal.number(), flags };
-        match process {
-            0 => self.unsent(signal, reply, Errno::SRCH),
-            _ => self.asks.add(Ask { request, descriptors: Vec::new(), what: Asked::Signal(process, signal, reply) }),
-        }
-    }
-
-    /// Sends init what there is room for.
-    fn ask(&mut self) {
-        self.asks.withdraw();
-        while let Some((asked, sent)) = self.asks.send(self.launched.socket.as_fd()) {
-            match (asked, sent) {
-                (Asked::Signal(process, signal, reply), Ok(())) => self.signals.push_back((process, signal, reply)),
-                (Asked::Signal(_, signal, reply), Err(errno)) => self.unsent(signal, reply, errno),
-                // Init has ended.
-                (Asked::Session(session), Err(Errno::PIPE | Errno::CONNRESET)) => session.finish(Err(TaskError::Ended)),
-                (Asked::Session(session), Ok(())) => self.sessions.add(session),
-                (Asked::End, _) => {}
-                (Asked::Session(session), Err(errno)) => session.finish(Err(TaskError::Init(Words(errno).to_string()))),
-            }
-        }
-    }
-
-    fn unsent(&self, signal: Signal, reply: Option<Reply<()>>, errno: Errno) {
-        match reply {
-            Some(reply) => reply(Err(TaskError::Signal { signal, words: Words(errno).to_string() })),
-            None => log::warn!(task_id = self.id.as_str(); "stop: signal {signal}: {}", Words(errno)),
         }
     }
 
@@ -389,9 +334,7 @@ impl Life {
 
     /// Tells everybody who waits for the end.
     pub fn answer(&mut self, ended: &Ended) {
-        self.signals.drain(..).filter_map(|(.., reply)| reply).for_each(|reply| reply(Err(TaskError::Ended)));
         self.asks.end_all();
-        self.sessions.end_all();
         self.waiters.drain(..).for_each(|waiter| waiter(ended.clone()));
         self.replies.drain(..).for_each(|reply| reply(Ok(())));
     }
