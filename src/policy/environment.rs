@@ -162,6 +162,10 @@ mod tests {
             ("A*B*C", "AxBxBC", true),
             ("A*B*C", "ACB", false),
             ("**", "é", true),
+            ("AB*BA", "ABA", false),
+            ("AB*BA", "ABBA", true),
+            ("A*A", "A", false),
+            ("A*BC*BC", "ABC", false),
             ("?", "A", false),
             ("", "A", false),
         ] {

@@ -19,13 +19,21 @@ pub fn reap(pidfd: BorrowedFd<'_>) -> Result<i32> {
 
 /// Whether the process has not ended.
 pub fn lives(pidfd: BorrowedFd<'_>) -> bool {
-    poll(&mut [PollFd::from_borrowed_fd(pidfd, PollFlags::IN)], Some(&Timespec::default())) == Ok(0)
+    !ends(pidfd, Duration::ZERO)
+}
+
+/// Whether the process has ended, or does within `patience`.
+pub fn ends(pidfd: BorrowedFd<'_>, patience: Duration) -> bool {
+    let limit = Timespec { tv_sec: patience.as_secs() as i64, tv_nsec: i64::from(patience.subsec_nanos()) };
+    poll(&mut [PollFd::from_borrowed_fd(pidfd, PollFlags::IN)], Some(&limit)).is_ok_and(|ready| ready > 0)
 }
 
 /// Opens the process that `pid` means now. ESRCH: none.
 pub fn open(pid: u32) -> Result<OwnedFd> {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(rustix::io::Errno::SRCH).at("pidfd_open")?;
-    rustix::process::pidfd_open(pid, PidfdFlags::empty()).at("pidfd_open")
+    // EINVAL before 6.15, where the pid is a thread's, or still that of a session whose leader has ended.
+    let none = |errno| if errno == rustix::io::Errno::INVAL { rustix::io::Errno::SRCH } else { errno };
+    rustix::process::pidfd_open(pid, PidfdFlags::empty()).map_err(none).at("pidfd_open")
 }
 
 /// A copy of descriptor `number` of that process (pidfd_getfd(2)); close-on-exec.

@@ -293,14 +293,14 @@ impl Life {
                     let path = cgroup.path().display();
                     log::warn!(task_id = self.id.as_str(); "processes in {path} have not died of SIGKILL yet");
                 }
-                // The client has removed the cgroup, so nothing was in it.
-                Err(e) if matches!(e.errno, Errno::NOENT | Errno::NODEV) => break,
-                // It can't be told at the moment, for want of descriptors.
-                Err(e) => {
+                // It can't be told at the moment.
+                Err(e) if matches!(e.errno, Errno::MFILE | Errno::NFILE | Errno::NOMEM) => {
                     log::warn!(task_id = self.id.as_str(); "{e}");
                     std::thread::sleep(RETRY);
                     continue;
                 }
+                // The client has removed the cgroup, so nothing was in it.
+                Err(_) => break,
             }
             let killed = match self.pid_mode {
                 NamespaceMode::Private => cgroup.kill(),

@@ -18,7 +18,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// How long the kernel may take to clear the cgroup of a task whose init is gone.
+/// How long the kernel may take to tell of an init's end, and to clear the cgroup behind it.
 const SETTLE: Duration = Duration::from_secs(2);
 
 /// A task as its record and the kernel tell of it.
@@ -42,7 +42,9 @@ pub(super) fn recover(id: &str, path: &Path) -> Result<Recovered, TaskError> {
     }
     if saved.boot_id != process::boot_id()? {
         // Nothing of it lives, and what its environment holds is no more to be kept.
-        record.remove()?;
+        if let Err(e) = record.remove() {
+            log::warn!(task_id = id; "{e}");
+        }
         return Err(TaskError::Lost("the node has rebooted since it was started".into()));
     }
     let started = Started {
@@ -98,16 +100,21 @@ fn alive(saved: &Saved) -> Result<Option<(OwnedFd, OwnedFd)>, TaskError> {
         Some(time) if time == saved.start_time => {}
         _ => return Ok(None),
     }
-    let socket = if_there(pidfd::take_descriptor(init.as_fd(), PLUGIN_END))?;
-    Ok(socket.map(|socket| (settle(init), settle(socket))))
+    match pidfd::take_descriptor(init.as_fd(), PLUGIN_END) {
+        Ok(socket) => Ok(Some((settle(init), settle(socket)))),
+        // It has ended, and waits to be reaped.
+        Err(e) if e.errno == Errno::SRCH => Ok(None),
+        // Before 6.9 that is said so, and a process loses its files a little before its end is told.
+        Err(e) if e.errno == Errno::BADF && pidfd::ends(init.as_fd(), SETTLE) => Ok(None),
+        Err(e) => Err(e.into()),
+    }
 }
 
-/// `None` where a process, or what belonged to it, is no more. Another error, such as EMFILE, says nothing of a task.
+/// `None` where a process or a cgroup is no more. Another error, such as EMFILE, says nothing of a task.
 fn if_there<T>(found: crate::sys::Result<T>) -> crate::sys::Result<Option<T>> {
     match found {
         Ok(found) => Ok(Some(found)),
-        // EBADF: of a process that has ended and waits to be reaped, before 6.9.
-        Err(e) if matches!(e.errno, Errno::SRCH | Errno::NOENT | Errno::BADF) => Ok(None),
+        Err(e) if matches!(e.errno, Errno::SRCH | Errno::NOENT) => Ok(None),
         Err(e) => Err(e),
     }
 }
