@@ -6,17 +6,17 @@
 
 use super::host::{Host, News};
 use crate::sys::error::{At, Error};
+use crate::sys::lock::lock;
 use crate::sys::mount;
 use crate::sys::mount_table::{self, Mount, Table};
 use crate::sys::path::Identity;
-use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
-use rustix::io::Errno;
+use crate::sys::wake::{Wake, poll};
 use std::collections::{HashMap, HashSet};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
 /// The base as launches see it. Whoever holds the lock knows that the keeper is not at work.
 struct State {
@@ -56,7 +56,7 @@ static READINGS: AtomicU64 = AtomicU64::new(0);
 /// To the keeper: each is answered once the base is up to date.
 struct Orders {
     sender: Sender<Sender<()>>,
-    wake: Arc<OwnedFd>,
+    wake: Arc<Wake>,
 }
 
 /// The base as the host is now, without what is mounted below `trees`. `None`: there is none, and a copy of the plugin's own namespace
@@ -98,7 +98,7 @@ fn ask() -> crate::sys::Result<()> {
             none => none.insert(start()?),
         };
         let _ = orders.sender.send(reply);
-        rustix::io::write(&orders.wake, &1u64.to_ne_bytes()).at("wake the keeper of mounts")?;
+        orders.wake.wake();
     }
     // Gone without an answer, it has left no base behind.
     let _ = replied.recv();
@@ -106,7 +106,7 @@ fn ask() -> crate::sys::Result<()> {
 }
 
 fn start() -> crate::sys::Result<Orders> {
-    let wake = Arc::new(super::plan::lifted(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).at("eventfd")?)?);
+    let wake = Arc::new(Wake::new()?.settled());
     let (sender, receiver) = channel();
     let keeper_wake = Arc::clone(&wake);
     let thread = std::thread::Builder::new().name("mounts".into()).stack_size(256 << 10);
@@ -115,17 +115,17 @@ fn start() -> crate::sys::Result<Orders> {
 }
 
 /// The keeper's life.
-fn keep(orders: &Receiver<Sender<()>>, wake: &OwnedFd) {
+fn keep(orders: &Receiver<Sender<()>>, wake: &Wake) {
     let origin = Origin::here();
     let mut base: Option<Base> = None;
     loop {
-        let mut polled = vec![PollFd::new(wake, PollFlags::IN)];
+        let mut polled = vec![wake.polled()];
         if let Some(base) = &base {
             polled.push(base.table.polled());
             polled.extend(base.host.as_ref().map(|(table, _)| table.polled()));
         }
         let _ = poll(&mut polled, None);
-        let _ = rustix::io::read(wake, &mut [0u8; 8]);
+        wake.clear();
         let asked: Vec<Sender<()>> = orders.try_iter().collect();
         {
             let mut state = lock(&STATE);
@@ -171,7 +171,7 @@ struct Origin {
 impl Origin {
     /// Gives this thread a root directory of its own, which it needs to enter other namespaces.
     fn here() -> crate::sys::Result<Origin> {
-        mount::leave_root()?;
+        mount::leave_root().at("unshare the root directory")?;
         Ok(Origin { namespace: super::plan::lifted(mount::namespace()?)?, root: Identity::at_root()? })
     }
 }
@@ -201,11 +201,7 @@ impl Base {
         // A child enters it at its root, which is not this process's where that has changed its root.
         mount::enter_namespace(namespace.as_fd())?;
         if Identity::at_root()? != origin.root {
-            return Err(Error {
-                step: "this process's root is not that of its mount namespace:",
-                path: Some("/".into()),
-                errno: Errno::XDEV,
-            });
+            return Err(Error::refusal("this process's root is not that of its mount namespace:", "/"));
         }
         let mut tables = vec![watched];
         let [own, others] = host_tables;
@@ -279,8 +275,4 @@ impl Base {
         }
         mount::enter_namespace(self.namespace.as_fd())
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -50,11 +50,11 @@ impl LaunchError {
     pub fn is_transient(&self) -> bool {
         let errno = match self {
             LaunchError::Sys(e) => e.errno,
-            LaunchError::Clone { errno, .. } | LaunchError::Child { errno, .. } | LaunchError::Command { errno, .. } => *errno,
+            LaunchError::Clone { errno, .. } | LaunchError::Child { errno, .. } | LaunchError::Command { errno, .. } => Some(*errno),
             LaunchError::Unveil { .. } | LaunchError::Refused { .. } => return false,
             LaunchError::InitEnded(_) => return true,
         };
-        matches!(errno, Errno::AGAIN | Errno::NOMEM | Errno::NFILE | Errno::MFILE | Errno::BUSY)
+        matches!(errno, Some(Errno::AGAIN | Errno::NOMEM | Errno::NFILE | Errno::MFILE | Errno::BUSY))
     }
 }
 

@@ -22,6 +22,7 @@ use crate::sys::clone::Namespaces;
 use crate::sys::descriptor::settle;
 use crate::sys::error::At;
 use crate::sys::landlock::LOG_NEW_EXEC_ON;
+use crate::sys::lock::lock;
 use crate::sys::point::Made;
 use crate::sys::{capability, clone, descriptor, fifo, memfd, namespace, pidfd, process, socket};
 use rustix::fs::{Mode as FileMode, OFlags};
@@ -29,7 +30,7 @@ use rustix::io::Errno;
 use std::ffi::CStr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 /// How long the processes of a forgotten task may take to die.
@@ -383,8 +384,8 @@ fn vacate(cgroup: &Cgroup) -> Result<(), LaunchError> {
 fn limit(cgroup: &Cgroup, writes: &[CgroupWrite]) -> Result<(), LaunchError> {
     for write in writes {
         match (cgroup.write(write.file, &write.value), write.option) {
-            (Err(e), None) if e.errno == Errno::NOENT => {}
-            (Err(e), Some(option)) if e.errno == Errno::NOENT => {
+            (Err(e), None) if e.is(Errno::NOENT) => {}
+            (Err(e), Some(option)) if e.is(Errno::NOENT) => {
                 let reason =
                     format!("{} can't be set to {}: the cgroup has no such file (controller not enabled)", write.file, write.value.trim());
                 return Err(LaunchError::Refused { option: option.into(), reason });
@@ -440,7 +441,7 @@ fn clone_hint(errno: Errno) -> &'static str {
 /// Init's image and the capabilities to drop: made at the first launch, kept for all.
 fn shared(state_dir: &Path) -> Result<&'static Shared, LaunchError> {
     static SHARED: Mutex<Option<&'static Shared>> = Mutex::new(None);
-    let mut slot = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut slot = lock(&SHARED);
     if let Some(shared) = *slot {
         return Ok(shared);
     }

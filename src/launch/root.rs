@@ -4,6 +4,7 @@
 use super::plan::lifted;
 use crate::sys;
 use crate::sys::error::{At, Error};
+use crate::sys::lock::lock;
 use crate::sys::mount::{self, MountAttrFlags};
 use crate::sys::thread::spawn;
 use rustix::fs::{AtFlags, FileType, Mode, chmodat, mkdirat, mknodat, symlinkat};
@@ -12,7 +13,7 @@ use std::collections::HashSet;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 use std::sync::mpsc::channel;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 /// More than any task's paths need: 64 KiB of symlinks that are too long for their inodes.
 const LIMITS: [(&str, &str); 3] = [("mode", "0755"), ("size", "64k"), ("nr_inodes", "16k")];
@@ -107,7 +108,7 @@ const MAKE: &str = "make in the private root";
 /// The mount namespace of which each task with a root of its own gets a copy: one for all, made when it is first needed.
 pub(super) fn namespace() -> sys::Result<Arc<OwnedFd>> {
     static NAMESPACE: Mutex<Option<Arc<OwnedFd>>> = Mutex::new(None);
-    let mut slot = NAMESPACE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut slot = lock(&NAMESPACE);
     if let Some(namespace) = &*slot {
         return Ok(Arc::clone(namespace));
     }
@@ -115,7 +116,7 @@ pub(super) fn namespace() -> sys::Result<Arc<OwnedFd>> {
     // A thread that leaves a mount namespace does not come back.
     let thread = spawn("mounts", reply, |reply| drop(reply.send(mount::empty_namespace().and_then(lifted))));
     thread.map_err(|(_, error)| error).at("start a thread for an empty mount namespace")?;
-    let gone = || Error { step: "make an empty mount namespace", path: None, errno: Errno::CHILD };
+    let gone = || Error { step: "the thread for an empty mount namespace has ended", path: None, errno: None };
     let namespace = Arc::new(replied.recv().map_err(|_| gone())??);
     Ok(Arc::clone(slot.insert(namespace)))
 }

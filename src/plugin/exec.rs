@@ -1,13 +1,15 @@
 //! Commands that run in a task beside its own: script checks and template scripts (ExecTask), `alloc exec` (ExecTaskStreaming).
 
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::policy::exit::ExitResult;
 use crate::sys::thread::spawn;
+use crate::sys::wake::Wake;
 use crate::task::Tasks;
 
-use super::exec_command::{Command, Next, Stdio, Wake};
+use super::exec_command::{Command, Next, Stdio};
 use super::exec_stream::{self, Call};
 use super::methods::{EXEC_TASK, EXEC_TASK_STREAMING};
 use super::reply::Reply;
@@ -53,7 +55,7 @@ fn no_thread(error: &io::Error) -> grpcio::RpcStatus {
 fn collect(tasks: &Tasks, request: ExecTaskRequest, timeout: Duration) -> Result<ExecTaskResponse, String> {
     // A timeout beyond what the clock can count is none.
     let deadline = Instant::now().checked_add(timeout);
-    let wake = Wake::new().map_err(|e| e.to_string())?;
+    let wake = Arc::new(Wake::new().map_err(|e| e.to_string())?);
     let task = tasks.inspect(&request.task_id).map_err(|e| e.to_string())?;
     let mut command = Command::open(Stdio::Merged, &task.started, &wake).map_err(|e| e.to_string())?;
     command.start(tasks, &request.task_id, request.command).map_err(|e| e.to_string())?;

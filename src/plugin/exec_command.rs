@@ -4,18 +4,19 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{Gid, OFlags, Uid, fchown, fcntl_setfl};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use crate::policy::signal::Signal;
 use crate::sys::error::At;
+use crate::sys::lock::lock;
+use crate::sys::wake::{Wake, poll};
 use crate::sys::{self, process, pty};
 use crate::task::{NotFound, Session, Started, TaskError, Tasks};
 
 use super::exec_input::Input;
-use super::reply::lock;
 
 /// Bytes taken from an output at one time.
 const CHUNK: usize = 32 << 10;
@@ -24,38 +25,6 @@ const CHUNK: usize = 32 << 10;
 const LINGER: Duration = Duration::from_millis(500);
 /// No pipe and no terminal holds more when the command ends; what comes after that is not the command's.
 const BUFFERED: usize = 256 << 10;
-
-/// Wakes the thread that looks after a command from poll(2): for the task's reports, and as the waker of grpcio's futures.
-pub struct Wake(OwnedFd);
-
-impl Wake {
-    pub fn new() -> sys::Result<Arc<Wake>> {
-        Ok(Arc::new(Wake(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).at("eventfd")?)))
-    }
-
-    /// To be called before looking at what may wake: whatever happens from then on wakes again.
-    pub fn clear(&self) {
-        let mut count = [0; 8];
-        // EAGAIN when it is zero: there is nothing to clear then.
-        let _ = rustix::io::read(&self.0, &mut count);
-    }
-
-    pub fn wait(&self) {
-        // EINTR is a reason to look, too.
-        let _ = poll(&mut [PollFd::new(&self.0, PollFlags::IN)], None);
-    }
-}
-
-impl std::task::Wake for Wake {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        // Fails only when the counter is full, and then the thread is awake anyway.
-        let _ = rustix::io::write(&self.0, &1u64.to_ne_bytes());
-    }
-}
 
 /// What a command's standard streams are.
 #[derive(Clone, Copy, PartialEq)]
@@ -102,13 +71,13 @@ struct Progress {
 impl Progress {
     fn set(&self, stage: Stage) {
         *lock(&self.stage) = stage;
-        std::task::Wake::wake_by_ref(&self.wake);
+        self.wake.wake();
     }
 
     /// It runs as `pid`. Whether it is to be killed.
     fn runs(&self, pid: u32) -> bool {
         let before = std::mem::replace(&mut *lock(&self.stage), Stage::Running(pid));
-        std::task::Wake::wake_by_ref(&self.wake);
+        self.wake.wake();
         matches!(before, Stage::Unwanted)
     }
 }
@@ -266,18 +235,15 @@ impl Command {
 
     /// Waits for the wake, for room in the input, for one of the outputs if `outputs`, and until `until` at the most.
     pub fn wait(&self, outputs: bool, until: Option<Instant>) {
-        let mut polled = vec![PollFd::new(&self.progress.wake.0, PollFlags::IN)];
+        let mut polled = vec![self.progress.wake.polled()];
         if outputs {
             polled.extend(self.outputs.iter().flatten().map(|output| PollFd::new(output, PollFlags::IN)));
         }
         let input = self.input.awaits();
         polled.extend(input.iter().map(|input| PollFd::new(input, PollFlags::OUT)));
-        let timeout = until.map(|until| {
-            let left = until.saturating_duration_since(Instant::now());
-            Timespec { tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX), tv_nsec: i64::from(left.subsec_nanos()) }
-        });
+        let limit = until.map(|until| until.saturating_duration_since(Instant::now()));
         // EINTR is a reason to look, too.
-        let _ = poll(&mut polled, timeout.as_ref());
+        let _ = poll(&mut polled, limit);
     }
 
     /// SIGKILL for its process group; if it is only being started, once it runs. Never waits: a task can hold its init up. Whether it has run.

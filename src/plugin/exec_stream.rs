@@ -10,9 +10,10 @@ use futures_util::{Sink, SinkExt, Stream};
 use grpcio::{Error, WriteFlags};
 
 use crate::policy::exit::ExitResult;
+use crate::sys::wake::Wake;
 use crate::task::Tasks;
 
-use super::exec_command::{Command, Next, Stdio, Wake};
+use super::exec_command::{Command, Next, Stdio};
 use super::service::Conversation;
 use super::status;
 use super::wire::driver::{ExecTaskStreamingIOOperation as Operation, ExecTaskStreamingRequest, ExecTaskStreamingResponse};
@@ -37,7 +38,7 @@ enum Broken {
 
 /// Serves one session to its end.
 pub fn serve(tasks: &Tasks, call: Call) {
-    let wake = match Wake::new() {
+    let wake = match Wake::new().map(Arc::new) {
         Ok(wake) => wake,
         Err(e) => return refuse(call, e.to_string()),
     };

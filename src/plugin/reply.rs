@@ -2,12 +2,13 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use grpcio::{RpcContext, RpcStatus, UnarySink, UnarySinkResult};
 
 use super::status;
+use crate::sys::lock::lock;
 
 /// What a handler answers: a message, or a status that says why there is none.
 pub type Answer<R> = Result<R, RpcStatus>;
@@ -111,11 +112,6 @@ impl<T> Future for Arrival<T> {
             }
         }
     }
-}
-
-/// Nothing in this room can leave a lock's value half written, so a poisoned lock is as good as any.
-pub fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex};
 use grpcio::{DuplexSink, Method, RequestStream, RpcContext, RpcStatus, ServerStreamingSink, Service, ServiceBuilder, UnarySink};
 
 use crate::policy::request::{Compute, PluginOptions};
+use crate::sys::lock::lock;
 use crate::task::Tasks;
 
-use super::reply::{Answer, Reply, complete, lock};
+use super::reply::{Answer, Reply, complete};
 use super::server::Event;
 use super::status;
 

@@ -2,8 +2,11 @@
 
 use std::io::{self, Write};
 use std::os::fd::AsFd;
+use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags};
+
+use crate::sys::wake::poll;
 
 /// POSIX's PIPE_BUF on Linux: a pipe that polls as writable takes that much without blocking.
 const ATOMIC: usize = 4096;
@@ -54,7 +57,7 @@ impl<F: AsFd> Lossy<F> {
     /// Writes at most [`ATOMIC`] bytes, if that does not block.
     fn piece(&self, bytes: &[u8]) -> bool {
         let mut ready = [PollFd::new(&self.to, PollFlags::OUT)];
-        match poll(&mut ready, Some(&Timespec::default())) {
+        match poll(&mut ready, Some(Duration::ZERO)) {
             // A pipe without a reader reports ERR as well, and writing would raise SIGPIPE.
             Ok(1) if ready.iter().all(|fd| fd.revents() == PollFlags::OUT) => rustix::io::write(&self.to, bytes) == Ok(bytes.len()),
             _ => false,

@@ -4,6 +4,8 @@ use std::ops::RangeInclusive;
 
 use thiserror::Error;
 
+use super::text::decimal;
+
 /// A set of ids.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IdRanges(Vec<RangeInclusive<u32>>);
@@ -23,7 +25,7 @@ impl IdRanges {
         }
         let range = |item: &str| {
             let (first, last) = item.trim().split_once('-').unwrap_or((item.trim(), item.trim()));
-            let [first, last] = [first, last].map(|id| id.bytes().all(|b| b.is_ascii_digit()).then(|| id.parse::<u32>().ok()).flatten());
+            let [first, last] = [first, last].map(decimal::<u32>);
             let ascending = first.zip(last).filter(|(first, last)| first <= last);
             ascending.map(|(first, last)| first..=last).ok_or_else(|| RangeError { text: text.into(), item: item.into() })
         };

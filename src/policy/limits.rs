@@ -3,6 +3,7 @@
 use thiserror::Error;
 
 use super::request::{Compute, Resources};
+use super::text::decimal;
 
 /// One value for one file of the cgroup.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -216,11 +217,6 @@ fn is_cpu_list(text: &str) -> bool {
             _ => false,
         },
     })
-}
-
-/// A number of digits and nothing else: `FromStr` alone would take a sign.
-fn decimal<T: std::str::FromStr>(text: &str) -> Option<T> {
-    text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
 /// Reads bytes such as `64MiB`, `512k` or `4096`; units in any case, all powers of 1024. `MB` and the like are refused because

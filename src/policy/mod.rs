@@ -21,6 +21,7 @@ pub mod request;
 pub mod resolver;
 pub mod signal;
 pub mod spec;
+pub mod text;
 pub mod ulimit;
 pub mod unveil;
 pub mod usage;

@@ -4,6 +4,8 @@ use std::fmt;
 
 use thiserror::Error;
 
+use super::text::is_decimal;
+
 /// A signal of Linux, 1..=64; numbers as on x86-64 and aarch64 (signal(7)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Signal(i32);
@@ -94,10 +96,6 @@ fn real_time(name: &str) -> Result<Signal, SignalReason> {
     let offset = offset.filter(|digits| is_decimal(digits)).ok_or(SignalReason::Unknown)?;
     let offset = offset.parse::<i32>().ok().filter(|n| *n <= RTMAX - RTMIN);
     offset.map(|n| Signal(from + sign * n)).ok_or(SignalReason::NotRealTime)
-}
-
-fn is_decimal(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// A name that [`Signal::parse`] reads back; 32 and 33 have none and show as numbers.

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::text::decimal;
+
 /// One limit. `u64::MAX` is no limit, as RLIM_INFINITY.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ulimit {
@@ -77,7 +79,7 @@ fn one(text: &str) -> Option<u64> {
         return Some(u64::MAX);
     }
     // A sign would be read too: -1 stands for no limit elsewhere, and must not be a number here.
-    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
+    decimal(text)
 }
 
 #[cfg(test)]

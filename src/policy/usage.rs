@@ -1,6 +1,7 @@
 //! What a task uses: the kernel's counters parsed, and figures made of two readings of them.
 
 use super::request::Compute;
+use super::text::keyed;
 use std::time::{Duration, Instant};
 
 /// Time on processors, in microseconds.
@@ -49,9 +50,9 @@ pub struct CpuStat {
 
 impl CpuStat {
     pub fn parse(text: &str) -> Option<CpuStat> {
-        let time = CpuTime { total: value(text, "usage_usec")?, user: value(text, "user_usec")?, system: value(text, "system_usec")? };
+        let time = CpuTime { total: keyed(text, "usage_usec")?, user: keyed(text, "user_usec")?, system: keyed(text, "system_usec")? };
         let throttled =
-            || Some(Throttled { periods: value(text, "nr_throttled")?, time: value(text, "throttled_usec")?.saturating_mul(1000) });
+            || Some(Throttled { periods: keyed(text, "nr_throttled")?, time: keyed(text, "throttled_usec")?.saturating_mul(1000) });
         Some(CpuStat { time, throttled: throttled() })
     }
 }
@@ -70,7 +71,7 @@ pub struct Memory {
 impl Memory {
     /// From what could be read of a cgroup's memory files.
     pub fn parse(stat: Option<&str>, current: Option<&str>, peak: Option<&str>, swap: Option<&str>) -> Memory {
-        let of = |key| stat.and_then(|text| value(text, key));
+        let of = |key| stat.and_then(|text| keyed(text, key));
         let number = |text: Option<&str>| text.and_then(|text| text.trim().parse().ok());
         Memory {
             rss: of("anon"),
@@ -111,11 +112,6 @@ impl Process {
         let (user, system) = (micros(user), micros(system));
         Some(Process { pid, start_time, time: CpuTime { total: user + system, user, system }, rss: pages.saturating_mul(units.page_size) })
     }
-}
-
-/// The pids of a `cgroup.procs`, the oldest processes first, `limit` at most. The kernel writes 0 for one that has no pid here.
-pub fn pids(procs: &str, limit: usize) -> impl Iterator<Item = u32> {
-    procs.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n')?.parse().ok()).filter(|pid| *pid != 0).take(limit)
 }
 
 /// All that was counted at one moment.
@@ -175,11 +171,6 @@ impl Compute {
     }
 }
 
-/// The value of `key` in a flat keyed file.
-fn value(text: &str, key: &str) -> Option<u64> {
-    text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')?.parse().ok())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -220,13 +211,6 @@ mod tests {
         assert_eq!(Process::parse(7, &format!("7 (a) R 1 (b) {tail}\n"), UNITS), Some(want));
         assert_eq!(Process::parse(7, "7 (sh) S 1", UNITS), None);
         assert_eq!(Process::parse(7, "", UNITS), None);
-    }
-
-    #[test]
-    fn pids_are_whole_lines_of_this_namespace() {
-        assert_eq!(pids("12\n0\n7\n345", 9).collect::<Vec<_>>(), [12, 7]);
-        assert_eq!(pids("1\n2\n3\n", 2).collect::<Vec<_>>(), [1, 2]);
-        assert_eq!(pids("", 9).count(), 0);
     }
 
     fn reading(at: Instant, cpu: Option<CpuTime>, processes: &[(u32, u64, u64)]) -> Reading {

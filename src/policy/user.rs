@@ -3,6 +3,7 @@
 use thiserror::Error;
 
 use super::ids::IdRanges;
+use super::text::{decimal, is_decimal};
 
 /// The job's `user`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -213,12 +214,7 @@ fn entry_name(name: &str) -> Option<&str> {
 }
 
 fn number(digits: &str, max: u32) -> Option<u32> {
-    let id = is_decimal(digits).then(|| digits.parse().ok())??;
-    (id <= max).then_some(id)
-}
-
-fn is_decimal(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
+    decimal(digits).filter(|id| *id <= max)
 }
 
 #[cfg(test)]

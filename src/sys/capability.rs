@@ -1,7 +1,8 @@
 //! The capability sets of this process's threads, and the one thread that can still hand capabilities on.
 
+use super::lock::lock;
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock};
 
 /// What a thread can hand on to a child. Bit n is capability n of linux/capability.h.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +56,7 @@ pub fn all() -> Sets {
 pub fn with_all<T: Send + 'static>(act: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     let Some(giver) = GIVER.get() else { return Some(act()) };
     let (done, result) = sync_channel(1);
-    let work = giver.work.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let work = lock(&giver.work).clone();
     work.send(Box::new(move || drop(done.send(act())))).ok()?;
     result.recv().ok()
 }

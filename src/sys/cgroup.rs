@@ -3,7 +3,9 @@
 use super::descriptor::settle;
 use super::error::{At, Error, Result};
 use super::mount_table::{FileSystem, Table};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use super::wake::poll;
+use crate::policy::text::{keyed, pids};
+use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{CWD, Mode, OFlags, fstatfs, openat};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -28,13 +30,13 @@ pub struct State {
 }
 
 impl Cgroup {
-    /// EINVAL when `path` is no cgroup v2 directory.
+    /// Refused when `path` is no cgroup v2 directory.
     pub fn open(path: &Path) -> Result<Cgroup> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let dir = openat(CWD, path, flags, Mode::empty()).at_path("open cgroup", path)?;
         let magic = fstatfs(&dir).at_path("statfs cgroup", path)?.f_type as u64;
         if magic != CGROUP2_MAGIC {
-            return Err(Error { step: "not a cgroup v2 directory:", path: Some(path.to_path_buf()), errno: Errno::INVAL });
+            return Err(Error::refusal("not a cgroup v2 directory:", path));
         }
         Ok(Cgroup { dir: settle(dir), path: path.to_path_buf() })
     }
@@ -62,7 +64,7 @@ impl Cgroup {
 
     /// How many processes the OOM killer has taken here so far; 0 without the memory controller.
     pub fn oom_kills(&self) -> u64 {
-        self.read("memory.events").ok().and_then(|text| field(&text, "oom_kill")).unwrap_or(0)
+        self.read("memory.events").ok().and_then(|text| keyed(&text, "oom_kill")).unwrap_or(0)
     }
 
     /// Sends SIGKILL to every process of the cgroup. Only for what is left when a task's init is gone: several kernels (seen: 6.1.0-50 of Debian,
@@ -82,10 +84,10 @@ impl Cgroup {
     }
 
     fn kill_listed(&self) -> Result<()> {
-        let list = || -> Result<Vec<i32>> { Ok(listed(&self.read("cgroup.procs")?)) };
+        let list = || -> Result<Vec<u32>> { Ok(pids(&self.read("cgroup.procs")?).collect()) };
         for _ in 0..100 {
-            for pids in list()?.chunks(64) {
-                let opened = pids.iter().filter_map(|pid| Some((*pid, super::pidfd::open(u32::try_from(*pid).ok()?).ok()?)));
+            for some in list()?.chunks(64) {
+                let opened = some.iter().filter_map(|pid| Some((*pid, super::pidfd::open(*pid).ok()?)));
                 let opened: Vec<_> = opened.collect();
                 // A pid that is still listed is not another's by now.
                 let still = list()?;
@@ -104,7 +106,7 @@ impl Cgroup {
     /// Whether a process is in it, and whether it is frozen, from cgroup.events.
     pub fn state(&self) -> Result<State> {
         let text = self.read("cgroup.events")?;
-        Ok(State { populated: field(&text, "populated") != Some(0), frozen: field(&text, "frozen") == Some(1) })
+        Ok(State { populated: keyed(&text, "populated") != Some(0), frozen: keyed(&text, "frozen") == Some(1) })
     }
 
     /// Waits until no process is left, `limit` at most. False when some are.
@@ -113,7 +115,7 @@ impl Cgroup {
         let deadline = Instant::now() + limit;
         loop {
             let text = read_start(&events).at_path("read", self.path.join("cgroup.events"))?;
-            if field(&text, "populated") == Some(0) {
+            if keyed(&text, "populated") == Some(0) {
                 return Ok(true);
             }
             let left = deadline.saturating_duration_since(Instant::now());
@@ -121,8 +123,7 @@ impl Cgroup {
                 return Ok(false);
             }
             // The kernel signals a change of the file as an exceptional condition.
-            let timeout = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos() as i64 };
-            match poll(&mut [PollFd::new(&events, PollFlags::PRI)], Some(&timeout)) {
+            match poll(&mut [PollFd::new(&events, PollFlags::PRI)], Some(left)) {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(errno) => return Err(errno).at_path("poll", self.path.join("cgroup.events")),
             }
@@ -142,16 +143,6 @@ fn read_start(fd: &OwnedFd) -> rustix::io::Result<String> {
     Ok(String::from_utf8_lossy(&bytes[..length]).into_owned())
 }
 
-/// The pids of cgroup.procs. What is read may end within a line, which would be another's pid.
-fn listed(procs: &str) -> Vec<i32> {
-    procs.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n')?.parse().ok()).collect()
-}
-
-/// The value of `key` in a flat keyed file.
-fn field(text: &str, key: &str) -> Option<u64> {
-    text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')?.parse().ok())
-}
-
 /// Where the cgroup v2 hierarchy is mounted, from /proc/self/mountinfo.
 pub fn mount_point() -> Option<PathBuf> {
     let mounts = Table::open().and_then(|table| table.read()).ok()?;
@@ -163,20 +154,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_flat_keyed_files() {
-        assert_eq!(field("populated 1\nfrozen 0\n", "populated"), Some(1));
-        assert_eq!(field("oom 3\noom_kill 2\noom_group_kill 0\n", "oom_kill"), Some(2));
-        assert_eq!(field("oom_kill_not 2\n", "oom_kill"), None);
-    }
-
-    #[test]
-    fn a_pid_is_a_whole_line() {
-        assert_eq!(listed("12\n0\n345\n6"), [12, 0, 345]);
-    }
-
-    #[test]
     fn refuses_a_directory_of_another_file_system() {
         let error = Cgroup::open(Path::new("/proc")).unwrap_err();
-        assert_eq!(error.to_string(), "not a cgroup v2 directory: /proc: Invalid argument (EINVAL)");
+        assert_eq!(error.to_string(), "not a cgroup v2 directory: /proc");
     }
 }

@@ -1,10 +1,11 @@
 //! `clone3` from the plugin: on a stack of its own with a guard page, all signals blocked, the caller's thread suspended
 //! until the child has executed a program or ended.
 
+use super::lock::lock;
 use super::syscall::{CloneArgs, clone3};
 use rustix::io::Errno;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 const CLONE_VM: u64 = 0x100;
 const CLONE_FILES: u64 = 0x400;
@@ -82,7 +83,7 @@ static STACKS: Mutex<Vec<usize>> = Mutex::new(Vec::new());
 
 impl Stack {
     fn take() -> Result<Stack, Errno> {
-        if let Some(stack) = STACKS.lock().unwrap_or_else(PoisonError::into_inner).pop() {
+        if let Some(stack) = lock(&STACKS).pop() {
             return Ok(Stack(stack));
         }
         // SAFETY: a new private mapping; its lower part is made inaccessible before anybody knows of it.
@@ -105,6 +106,6 @@ impl Stack {
     }
 
     fn put_back(self) {
-        STACKS.lock().unwrap_or_else(PoisonError::into_inner).push(self.0);
+        lock(&STACKS).push(self.0);
     }
 }

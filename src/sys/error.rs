@@ -1,4 +1,4 @@
-//! A failed kernel operation: the step, what it was done to, and errno.
+//! A failed operation: the step, what it was done to, and the kernel's errno, if it was the kernel that refused.
 
 use rustix::io::Errno;
 use std::fmt;
@@ -6,12 +6,25 @@ use std::path::{Path, PathBuf};
 
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Displays as `step path: words (ENAME)`.
+/// Displays as `step path: words (ENAME)`, or as `step path` where nothing failed but what was found is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
     pub step: &'static str,
     pub path: Option<PathBuf>,
-    pub errno: Errno,
+    /// What the kernel said; never made up.
+    pub errno: Option<Errno>,
+}
+
+impl Error {
+    /// What was found at `path` is refused by this program.
+    pub fn refusal(reason: &'static str, path: impl Into<PathBuf>) -> Error {
+        Error { step: reason, path: Some(path.into()), errno: None }
+    }
+
+    /// Whether the kernel said this.
+    pub fn is(&self, errno: Errno) -> bool {
+        self.errno == Some(errno)
+    }
 }
 
 impl std::error::Error for Error {}
@@ -22,7 +35,7 @@ impl fmt::Display for Error {
         if let Some(path) = &self.path {
             write!(f, " {}", path.display())?;
         }
-        write!(f, ": {}", Words(self.errno))
+        self.errno.map_or(Ok(()), |errno| write!(f, ": {}", Words(errno)))
     }
 }
 
@@ -34,11 +47,11 @@ pub trait At<T> {
 
 impl<T> At<T> for rustix::io::Result<T> {
     fn at(self, step: &'static str) -> Result<T> {
-        self.map_err(|errno| Error { step, path: None, errno })
+        self.map_err(|errno| Error { step, path: None, errno: Some(errno) })
     }
 
     fn at_path(self, step: &'static str, path: impl AsRef<Path>) -> Result<T> {
-        self.map_err(|errno| Error { step, path: Some(path.as_ref().to_path_buf()), errno })
+        self.map_err(|errno| Error { step, path: Some(path.as_ref().to_path_buf()), errno: Some(errno) })
     }
 }
 
@@ -91,5 +104,6 @@ mod tests {
         assert_eq!(failed.at_path("mount", "/proc").unwrap_err().to_string(), "mount /proc: Operation not permitted (EPERM)");
         let failed: rustix::io::Result<()> = Err(Errno::XFULL);
         assert_eq!(failed.at("probe").unwrap_err().to_string(), "probe: Exchange full (errno 54)");
+        assert_eq!(Error::refusal("not a cgroup:", "/x").to_string(), "not a cgroup: /x");
     }
 }

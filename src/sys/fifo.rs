@@ -27,7 +27,7 @@ const PATIENCE: [u64; 6] = [1, 1, 2, 4, 8, 16];
 
 /// Opens the FIFO at `path` without following a symlink that the task could have made, and gives it to the task's user, who may then
 /// open it for writing once more (/dev/stdout). /dev/null, which Nomad names when log collection is off, is left as it is.
-/// ELOOP: a symlink. EINVAL: neither a FIFO nor /dev/null. Waits some 30 ms for a reader, and does without.
+/// ELOOP: a symlink. Refused: neither a FIFO nor /dev/null. Waits some 30 ms for a reader, and does without.
 pub fn open(path: &Path, gid: u32, untrusted: &Untrusted) -> Result<Log> {
     let file = path::open(path, untrusted).at_path("open log", path)?;
     let stat = rustix::fs::fstat(&file).at_path("stat log", path)?;
@@ -44,7 +44,7 @@ pub fn open(path: &Path, gid: u32, untrusted: &Untrusted) -> Result<Log> {
             let writer = reopen(&file, OFlags::WRONLY).at_path("open log", path)?;
             Ok(Log { path: file, writer, keeper: None, unread: false })
         }
-        _ => Err(Error { step: "log is neither a FIFO nor /dev/null:", path: Some(path.to_path_buf()), errno: Errno::INVAL }),
+        _ => Err(Error::refusal("log is neither a FIFO nor /dev/null:", path)),
     }
 }
 

@@ -25,11 +25,11 @@ pub fn executable(image: &[u8]) -> Result<Option<OwnedFd>> {
     reopen(&file, OFlags::RDONLY).at("open init's image").map(Some)
 }
 
-/// The same as a file without a name in `dir`, which is root's alone. EACCES: `dir` lies on a file system mounted noexec.
+/// The same as a file without a name in `dir`, which is root's alone. Refused: `dir` lies on a file system mounted noexec.
 pub fn executable_file(image: &[u8], dir: &Path) -> Result<OwnedFd> {
     if rustix::fs::statvfs(dir).at_path("statvfs", dir)?.f_flag.contains(StatVfsMountFlags::NOEXEC) {
-        let step = "vm.memfd_noexec forbids memory files, so init must be a file, and a noexec mount holds state_dir";
-        return Err(Error { step, path: Some(dir.to_path_buf()), errno: Errno::ACCESS });
+        let step = "vm.memfd_noexec forbids memory files, so init must be a file, and a noexec mount holds state_dir:";
+        return Err(Error::refusal(step, dir));
     }
     let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
     let file = rustix::fs::open(dir, flags, Mode::from_raw_mode(0o555)).at_path("create init's image in", dir)?;

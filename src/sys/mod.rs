@@ -8,6 +8,7 @@ pub mod descriptor;
 pub mod error;
 pub mod fifo;
 pub mod landlock;
+pub mod lock;
 pub mod memfd;
 pub mod mount;
 pub mod mount_table;
@@ -21,5 +22,6 @@ pub mod signal;
 pub mod socket;
 pub mod syscall;
 pub mod thread;
+pub mod wake;
 
 pub use error::{Error, Result};

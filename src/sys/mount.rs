@@ -9,6 +9,7 @@ use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, fsconfig_create, fsconfig_set_string,
     fsmount, fsopen,
 };
+use rustix::thread::{ThreadNameSpaceType, UnshareFlags, move_into_thread_name_spaces, unshare_unsafe};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
@@ -145,9 +146,7 @@ fn change(mount: BorrowedFd<'_>, recursive: bool, attr: &MountAttr) -> std::io::
 /// Moves this thread, which shares its root with no other, into a new mount namespace that holds nothing of the one that it was in but, where
 /// that can't be left behind, the file system at its root, out of reach. The namespace.
 pub fn empty_namespace() -> Result<OwnedFd> {
-    // SAFETY: no pointers; the thread gets a root and a working directory of its own, other threads keep theirs.
-    let done = if unsafe { libc::unshare(libc::CLONE_NEWNS) } == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) };
-    done.at("unshare the mount namespace")?;
+    own_namespace()?;
     let namespace = namespace()?;
     // At its root, which is not this process's where that has changed its root: nothing that is done to any mount here may reach another.
     enter_namespace(namespace.as_fd())?;
@@ -189,27 +188,28 @@ pub fn namespace() -> Result<OwnedFd> {
     rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).at_path("open", path)
 }
 
-/// Gives this thread a root and a working directory of its own.
-pub fn leave_root() -> Result<()> {
-    // SAFETY: no pointers.
-    let done = if unsafe { libc::unshare(libc::CLONE_FS) } == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) };
-    done.at("unshare the root directory")
+/// Gives this thread a root, a working directory and a umask of its own.
+pub fn leave_root() -> rustix::io::Result<()> {
+    // SAFETY: the thread's table of descriptors stays the one that all share.
+    unsafe { unshare_unsafe(UnshareFlags::FS) }
 }
 
 /// Gives this thread alone a copy of its mount namespace, which receives mounts and unmounts from the original and sends none.
 pub fn leave_namespace() -> Result<()> {
-    // SAFETY: no pointers; the thread gets a root and a working directory of its own, other threads keep theirs.
-    let done = if unsafe { libc::unshare(libc::CLONE_NEWNS) } == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) };
-    done.at("unshare the mount namespace")?;
+    own_namespace()?;
     rustix::mount::mount_change("/", MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC).at_path("mount slave", "/")
 }
 
 /// Moves this thread, which shares its root and working directory with no other, into a mount namespace, given as such or as a process's
 /// pidfd. Its root and working directory are that namespace's root then.
 pub fn enter_namespace(of: BorrowedFd<'_>) -> Result<()> {
-    // SAFETY: no pointers.
-    let done = if unsafe { libc::setns(of.as_raw_fd(), libc::CLONE_NEWNS) } == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) };
-    done.at("setns to the mount namespace")
+    move_into_thread_name_spaces(of, ThreadNameSpaceType::MOUNT).at("setns to the mount namespace")
+}
+
+/// Gives this thread a copy of its mount namespace, with a root and a working directory of its own in it.
+fn own_namespace() -> Result<()> {
+    // SAFETY: the thread's table of descriptors stays the one that all share.
+    unsafe { unshare_unsafe(UnshareFlags::NEWNS) }.at("unshare the mount namespace")
 }
 
 /// Takes away what is mounted at `path`, and below. It goes when nobody uses it any more.

@@ -2,13 +2,15 @@
 //! kernel 6.8 and need not tell again of the thousands that are known.
 
 use super::error::{At, Result};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use super::wake::poll;
+use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use std::ffi::{CStr, OsString};
 use std::fs::File;
 use std::io::{Read, Seek};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// One mount.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,7 +83,7 @@ impl Table {
     pub fn has_changed(&self) -> bool {
         let mut polled = [self.polled()];
         // Where it can't be asked, it is not known to be unchanged.
-        poll(&mut polled, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).is_err() || !polled[0].revents().is_empty()
+        poll(&mut polled, Some(Duration::ZERO)).is_err() || !polled[0].revents().is_empty()
     }
 }
 

@@ -3,7 +3,6 @@
 use super::error::{At, Error, Result};
 use super::memfd::reopen;
 use rustix::fs::{Mode, OFlags, fstatfs};
-use rustix::io::Errno;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 
@@ -15,7 +14,7 @@ const NS_GET_NSTYPE: u32 = 0xb703;
 /// Opens the network namespace at `path`. Only the kernel's own file is opened: a FIFO would hold the caller, and a device might do anything.
 pub fn network(path: &Path) -> Result<OwnedFd> {
     let file = rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).at_path("open network namespace", path)?;
-    let other = || Error { step: "not a network namespace:", path: Some(path.to_path_buf()), errno: Errno::INVAL };
+    let other = || Error::refusal("not a network namespace:", path);
     if fstatfs(&file).at_path("statfs", path)?.f_type as u32 != NSFS {
         return Err(other());
     }

@@ -1,7 +1,8 @@
 //! Processes by pidfd: a descriptor that means one process, whatever becomes of its pid.
 
 use super::error::{At, Result};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use super::wake::poll;
+use rustix::event::{PollFd, PollFlags};
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, WaitId, WaitIdOptions, waitid};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
@@ -24,8 +25,7 @@ pub fn lives(pidfd: BorrowedFd<'_>) -> bool {
 
 /// Whether the process has ended, or does within `patience`.
 pub fn ends(pidfd: BorrowedFd<'_>, patience: Duration) -> bool {
-    let limit = Timespec { tv_sec: patience.as_secs() as i64, tv_nsec: i64::from(patience.subsec_nanos()) };
-    poll(&mut [PollFd::from_borrowed_fd(pidfd, PollFlags::IN)], Some(&limit)).is_ok_and(|ready| ready > 0)
+    poll(&mut [PollFd::from_borrowed_fd(pidfd, PollFlags::IN)], Some(patience)).is_ok_and(|ready| ready > 0)
 }
 
 /// Opens the process that `pid` means now. ESRCH: none.
@@ -62,9 +62,8 @@ pub fn exit_status(pidfd: BorrowedFd<'_>, patience: Duration) -> Option<i32> {
     if let Some(status) = reaped_status(pidfd)? {
         return Some(status);
     }
-    let limit = Timespec { tv_sec: patience.as_secs() as i64, tv_nsec: i64::from(patience.subsec_nanos()) };
     // Hanging up, which poll(2) always reports, is how the kernel says that it was reaped.
-    let _ = poll(&mut [PollFd::from_borrowed_fd(pidfd, PollFlags::empty())], Some(&limit));
+    let _ = poll(&mut [PollFd::from_borrowed_fd(pidfd, PollFlags::empty())], Some(patience));
     reaped_status(pidfd)?
 }
 

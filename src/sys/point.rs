@@ -27,7 +27,7 @@ impl Made {
             let next = match open_beneath(&at, Path::new(name)) {
                 Err(Errno::NOENT) if names.peek().is_some() || directory => {
                     // Whoever may write here could put another directory there before its mode is changed: it is made with the right one.
-                    super::mount::leave_root().map_err(|e| e.errno)?;
+                    super::mount::leave_root()?;
                     let before = umask(Mode::from_raw_mode(0o022));
                     let done = mkdirat(&at, name, Mode::from_raw_mode(0o755));
                     umask(before);

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 /// When process `pid` started, in clock ticks since boot: field 22 of /proc/PID/stat. ENOENT: there is none.
 pub fn start_time(pid: u32) -> Result<u64> {
-    field_22(&stat(pid)?).ok_or_else(|| Error { step: "parse", path: Some(format!("/proc/{pid}/stat").into()), errno: Errno::INVAL })
+    field_22(&stat(pid)?).ok_or_else(|| Error::refusal("no start time in", format!("/proc/{pid}/stat")))
 }
 
 /// /proc/PID/stat, in one read. ENOENT or ESRCH: there is none.
@@ -27,7 +27,7 @@ pub fn owner(pid: u32) -> Result<(u32, u32)> {
     let status = std::fs::read_to_string(&path).at_path("read", &path)?;
     match (real_id(&status, "Uid:"), real_id(&status, "Gid:")) {
         (Some(uid), Some(gid)) => Ok((uid, gid)),
-        _ => Err(Error { step: "parse", path: Some(path), errno: Errno::INVAL }),
+        _ => Err(Error::refusal("no user and group in", path)),
     }
 }
 
@@ -85,7 +85,7 @@ mod tests {
         assert_eq!(field_22(&format!("7 (a) b (c) {tail}")), Some(4711));
         assert_eq!(field_22("7 (sh) S 1"), None);
         assert!(start_time(std::process::id()).unwrap() > 0);
-        assert_eq!(start_time(u32::MAX).unwrap_err().errno, Errno::NOENT);
+        assert_eq!(start_time(u32::MAX).unwrap_err().errno, Some(Errno::NOENT));
         assert_eq!(boot_id().unwrap().len(), 36);
         assert!(ticks_per_second() >= 100 && page_size() >= 4096);
     }

@@ -1,7 +1,8 @@
 //! A thread of its own for one thing.
 
+use super::lock::lock;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 /// Of each thread, in bytes. What it never touches takes no memory.
 const STACK: usize = 128 << 10;
@@ -10,7 +11,7 @@ const STACK: usize = 128 << 10;
 pub fn spawn<T: Send + 'static>(name: &str, subject: T, work: impl FnOnce(T) + Send + 'static) -> Result<(), (T, io::Error)> {
     let shared = Arc::new(Mutex::new(Some(subject)));
     let taken = shared.clone();
-    let take = |shared: &Mutex<Option<T>>| shared.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let take = |shared: &Mutex<Option<T>>| lock(shared).take();
     let thread = std::thread::Builder::new().name(name.into()).stack_size(STACK).spawn(move || {
         if let Some(subject) = take(&taken) {
             drop(taken);

@@ -1,8 +1,9 @@
 //! What is told about tasks to whoever listens: the plugin hands it on to Nomad.
 
-use super::{Task, lock};
+use super::Task;
 use crate::policy::event::{Happening, Oom};
 use crate::sys::cgroup::Cgroup;
+use crate::sys::lock::lock;
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 

@@ -4,7 +4,7 @@
 use super::ask::Asks;
 use super::event::{Subject, oom};
 use super::record::{Record, Saved};
-use super::{Ended, Order, Reply, Started, Status, Task, TaskError, lock, recover};
+use super::{Ended, Order, Reply, Started, Status, Task, TaskError, recover};
 use crate::init::message::{self, Report};
 use crate::launch::{LaunchError, Launched, command_failed};
 use crate::policy::abi::Abi;
@@ -15,8 +15,10 @@ use crate::policy::namespace::NamespaceMode;
 use crate::policy::signal::Signal;
 use crate::policy::spec::TaskSpec;
 use crate::sys::error::Words;
+use crate::sys::lock::lock;
+use crate::sys::wake::poll;
 use crate::sys::{pidfd, process, socket};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use std::collections::VecDeque;
 use std::os::fd::AsFd;
@@ -135,18 +137,15 @@ impl Life {
     }
 
     fn wait_for_any(&self, task: &Task) -> Woken {
-        let timeout = self.kill_at.map(|at| {
-            let left = at.saturating_duration_since(Instant::now());
-            Timespec { tv_sec: left.as_secs() as i64, tv_nsec: i64::from(left.subsec_nanos()) }
-        });
+        let limit = self.kill_at.map(|at| at.saturating_duration_since(Instant::now()));
         let mut polled = [
             PollFd::new(&self.launched.pidfd, PollFlags::IN),
-            PollFd::new(&task.wake, PollFlags::IN),
+            task.wake.polled(),
             PollFd::new(&self.launched.socket, if self.asks.is_empty() { PollFlags::IN } else { PollFlags::IN | PollFlags::OUT }),
         ];
         // Once init has hung up only its end is awaited.
         let watched = if self.init_talks { 3 } else { 2 };
-        match poll(&mut polled[..watched], timeout.as_ref()) {
+        match poll(&mut polled[..watched], limit) {
             Ok(_) => Woken {
                 end: !polled[0].revents().is_empty(),
                 order: !polled[1].revents().is_empty(),
@@ -294,7 +293,7 @@ impl Life {
                     log::warn!(task_id = self.id.as_str(); "processes in {path} have not died of SIGKILL yet");
                 }
                 // It can't be told at the moment.
-                Err(e) if matches!(e.errno, Errno::MFILE | Errno::NFILE | Errno::NOMEM) => {
+                Err(e) if matches!(e.errno, Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM)) => {
                     log::warn!(task_id = self.id.as_str(); "{e}");
                     std::thread::sleep(RETRY);
                     continue;
@@ -357,8 +356,6 @@ fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
 
 /// What has been ordered since the last time.
 pub(super) fn take_orders(task: &Task) -> VecDeque<Order> {
-    let mut count = [0u8; 8];
-    // EAGAIN when it is zero: there is nothing to clear then.
-    let _ = rustix::io::read(&task.wake, &mut count);
+    task.wake.clear();
     lock(&task.orders).as_mut().map(std::mem::take).unwrap_or_default()
 }

@@ -24,15 +24,15 @@ use crate::policy::exit::ExitResult;
 use crate::policy::request::{Compute, PluginOptions, TaskRequest};
 use crate::policy::signal::Signal;
 use crate::policy::spec::{SpecError, TaskSpec};
-use crate::sys::descriptor::settle;
+use crate::sys::lock::lock;
 use crate::sys::pidfd;
+use crate::sys::wake::Wake;
 use denials::Denials;
 use event::Ear;
-use rustix::event::EventfdFlags;
 use std::collections::{HashMap, VecDeque};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 /// The tasks of this process, by id. Every call returns at once; replies come from the task's own thread.
@@ -196,7 +196,7 @@ enum Order {
 struct Task {
     /// `None` once the thread takes no more orders.
     orders: Mutex<Option<VecDeque<Order>>>,
-    wake: OwnedFd,
+    wake: Wake,
     /// Set when the command runs.
     status: Mutex<Option<Status>>,
     /// Where it tells what happens to it.
@@ -205,10 +205,6 @@ struct Task {
 
 /// Name of a task's thread.
 const THREAD: &str = "task";
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 impl Tasks {
     /// From now on `listener` is told what happens to tasks, on their threads: it must not block. There is one at most.
@@ -237,9 +233,9 @@ impl Tasks {
         reply: impl FnOnce(Result<T, TaskError>) + Send + 'static,
         life: impl FnOnce(&Tasks, &str, &Arc<Task>, Reply<T>) + Send + 'static,
     ) {
-        let wake = match rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK) {
-            Ok(wake) => settle(wake),
-            Err(errno) => return reply(Err(crate::sys::Error { step: "eventfd", path: None, errno }.into())),
+        let wake = match Wake::new() {
+            Ok(wake) => wake.settled(),
+            Err(e) => return reply(Err(e.into())),
         };
         let task = Arc::new(Task { orders: Mutex::new(Some(VecDeque::new())), wake, status: Mutex::new(None), ear: self.0.ear.clone() });
         {
@@ -317,8 +313,7 @@ impl Tasks {
     fn order(&self, id: &str, order: Order) -> Result<(), NotFound> {
         let task = lock(&self.0.tasks).get(id).cloned().ok_or(NotFound)?;
         lock(&task.orders).as_mut().ok_or(NotFound)?.push_back(order);
-        // Fails only when the counter is full, and then the thread is awake anyway.
-        let _ = rustix::io::write(&task.wake, &1u64.to_ne_bytes());
+        task.wake.wake();
         Ok(())
     }
 }

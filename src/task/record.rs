@@ -105,7 +105,7 @@ impl Record {
     /// Opens a record that another plugin has made, at its path below its state_dir.
     pub fn open(path: &Path) -> Result<Record, Error> {
         let (Some(base), Some(name)) = (path.parent(), path.file_name()) else {
-            return Err(Error { step: "open record", path: Some(path.to_path_buf()), errno: Errno::INVAL });
+            return Err(Error::refusal("not the path of a record:", path));
         };
         let dir = openat(owned(base)?, name, DIRECTORY, Mode::empty()).at_path("open record", path)?;
         Ok(Record { dir: settle(dir), path: path.to_path_buf() })
@@ -166,7 +166,7 @@ const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::
 /// Opens `state_dir`, making it if need be.
 fn state(path: &Path) -> Result<OwnedFd, Error> {
     match owned(path) {
-        Err(e) if e.errno == Errno::NOENT => {
+        Err(e) if e.is(Errno::NOENT) => {
             std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).at_path("create state_dir", path)?;
             owned(path)
         }
@@ -177,7 +177,7 @@ fn state(path: &Path) -> Result<OwnedFd, Error> {
 /// Whether records can be kept in `state_dir`, which need not be there yet.
 pub fn check(state_dir: &Path) -> Result<(), Error> {
     match owned(state_dir) {
-        Err(e) if e.errno == Errno::NOENT => Ok(()),
+        Err(e) if e.is(Errno::NOENT) => Ok(()),
         other => other.map(drop),
     }
 }
@@ -187,7 +187,7 @@ fn owned(path: &Path) -> Result<OwnedFd, Error> {
     let dir = openat(CWD, path, DIRECTORY, Mode::empty()).at_path("open state_dir", path)?;
     let stat = fstat(&dir).at_path("stat state_dir", path)?;
     if stat.st_uid != rustix::process::geteuid().as_raw() || stat.st_mode & 0o077 != 0 {
-        return Err(Error { step: "state_dir must belong to root with mode 0700:", path: Some(path.to_path_buf()), errno: Errno::PERM });
+        return Err(Error::refusal("state_dir must belong to root with mode 0700:", path));
     }
     Ok(dir)
 }
@@ -230,7 +230,7 @@ mod tests {
         let (record, exit) = Record::create(&base, "a/b/c").unwrap();
         assert_eq!(record.exit_status(), None);
         let again = Record::create(&base, "a/b/c").unwrap_err();
-        assert_eq!(again.errno, Errno::EXIST);
+        assert!(again.is(Errno::EXIST));
         let bytes: Vec<u8> = [RECORD_MAGIC, 0x0700].iter().flat_map(|word| word.to_ne_bytes()).collect();
         rustix::io::write(&exit, &bytes).unwrap();
         assert_eq!(record.exit_status(), Some(0x0700));

@@ -103,9 +103,9 @@ fn alive(saved: &Saved) -> Result<Option<(OwnedFd, OwnedFd)>, TaskError> {
     match pidfd::take_descriptor(init.as_fd(), PLUGIN_END) {
         Ok(socket) => Ok(Some((settle(init), settle(socket)))),
         // It has ended, and waits to be reaped.
-        Err(e) if e.errno == Errno::SRCH => Ok(None),
+        Err(e) if e.is(Errno::SRCH) => Ok(None),
         // Before 6.9 that is said so, and a process loses its files a little before its end is told.
-        Err(e) if e.errno == Errno::BADF && pidfd::ends(init.as_fd(), SETTLE) => Ok(None),
+        Err(e) if e.is(Errno::BADF) && pidfd::ends(init.as_fd(), SETTLE) => Ok(None),
         Err(e) => Err(e.into()),
     }
 }
@@ -114,7 +114,7 @@ fn alive(saved: &Saved) -> Result<Option<(OwnedFd, OwnedFd)>, TaskError> {
 fn if_there<T>(found: crate::sys::Result<T>) -> crate::sys::Result<Option<T>> {
     match found {
         Ok(found) => Ok(Some(found)),
-        Err(e) if matches!(e.errno, Errno::SRCH | Errno::NOENT) => Ok(None),
+        Err(e) if matches!(e.errno, Some(Errno::SRCH | Errno::NOENT)) => Ok(None),
         Err(e) => Err(e),
     }
 }

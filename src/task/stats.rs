@@ -1,8 +1,10 @@
 //! What a running task uses at the moment, read from its cgroup and from /proc.
 
-use super::{NotFound, Task, Tasks, lock};
-use crate::policy::usage::{CpuStat, Memory, Process, Reading, Units, Usage, pids};
+use super::{NotFound, Task, Tasks};
+use crate::policy::text::pids;
+use crate::policy::usage::{CpuStat, Memory, Process, Reading, Units, Usage};
 use crate::sys::cgroup::Cgroup;
+use crate::sys::lock::lock;
 use crate::sys::process;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
@@ -61,7 +63,7 @@ fn read(path: &Path) -> Reading {
     let procs = text("cgroup.procs").unwrap_or_default();
     // One that has ended since is not there.
     let one = |pid| Process::parse(pid, &process::stat(pid).ok()?, units);
-    let mut processes: Vec<Process> = pids(&procs, PROCESSES_MAX).filter_map(one).collect();
+    let mut processes: Vec<Process> = pids(&procs).take(PROCESSES_MAX).filter_map(one).collect();
     processes.sort_unstable_by_key(|process| process.pid);
     Reading { at, cpu, memory, processes }
 }

@@ -4,11 +4,11 @@ use super::life::{Life, take_orders};
 use super::node::decide;
 use super::record::Record;
 use super::recover::{Recovered, recover};
-use super::{Ended, Order, Reply, Start, Started, THREAD, Task, TaskError, Tasks, lock};
+use super::{Ended, Order, Reply, Start, Started, THREAD, Task, TaskError, Tasks};
 use crate::launch::Plan;
 use crate::policy::event::Happening;
+use crate::sys::lock::lock;
 use crate::sys::thread::spawn;
-use rustix::event::{PollFd, PollFlags, poll};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -143,7 +143,7 @@ fn until_destroy(tasks: &Tasks, id: &str, task: &Task, record: Record, ended: &E
                 other => after_end(other, ended),
             }
         }
-        let _ = poll(&mut [PollFd::new(&task.wake, PollFlags::IN)], None);
+        task.wake.wait();
     }
 }
 

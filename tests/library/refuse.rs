@@ -46,7 +46,7 @@ fn cgroups() {
     let missing = node.cgroup.0.join("missing");
     let want = format!("open cgroup {}: No such file or directory (ENOENT)", missing.display());
     refused(&node, |spec| spec.cgroup = missing, &want);
-    refused(&node, |spec| spec.cgroup = "/proc".into(), "not a cgroup v2 directory: /proc: Invalid argument (EINVAL)");
+    refused(&node, |spec| spec.cgroup = "/proc".into(), "not a cgroup v2 directory: /proc");
     let link = node.scratch.path("link");
     symlink(&node.cgroup.0, &link).unwrap();
     let want = format!("open cgroup {}: Not a directory (ENOTDIR)", link.display());
@@ -111,7 +111,7 @@ fn records() {
     needs!(Need::Task);
     let node = warm();
     let open = node.scratch.dir("open");
-    let want = format!("state_dir must belong to root with mode 0700: {}: Operation not permitted (EPERM)", open.display());
+    let want = format!("state_dir must belong to root with mode 0700: {}", open.display());
     for mode in [0o755, 0o710, 0o701, 0o777] {
         fs::set_permissions(&open, fs::Permissions::from_mode(mode)).unwrap();
         refused(&node, |spec| spec.state_dir = open.clone(), &want);
@@ -146,7 +146,7 @@ fn network_namespaces() {
     assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
     // The FIFO would hold whoever opens it.
     for other in [node.scratch.file("file", ""), fifo, "/proc/self/ns/uts".into(), "/dev/null".into(), "/proc".into()] {
-        let want = format!("not a network namespace: {}: Invalid argument (EINVAL)", other.display());
+        let want = format!("not a network namespace: {}", other.display());
         refused(&node, |spec| spec.network = Some(other), &want);
     }
     let mut own = node.spec(&["exit 5"]);
@@ -164,10 +164,10 @@ fn logs() {
     symlink(&fifo, &link).unwrap();
     lchown(&link, Some(65534), None).unwrap();
     for (path, want) in [
-        (&file, format!("log is neither a FIFO nor /dev/null: {}: Invalid argument (EINVAL)", file.display())),
+        (&file, format!("log is neither a FIFO nor /dev/null: {}", file.display())),
         (&link, format!("open log {}: Too many levels of symbolic links (ELOOP)", link.display())),
         (&missing, format!("open log {}: No such file or directory (ENOENT)", missing.display())),
-        (&"/dev/zero".into(), "log is neither a FIFO nor /dev/null: /dev/zero: Invalid argument (EINVAL)".into()),
+        (&"/dev/zero".into(), "log is neither a FIFO nor /dev/null: /dev/zero".into()),
     ] {
         refused(&node, |spec| spec.stdio = Stdio::Logs { stdout: path.clone(), stderr: "/dev/null".into() }, &want);
         refused(&node, |spec| spec.stdio = Stdio::Logs { stdout: fifo.clone(), stderr: path.clone() }, &want);

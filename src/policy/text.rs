@@ -1,0 +1,51 @@
+//! Numbers, and the files in which the kernel keeps them.
+
+use std::str::FromStr;
+
+/// A number of digits and nothing else: `FromStr` alone would take a sign.
+pub fn decimal<T: FromStr>(text: &str) -> Option<T> {
+    is_decimal(text).then(|| text.parse().ok())?
+}
+
+/// Whether it is one digit or more, and nothing else.
+pub fn is_decimal(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// The value of `key` in a flat keyed file (cgroup-v2.rst), such as `cpu.stat`.
+pub fn keyed(text: &str, key: &str) -> Option<u64> {
+    text.lines().find_map(|line| decimal(line.strip_prefix(key)?.strip_prefix(' ')?))
+}
+
+/// The pids of a `cgroup.procs`, the oldest processes first. The kernel writes 0 for one that has no pid here; what was read may end within
+/// a line, which would be another's pid.
+pub fn pids(procs: &str) -> impl Iterator<Item = u32> {
+    procs.split_inclusive('\n').filter_map(|line| decimal(line.strip_suffix('\n')?)).filter(|pid| *pid != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_digits() {
+        assert_eq!((decimal("007"), decimal::<u8>("255")), (Some(7), Some(255)));
+        for text in ["", "+1", "-1", "1 ", "1k", "256"] {
+            assert_eq!(decimal::<u8>(text), None, "{text:?}");
+        }
+        assert!(is_decimal("99999999999999999999") && !is_decimal(""));
+    }
+
+    #[test]
+    fn a_key_is_a_whole_word() {
+        assert_eq!(keyed("populated 1\nfrozen 0\n", "populated"), Some(1));
+        assert_eq!(keyed("oom 3\noom_kill 2\noom_group_kill 0\n", "oom_kill"), Some(2));
+        assert_eq!((keyed("oom_kill_not 2\n", "oom_kill"), keyed("usage_usec x\n", "usage_usec")), (None, None));
+    }
+
+    #[test]
+    fn a_pid_is_a_whole_line() {
+        assert_eq!(pids("12\n0\n345\n6").collect::<Vec<_>>(), [12, 345]);
+        assert_eq!(pids("").count(), 0);
+    }
+}
