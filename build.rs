@@ -1,6 +1,6 @@
-#[path = "build/init.rs"]
+#[path = "src/init/build.rs"]
 mod init;
-#[path = "build/proto.rs"]
+#[path = "proto/build.rs"]
 mod proto;
 
 use std::env;

@@ -1,8 +1,7 @@
 //! What was typed.
 
 use crate::policy::limits::{parse_bytes, parse_percent, pids_in_range};
-use crate::policy::spec::ProtectSystem;
-use crate::policy::view::View;
+use crate::policy::view_mode::{ProtectSystem, ViewMode};
 use lexopt::{Arg, Parser};
 use std::ffi::OsString;
 use std::time::Duration;
@@ -53,7 +52,7 @@ pub struct Run {
     pub unveil: Vec<String>,
     pub no_defaults: bool,
     pub protect_system: ProtectSystem,
-    pub view: View,
+    pub view: ViewMode,
     pub user: Option<String>,
     /// Bytes.
     pub memory: Option<u64>,
@@ -128,8 +127,8 @@ fn protect_system(text: &str) -> Result<ProtectSystem, String> {
     ProtectSystem::parse(text).ok_or_else(|| format!("{text:?}: neither strict nor off"))
 }
 
-fn view(text: &str) -> Result<View, String> {
-    View::parse(text).ok_or_else(|| format!("{text:?}: neither host nor private"))
+fn view(text: &str) -> Result<ViewMode, String> {
+    ViewMode::parse(text).ok_or_else(|| format!("{text:?}: neither host nor private"))
 }
 
 fn pids(text: &str) -> Result<u64, String> {
@@ -176,7 +175,7 @@ mod tests {
             unveil: vec!["r:/a".into(), "?rw:/b".into()],
             no_defaults: true,
             protect_system: ProtectSystem::Off,
-            view: View::Private,
+            view: ViewMode::Private,
             user: Some("7:8".into()),
             memory: Some(64 << 20),
             cpu_max: Some(50.0),

@@ -4,17 +4,20 @@ use super::arguments::Run;
 use super::scope::Scope;
 use super::{NOT_EXECUTABLE, NOT_FOUND, SETUP_FAILED, TIMED_OUT};
 use crate::launch::LaunchError;
-use crate::policy::capability::Capabilities;
+use crate::policy::cgroup::Cgroup;
+use crate::policy::command::Command;
 use crate::policy::environment::environment;
-use crate::policy::kill::KillMode;
+use crate::policy::grant::grants;
 use crate::policy::limits::{CgroupWrite, cli_writes};
-use crate::policy::namespace::NamespaceMode;
-use crate::policy::port::Ports;
+use crate::policy::privileges::Privileges;
 use crate::policy::request::PluginOptions;
+use crate::policy::rules::Rules;
 use crate::policy::signal::Signal;
-use crate::policy::spec::{DEFAULT_PATH, ProtectSystem, Stdio, TaskSpec, argv, candidates, grants};
-use crate::policy::user::User;
+use crate::policy::spec::TaskSpec;
+use crate::policy::stdio::Stdio;
+use crate::policy::user::{NOBODY, User};
 use crate::policy::view::View;
+use crate::policy::view_mode::{ProtectSystem, ViewMode};
 use crate::sys;
 use crate::task::{Accounts, Ended, Start, TaskError, Tasks};
 use rustix::io::Errno;
@@ -24,8 +27,6 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-/// `nobody` on every distribution, whether it has the name or not.
-const DEFAULT_USER: &str = "65534";
 /// From the stop signal of `--timeout` to SIGKILL.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -55,13 +56,12 @@ pub fn run(options: Run) -> Result<u8, Failure> {
     let writes = cli_writes(options.memory, options.cpu_max, options.pids);
     let mut spec = spec(&options)?;
     let scope = Scope::create(&spec.id, &writes).map_err(setup)?;
-    spec.cgroup = scope.path().to_path_buf();
+    spec.cgroup = Cgroup { path: scope.path().to_path_buf(), writes };
     if options.verbose {
-        explain(&spec, &writes);
+        explain(&spec);
     }
-    spec.cgroup_writes = writes;
 
-    let (id, paths) = (spec.id.clone(), spec.command.clone());
+    let (id, paths) = (spec.id.clone(), spec.command.paths.clone());
     let tasks = Tasks::default();
     let forwarded = sys::signal::Forwarded::block();
     let (started, start) = channel();
@@ -132,7 +132,8 @@ fn not_started(error: TaskError, paths: &[String]) -> Failure {
 
 fn spec(options: &Run) -> Result<TaskSpec, Failure> {
     let abi = crate::task::landlock().map_err(setup)?;
-    let user = User::parse(options.user.as_deref().unwrap_or(DEFAULT_USER)).map_err(|e| setup(format!("--user: {e}")))?;
+    let user = options.user.as_deref().map_or(Ok(User::Numeric { uid: NOBODY, gid: None }), User::parse);
+    let user = user.map_err(|e| setup(format!("--user: {e}")))?;
     let accounts = Accounts::of(&user, &[]).map_err(setup)?;
     let identity = user.resolve(&accounts.passwd, &accounts.group).map_err(|e| setup(format!("--user: {e}")))?;
     let mut env: BTreeMap<String, String> =
@@ -141,40 +142,18 @@ fn spec(options: &Run) -> Result<TaskSpec, Failure> {
     let inherited = |name: &str| options.env.iter().all(|(set, _)| set != name).then(|| std::env::var(name).ok()).flatten();
     let env = environment(&env, &inherited, &identity, None, None, &[]).map_err(|e| setup(format!("--env: {e}")))?;
     let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
-    let search = env.iter().find(|(name, _)| name == "PATH").map_or(DEFAULT_PATH, |(_, path)| path);
-    let work_dir = here.join(options.work_dir.as_deref().unwrap_or("/"));
+    let work_dir = here.join(options.work_dir.as_deref().unwrap_or("/")).to_string_lossy().into_owned();
+    let grants = grants(!options.no_defaults, options.view, &options.unveil, "--unveil").map_err(|e| setup(format!("--unveil: {e}")))?;
     Ok(TaskSpec {
         id: name()?,
         name: options.command.clone(),
-        alloc_id: String::new(),
-        command: candidates(&options.command, search, &here).map_err(setup)?,
-        argv: argv(&options.command, &options.args).map_err(setup)?,
-        work_dir: work_dir.to_string_lossy().into_owned(),
-        identity,
-        oom_score_adj: 0,
-        ulimits: Vec::new(),
-        grants: grants(!options.no_defaults, options.view, &options.unveil, "--unveil").map_err(|e| setup(format!("--unveil: {e}")))?,
-        cgroup: PathBuf::new(),
-        cgroup_writes: Vec::new(),
-        kill_mode: KillMode::default(),
-        pid_mode: NamespaceMode::Private,
-        ipc_mode: NamespaceMode::Private,
-        ports: Ports::default(),
-        capabilities: Capabilities::default(),
-        network: None,
-        dns: None,
-        host_name: None,
-        stdio: Stdio::Inherit,
-        directories: None,
-        volumes: Vec::new(),
-        devices: Vec::new(),
         state_dir: PluginOptions::default().state_dir,
-        protect_system: options.protect_system,
-        denial_events: false,
-        view: options.view,
-        no_pivot_root: false,
-        abi,
-        env,
+        command: Command::new(&options.command, &options.args, env, work_dir, &here).map_err(setup)?,
+        view: View { mode: options.view, protect_system: options.protect_system, ..View::default() },
+        rules: Rules { abi, grants, ..Rules::default() },
+        privileges: Privileges { identity, ..Privileges::default() },
+        stdio: Stdio::Inherit,
+        ..TaskSpec::default()
     })
 }
 
@@ -185,23 +164,23 @@ fn name() -> Result<String, Failure> {
     Ok(format!("run-{}-{:08x}", std::process::id(), u32::from_ne_bytes(random)))
 }
 
-fn explain(spec: &TaskSpec, writes: &[CgroupWrite]) {
-    let lacks = spec.abi.lacks();
+fn explain(TaskSpec { cgroup, view, rules, privileges, .. }: &TaskSpec) {
+    let lacks = rules.abi.lacks();
     let lacks = if lacks.is_empty() { String::new() } else { format!(" (not mediated: {})", lacks.join(", ")) };
-    eprintln!("landlock: ABI {}{lacks}", spec.abi.0);
-    for grant in &spec.grants {
+    eprintln!("landlock: ABI {}{lacks}", rules.abi.0);
+    for grant in &rules.grants {
         let note = if grant.required || exists(&grant.path) { "" } else { " (not there)" };
         eprintln!("unveil: {}:{}{note}", grant.mode, grant.path.display());
     }
-    eprintln!("cgroup: {}", spec.cgroup.display());
-    for write in writes {
-        eprintln!("limit: {} = {}", write.file, write.value.trim());
+    eprintln!("cgroup: {}", cgroup.path.display());
+    for CgroupWrite { file, value, .. } in &cgroup.writes {
+        eprintln!("limit: {file} = {}", value.trim());
     }
-    let groups: Vec<String> = spec.identity.groups.iter().map(u32::to_string).collect();
-    let user = &spec.identity;
+    let user = &privileges.identity;
+    let groups: Vec<String> = user.groups.iter().map(u32::to_string).collect();
     eprintln!("user: {} (uid {}, gid {}, groups [{}]), no capabilities, no_new_privs", user.name, user.uid, user.gid, groups.join(" "));
-    let protected = if spec.protect_system == ProtectSystem::Strict { "; read-only but for what is unveiled for writing" } else { "" };
-    let root = if spec.view == View::Private { "; a root of its own" } else { "" };
+    let protected = if view.protect_system == ProtectSystem::Strict { "; read-only but for what is unveiled for writing" } else { "" };
+    let root = if view.mode == ViewMode::Private { "; a root of its own" } else { "" };
     eprintln!("namespaces: pid, ipc, mount; fresh /proc{root}{protected}");
 }
 

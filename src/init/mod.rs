@@ -1,6 +1,10 @@
-//! The task's PID 1: a program of its own (main.rs, built by build/init.rs), and what the plugin says to it.
+//! The task's PID 1: a program of its own (main.rs and start.rs, built by build.rs), and what the plugin says to it.
 
+mod block;
 pub mod message;
+pub mod socket;
+
+pub use block::block;
 
 /// Init as an executable file.
 pub static IMAGE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/init"));

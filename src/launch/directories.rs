@@ -3,7 +3,7 @@
 use super::LaunchError;
 use super::rules::Rules;
 use crate::policy::access::{Mode, PathKind};
-use crate::policy::spec::Directories;
+use crate::policy::directories::Directories;
 use crate::sys::error::At;
 use crate::sys::mount::Copy;
 use crate::sys::path::{self, Identity};

@@ -1,7 +1,6 @@
 //! From a decided task to a running one: `plan` gathers everything before the clone, `child` is the straight line after it.
 
 mod base;
-mod block;
 mod child;
 mod devices;
 mod directories;
@@ -20,10 +19,8 @@ pub use child::Step;
 pub use plan::{Launched, Plan, private_memory};
 
 use crate::init::message::{self, Report};
-use crate::policy::ulimit::Ulimit;
 use crate::sys::error::Words;
 use rustix::io::Errno;
-use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 /// Why a task was not started. Nothing is left of it.
@@ -56,17 +53,6 @@ impl LaunchError {
         };
         matches!(errno, Some(Errno::AGAIN | Errno::NOMEM | Errno::NFILE | Errno::MFILE | Errno::BUSY))
     }
-}
-
-/// What init needs to execute a command, as a memory file to send with a `START`.
-pub fn command_block(
-    paths: &[String],
-    argv: &[String],
-    env: &[(String, String)],
-    work_dir: &str,
-    ulimits: &[Ulimit],
-) -> Result<OwnedFd, LaunchError> {
-    Ok(crate::sys::memfd::block(&block::lay_out(paths, argv, env, work_dir, ulimits))?)
 }
 
 /// What init's report of a failed start means to the one who wrote the command.

@@ -6,8 +6,8 @@ use super::root::{self, Root};
 use super::rules::{Granted, Rules};
 use super::{LaunchError, base};
 use crate::policy::access::{Mode, PathKind};
-use crate::policy::spec::ProtectSystem;
-use crate::policy::view::View;
+use crate::policy::view_mode::ProtectSystem;
+use crate::policy::view_mode::ViewMode;
 use crate::sys::cgroup::Cgroup;
 use crate::sys::error::At;
 use crate::sys::mount::{self, Copy, MOUNT_ATTR_RDONLY, MS_SLAVE, MountAttr, MountAttrFlags};
@@ -44,12 +44,12 @@ pub(super) struct Mounts {
 
 impl Mounts {
     /// Mounts without the allocation's directories.
-    pub fn new(view: View, protect: ProtectSystem) -> Result<Mounts, LaunchError> {
+    pub fn new(view: ViewMode, protect: ProtectSystem) -> Result<Mounts, LaunchError> {
         let attr_set = if protect == ProtectSystem::Strict { MOUNT_ATTR_RDONLY } else { 0 };
         let attr = MountAttr { attr_set, propagation: MS_SLAVE, ..MountAttr::default() };
         let (base, root) = match view {
-            View::Host => (None, None),
-            View::Private => (Some(root::namespace()?), Some(Root::new()?)),
+            ViewMode::Host => (None, None),
+            ViewMode::Private => (Some(root::namespace()?), Some(Root::new()?)),
         };
         Ok(Mounts { base, root, own_cgroup: false, attr, closed: Vec::new(), attachments: Vec::new() })
     }

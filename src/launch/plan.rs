@@ -5,18 +5,19 @@ use super::directories::TaskDirectories;
 use super::mounts::{Mounts, Own};
 use super::places::Places;
 use super::rules::{FIRMWARE, Rules};
-use super::{LaunchError, base, command_block, devices, resolver, volumes};
+use super::{LaunchError, base, devices, resolver, volumes};
 use crate::init::message::Limit;
-use crate::init::{IMAGE, message};
+use crate::init::{self, IMAGE, message, socket};
 use crate::policy::abi::Abi;
 use crate::policy::access::{FsAccess, Mode, PathKind, rights};
 use crate::policy::capability::Capabilities;
 use crate::policy::limits::CgroupWrite;
 use crate::policy::mask;
 use crate::policy::namespace::NamespaceMode;
-use crate::policy::spec::{Stdio, TaskSpec};
+use crate::policy::spec::TaskSpec;
+use crate::policy::stdio::Stdio;
 use crate::policy::ulimit::{self, Ulimit};
-use crate::policy::view::View;
+use crate::policy::view_mode::ViewMode;
 use crate::sys::cgroup::Cgroup;
 use crate::sys::clone::Namespaces;
 use crate::sys::descriptor::settle;
@@ -24,7 +25,7 @@ use crate::sys::error::At;
 use crate::sys::landlock::LOG_NEW_EXEC_ON;
 use crate::sys::lock::lock;
 use crate::sys::point::Made;
-use crate::sys::{capability, clone, descriptor, fifo, memfd, namespace, pidfd, process, socket};
+use crate::sys::{capability, clone, descriptor, fifo, memfd, namespace, pidfd, process};
 use rustix::fs::{Mode as FileMode, OFlags};
 use rustix::io::Errno;
 use std::ffi::CStr;
@@ -96,18 +97,18 @@ impl Plan {
     /// directory that it is in: what is put there is left to whoever removes it.
     pub fn new(spec: &TaskSpec, record: BorrowedFd<'_>, exit: OwnedFd) -> Result<Plan, LaunchError> {
         let shared = shared(&spec.state_dir)?;
-        let cgroup = Cgroup::open(&spec.cgroup)?;
+        let cgroup = Cgroup::open(&spec.cgroup.path)?;
         vacate(&cgroup)?;
-        limit(&cgroup, &spec.cgroup_writes)?;
-        let network = spec.network.as_deref().map(network).transpose()?;
+        limit(&cgroup, &spec.cgroup.writes)?;
+        let network = spec.namespaces.network.as_deref().map(network).transpose()?;
         // One for each task: its flags and locks would be shared.
         let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, FileMode::empty()).at_path("open", "/dev/null")?;
         let null = lifted(null)?;
 
-        let directories = spec.directories.as_ref().map(TaskDirectories::open).transpose()?;
+        let directories = spec.view.directories.as_ref().map(TaskDirectories::open).transpose()?;
         let own = directories.as_ref().map(Own::new).transpose()?;
         let mut rules = Rules::new(spec)?;
-        for grant in &spec.grants {
+        for grant in &spec.rules.grants {
             match &own {
                 Some(own) if own.hides(&grant.path) && grant.required => {
                     let reason =
@@ -132,7 +133,7 @@ impl Plan {
                 ([Some(stdin), Some(stdout), Some(stderr)], None)
             }
             Stdio::Logs { stdout, stderr } => {
-                let open = |path| fifo::open(path, spec.identity.gid, &rules.untrusted);
+                let open = |path| fifo::open(path, spec.privileges.identity.gid, &rules.untrusted);
                 let [out, err] = [open(stdout)?, open(stderr)?];
                 for (log, path) in [(&out, stdout), (&err, stderr)] {
                     if log.keeper.is_some() {
@@ -147,7 +148,7 @@ impl Plan {
                 ([None, Some(out.writer), Some(err.writer)], Some(keepers))
             }
         };
-        let mut mounts = Mounts::new(spec.view, spec.protect_system)?;
+        let mut mounts = Mounts::new(spec.view.mode, spec.view.protect_system)?;
         mounts.show(&rules.granted, own.as_ref())?;
         if let (Some(directories), Some(own)) = (&directories, &own) {
             directories.grant(&mut rules)?;
@@ -163,16 +164,16 @@ impl Plan {
             volumes: Vec::new(),
         };
         resolver::mount(spec, record, &mut places)?;
-        volumes::mount(&spec.volumes, &mut places)?;
-        devices::mount(&spec.devices, &mut places)?;
-        let host_proc = spec.pid_mode == NamespaceMode::Host && spec.grants.iter().any(|grant| grant.path.starts_with("/proc"));
+        volumes::mount(&spec.view.volumes, &mut places)?;
+        devices::mount(&spec.view.devices, &mut places)?;
+        let host_proc = spec.namespaces.pid == NamespaceMode::Host && spec.rules.grants.iter().any(|grant| grant.path.starts_with("/proc"));
         if host_proc {
             mounts.host_proc()?;
         }
         if rules.reaches_state {
             // What is in there of other tasks, and what a later plugin goes by.
             mounts.hide(&rules.state_dir)?;
-        } else if spec.abi < Abi(3) && !mounts.are_protected() && mounts.reach(&spec.state_dir) {
+        } else if spec.rules.abi < Abi(3) && !mounts.are_protected() && mounts.reach(&spec.state_dir) {
             // Without a right to truncate, a task of root could cut its record short, and its init would die of SIGBUS.
             mounts.read_only(&spec.state_dir)?;
         }
@@ -181,7 +182,7 @@ impl Plan {
         }
         // The last, for the task may have a say in what is at /dev/null then.
         masks(spec, host_proc).into_iter().try_for_each(|path| mounts.mask(null.as_fd(), path))?;
-        if spec.view == View::Private {
+        if spec.view.mode == ViewMode::Private {
             mounts.cgroup(&cgroup)?;
             mounts.furnish(&mut rules, directories.as_ref())?;
             mounts.seal()?;
@@ -190,7 +191,7 @@ impl Plan {
         // Init finds its first request waiting, with the command and its descriptors.
         let (plugin_end, init_end) = socket::pair()?;
         let (plugin_end, init_end) = (lifted(plugin_end)?, lifted(init_end)?);
-        let block = command_block(&spec.command, &spec.argv, &spec.env, &spec.work_dir, &spec.ulimits)?;
+        let block = init::block(&spec.command)?;
         let [stdin, stdout, stderr] = stdio.each_ref().map(|fd| fd.as_ref().map_or(null.as_fd(), |fd| fd.as_fd()));
         let start = message::Request { kind: message::START, ..message::Request::default() };
         socket::send(plugin_end.as_fd(), &start, &[block.as_fd(), stdin, stdout, stderr]).at("send the command to init")?;
@@ -200,30 +201,30 @@ impl Plan {
             cgroup,
             ruleset: lifted(rules.ruleset.into())?,
             // Without a flag the kernel logs what is denied before an exec alone: nothing here.
-            restrict_flags: if spec.denial_events { LOG_NEW_EXEC_ON } else { 0 },
+            restrict_flags: if spec.rules.denial_events { LOG_NEW_EXEC_ON } else { 0 },
             network,
             namespaces: Namespaces {
-                pid: spec.pid_mode == NamespaceMode::Private,
-                ipc: spec.ipc_mode == NamespaceMode::Private,
+                pid: spec.namespaces.pid == NamespaceMode::Private,
+                ipc: spec.namespaces.ipc == NamespaceMode::Private,
                 mounts: mounts.base.is_none(),
             },
             mounts,
-            no_pivot_root: spec.no_pivot_root,
+            no_pivot_root: spec.view.no_pivot_root,
             made,
             null,
             keepers,
             plugin_end,
             init_end,
             record: lifted(exit)?,
-            command: spec.command.clone(),
-            work_dir: spec.work_dir.clone(),
+            command: spec.command.paths.clone(),
+            work_dir: spec.command.work_dir.clone(),
             unread,
-            oom_score_adj: spec.oom_score_adj.to_string(),
-            raised: raised(&spec.ulimits)?,
-            identity: spec.identity.clone(),
-            capabilities: spec.capabilities,
+            oom_score_adj: spec.privileges.oom_score_adj.to_string(),
+            raised: raised(&spec.command.ulimits)?,
+            identity: spec.privileges.identity.clone(),
+            capabilities: spec.privileges.capabilities,
             host_proc,
-            proc_access: rights(Mode::R, PathKind::Directory, spec.abi),
+            proc_access: rights(Mode::R, PathKind::Directory, spec.rules.abi),
         })
     }
 
@@ -352,11 +353,11 @@ impl Plan {
 /// What of /proc is hidden from the task. With the host's pids and nothing unveiled there, it has nothing but processes.
 fn masks(spec: &TaskSpec, host_proc: bool) -> Vec<&'static CStr> {
     static HERE: OnceLock<Vec<&'static CStr>> = OnceLock::new();
-    if spec.pid_mode == NamespaceMode::Host && !host_proc {
+    if spec.namespaces.pid == NamespaceMode::Host && !host_proc {
         return Vec::new();
     }
     let here = HERE.get_or_init(|| mask::files().filter(|path| rustix::fs::lstat(*path).is_ok()).collect());
-    here.iter().copied().filter(|path| mask::is_needed(path, spec.identity.uid, spec.capabilities)).collect()
+    here.iter().copied().filter(|path| mask::is_needed(path, spec.privileges.identity.uid, spec.privileges.capabilities)).collect()
 }
 
 /// The cgroup is this task's alone. What is in it was started by a plugin that died before anybody heard of it.

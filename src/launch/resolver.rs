@@ -3,7 +3,8 @@
 use super::LaunchError;
 use super::places::Places;
 use crate::policy::access::{Mode, PathKind};
-use crate::policy::resolver::{HOSTS, RESOLV_CONF, UPSTREAM, is_stub, may_read};
+use crate::policy::grant::may_read;
+use crate::policy::resolver::{HOSTS, RESOLV_CONF, UPSTREAM, is_stub};
 use crate::policy::spec::TaskSpec;
 use crate::sys::error::At;
 use crate::sys::memfd::reopen;
@@ -18,26 +19,26 @@ use std::path::Path;
 
 /// `record` is a directory of root's own with the task's lifetime. Before the volumes, one of which may cover /etc.
 pub(super) fn mount(spec: &TaskSpec, record: BorrowedFd<'_>, places: &mut Places<'_>) -> Result<(), LaunchError> {
-    if spec.dns.is_some() || spec.network.is_some() {
+    if spec.view.dns.is_some() || spec.namespaces.network.is_some() {
         let host = read(RESOLV_CONF, places)?;
-        if host.is_none() && spec.dns.is_some() && !places.mounts.makes(Path::new(RESOLV_CONF)) {
+        if host.is_none() && spec.view.dns.is_some() && !places.mounts.makes(Path::new(RESOLV_CONF)) {
             let reason = format!("the node has no {RESOLV_CONF}, in whose place the task's own would be");
             return Err(LaunchError::Refused { option: "dns".into(), reason });
         }
         let host = host.unwrap_or_default();
         let upstream = if is_stub(&host) { read(UPSTREAM, places)? } else { None };
-        let text = match &spec.dns {
+        let text = match &spec.view.dns {
             Some(dns) => Some(dns.text(&upstream.unwrap_or(host))),
             None => upstream,
         };
         if let Some(text) = text {
-            cover(RESOLV_CONF, &text, spec.dns.is_some() || may_read(&spec.grants, RESOLV_CONF), record, places)?;
+            cover(RESOLV_CONF, &text, spec.view.dns.is_some() || may_read(&spec.rules.grants, RESOLV_CONF), record, places)?;
         }
     }
-    if let Some(host) = &spec.host_name
+    if let Some(host) = &spec.view.host_name
         && (places.mounts.makes(Path::new(HOSTS)) || read(HOSTS, places)?.is_some())
     {
-        cover(HOSTS, &host.text(), may_read(&spec.grants, HOSTS), record, places)?;
+        cover(HOSTS, &host.text(), may_read(&spec.rules.grants, HOSTS), record, places)?;
     }
     Ok(())
 }

@@ -3,9 +3,10 @@
 use super::LaunchError;
 use crate::policy::abi::Abi;
 use crate::policy::access::{Mode, PathKind, handled_fs, rights, ruleset_attr_size, scoped};
+use crate::policy::grant::Grant;
 use crate::policy::namespace::NamespaceMode;
-use crate::policy::spec::{Grant, TaskSpec};
-use crate::policy::view::View;
+use crate::policy::spec::TaskSpec;
+use crate::policy::view_mode::ViewMode;
 use crate::sys::error::At;
 use crate::sys::landlock::{Ruleset, RulesetAttr};
 use crate::sys::path::{self, Found, Identity, Untrusted};
@@ -27,7 +28,7 @@ pub(super) struct Rules {
     /// A grant holds the state_dir, or is in it.
     pub reaches_state: bool,
     own_proc: bool,
-    view: View,
+    view: ViewMode,
 }
 
 pub(super) const FIRMWARE: &str = "/sys/firmware";
@@ -64,27 +65,27 @@ pub(super) struct Granted {
 impl Rules {
     /// All rights that the ABI knows are handled, its scopes too. Network rights only where ports are named.
     pub fn new(spec: &TaskSpec) -> Result<Rules, LaunchError> {
-        let handled_access_net = spec.ports.handled();
+        let handled_access_net = spec.rules.ports.handled();
         let attr = RulesetAttr {
-            handled_access_fs: handled_fs(spec.abi).0,
+            handled_access_fs: handled_fs(spec.rules.abi).0,
             handled_access_net,
-            scoped: scoped(spec.abi),
+            scoped: scoped(spec.rules.abi),
             ..RulesetAttr::default()
         };
-        let ruleset = Ruleset::new(&attr, ruleset_attr_size(spec.abi))?;
-        for (port, access) in spec.ports.allowed() {
+        let ruleset = Ruleset::new(&attr, ruleset_attr_size(spec.rules.abi))?;
+        for (port, access) in spec.rules.ports.allowed() {
             ruleset.allow_port(port, access).at_path("landlock_add_rule TCP port", port.to_string())?;
         }
         Ok(Rules {
             ruleset,
-            abi: spec.abi,
-            untrusted: Untrusted { uid: spec.identity.uid, trees: writable(spec)? },
+            abi: spec.rules.abi,
+            untrusted: Untrusted { uid: spec.privileges.identity.uid, trees: writable(spec)? },
             granted: Vec::new(),
             firmware: Firmware::default(),
             state_dir: std::fs::canonicalize(&spec.state_dir).unwrap_or_else(|_| spec.state_dir.clone()),
             reaches_state: false,
-            own_proc: spec.pid_mode == NamespaceMode::Private,
-            view: spec.view,
+            own_proc: spec.namespaces.pid == NamespaceMode::Private,
+            view: spec.view.mode,
         })
     }
 
@@ -109,7 +110,7 @@ impl Rules {
         // A device, socket or FIFO can be written on a read-only mount.
         let mountable = matches!(file_type, FileType::Directory | FileType::RegularFile);
         let is_writable = mountable && (grant.mode.contains(Mode::W) || grant.mode.contains(Mode::C));
-        if is_writable || self.view == View::Private {
+        if is_writable || self.view == ViewMode::Private {
             self.granted.push(Granted { found, kind, is_writable, option: grant.option });
         }
         Ok(())
@@ -128,9 +129,9 @@ impl Rules {
 /// The directories in which the task may create files. A path that leads there by a link of the task's own making is found all the same:
 /// what this names is only not to be trusted, and opening it for a rule refuses the link.
 fn writable(spec: &TaskSpec) -> Result<Vec<Identity>, LaunchError> {
-    let create = spec.grants.iter().filter(|grant| grant.mode.contains(Mode::C)).map(|grant| &grant.path);
-    let own = spec.directories.iter().flat_map(|directories| [&directories.alloc_dir, &directories.task_dir]);
-    let volumes = spec.volumes.iter().filter(|volume| !volume.read_only).map(|volume| &volume.source);
+    let create = spec.rules.grants.iter().filter(|grant| grant.mode.contains(Mode::C)).map(|grant| &grant.path);
+    let own = spec.view.directories.iter().flat_map(|directories| [&directories.alloc_dir, &directories.task_dir]);
+    let volumes = spec.view.volumes.iter().filter(|volume| !volume.read_only).map(|volume| &volume.source);
     let mut trees = Vec::new();
     for path in create.chain(own).chain(volumes) {
         // What can't be opened is reported, or passed over, where it is granted.

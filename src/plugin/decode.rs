@@ -1,6 +1,7 @@
 //! What StartTask and SetConfig carry, as plain values. What can't be read is refused here, in words.
 
-use crate::policy::request::{Compute, DeviceRequest, DnsRequest, HostRequest, MountRequest, Resources, TaskRequest};
+use crate::policy::request::{DeviceRequest, DnsRequest, HostRequest, MountRequest, TaskRequest};
+use crate::policy::resources::{Compute, Resources};
 
 use super::options;
 use super::wire::base::{ClientTopology, ClientTopologyCore, NomadConfig};

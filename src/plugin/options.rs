@@ -11,7 +11,7 @@ use crate::policy::limits::{Swap, pids_in_range};
 use crate::policy::namespace::NamespaceMode;
 use crate::policy::request::{PluginOptions, TaskOptions};
 use crate::policy::unveil::Unveil;
-use crate::policy::view::View;
+use crate::policy::view_mode::ViewMode;
 
 use super::msgpack::Value;
 
@@ -92,7 +92,7 @@ pub fn task(msgpack: &[u8]) -> Result<TaskOptions, OptionError> {
         group_add: block.texts("group_add")?,
         work_dir: block.text("work_dir")?,
         protect_system: block.text("protect_system")?,
-        view: block.parsed("view", |text| View::parse(text).ok_or_else(|| format!("{text:?} is not \"host\" or \"private\"")))?,
+        view: block.parsed("view", |text| ViewMode::parse(text).ok_or_else(|| format!("{text:?} is not \"host\" or \"private\"")))?,
     })
 }
 
@@ -104,10 +104,10 @@ fn namespace(text: &str) -> Result<NamespaceMode, String> {
     NamespaceMode::parse(text).ok_or_else(|| format!("{text:?} is not \"private\" or \"host\""))
 }
 
-fn required_view(text: &str) -> Result<Option<View>, String> {
+fn required_view(text: &str) -> Result<Option<ViewMode>, String> {
     match text {
         "" => Ok(None),
-        "private" => Ok(Some(View::Private)),
+        "private" => Ok(Some(ViewMode::Private)),
         _ => Err(format!("{text:?} is neither \"private\" nor empty")),
     }
 }
@@ -270,7 +270,7 @@ mod tests {
             landlock_min_abi: 4,
             denial_events: false,
             no_pivot_root: true,
-            require_view: Some(View::Private),
+            require_view: Some(ViewMode::Private),
         };
         assert_eq!(plugin(&bytes), Ok(options));
     }
@@ -323,7 +323,7 @@ mod tests {
             group_add: vec!["7".to_owned()],
             work_dir: Some("w".to_owned()),
             protect_system: Some("off".to_owned()),
-            view: Some(View::Host),
+            view: Some(ViewMode::Host),
         };
         assert_eq!(task(&bytes), Ok(options));
     }

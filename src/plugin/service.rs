@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use grpcio::{DuplexSink, Method, RequestStream, RpcContext, RpcStatus, ServerStreamingSink, Service, ServiceBuilder, UnarySink};
 
-use crate::policy::request::{Compute, PluginOptions};
+use crate::policy::request::PluginOptions;
+use crate::policy::resources::Compute;
 use crate::sys::lock::lock;
 use crate::task::Tasks;
 

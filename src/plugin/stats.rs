@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use grpcio::ServerStreamingSink;
 use protobuf::EnumOrUnknown;
 
-use crate::policy::request::Compute;
+use crate::policy::resources::Compute;
 use crate::policy::usage::{Memory, Shares, Throttled, Usage};
 use crate::task::Meter;
 

@@ -1,4 +1,4 @@
-//! Messages generated from proto/ by build/proto.rs.
+//! Messages generated from proto/ by proto/build.rs.
 
 #![allow(warnings, clippy::all, clippy::pedantic)]
 

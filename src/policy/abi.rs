@@ -1,7 +1,7 @@
 //! The kernel's Landlock version, as a value.
 
 /// Landlock ABI of a kernel, from `landlock_create_ruleset(NULL, 0, LANDLOCK_CREATE_RULESET_VERSION)`; 0 stands for none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Abi(pub u32);
 
 struct Feature {

@@ -1,10 +1,11 @@
 //! Devices that a job has been given by a device plugin: which the task may open, for what, and where it finds them.
 
 use super::access::Mode;
+use super::directories::Directories;
+use super::error::SpecError;
+use super::grant::Grant;
 use super::place::{is_writable, place};
 use super::request::DeviceRequest;
-use super::spec::{Directories, Grant, SpecError};
-use super::volume::Volume;
 use std::path::{Path, PathBuf};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,8 +21,8 @@ pub struct Device {
 /// Why a device is refused in a directory that the task may write.
 pub const OPEN: &str = "in a directory that the task may write, a device can be had with the permissions rw alone";
 
-/// The devices of a task that also has these volumes and grants.
-pub fn devices(asked: &[DeviceRequest], directories: &Directories, volumes: &[Volume], grants: &[Grant]) -> Result<Vec<Device>, SpecError> {
+/// The devices of a task that also has these grants, and may write these volumes.
+pub fn devices(asked: &[DeviceRequest], directories: &Directories, volumes: &[&Path], grants: &[Grant]) -> Result<Vec<Device>, SpecError> {
     let mut devices: Vec<Device> = Vec::with_capacity(asked.len());
     for request in asked {
         let refused = |reason| SpecError::Value { option: format!("device {:?}", request.task_path), reason };
@@ -69,15 +70,8 @@ mod tests {
     fn read(task_path: &str, permissions: &str) -> Result<Device, String> {
         let directories = Directories { alloc_dir: "/d/alloc/a1".into(), task_dir: "/m/a1-web".into() };
         let request = DeviceRequest { host_path: "/dev/x".into(), task_path: task_path.into(), permissions: permissions.into() };
-        let volume = |target: &str, read_only| Volume {
-            written: target.into(),
-            source: "/srv".into(),
-            target: target.into(),
-            read_only,
-            follows_host: false,
-        };
         let grant = |mode, path: &str| Grant { mode, path: path.into(), option: "unveil", required: true };
-        let volumes = [volume("/open", false), volume("/closed", true)];
+        let volumes = [Path::new("/open")];
         let grants = [grant(Mode::RW, "/unveiled"), grant(Mode::RX, "/usr"), grant(Mode::RW, "/dev/null")];
         devices(&[request], &directories, &volumes, &grants).map(|mut devices| devices.remove(0)).map_err(|e| e.to_string())
     }

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::request::{Compute, Resources};
+use super::resources::{Compute, Resources};
 use super::text::decimal;
 
 /// One value for one file of the cgroup.

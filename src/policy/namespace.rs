@@ -1,6 +1,15 @@
-//! Whether a task has a pid or an ipc namespace of its own.
+//! Which namespaces a task has of its own. It always has its own mounts; those are its view.
 
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Namespaces {
+    pub pid: NamespaceMode,
+    pub ipc: NamespaceMode,
+    /// Path of the network namespace to join; `None`: the plugin's.
+    pub network: Option<PathBuf>,
+}
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

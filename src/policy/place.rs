@@ -1,8 +1,8 @@
 //! Where in a task's view something is put that the client names by its destination.
 
 use super::access::Mode;
-use super::spec::{Directories, Grant};
-use super::volume::Volume;
+use super::directories::Directories;
+use super::grant::Grant;
 use std::path::{Component, Path, PathBuf};
 
 /// The task's own directories as jobs write them: below the root of what other drivers give to a task.
@@ -32,10 +32,10 @@ pub fn place(written: &str, directories: &Directories) -> Result<PathBuf, &'stat
 }
 
 /// Whether what is below that directory may be written by Landlock's rules, which add up along a path: there only a mount keeps a part of it from
-/// being written.
-pub fn is_writable(place: &Path, directories: &Directories, volumes: &[Volume], grants: &[Grant]) -> bool {
+/// being written. `volumes` are those that may be written.
+pub fn is_writable(place: &Path, directories: &Directories, volumes: &[&Path], grants: &[Grant]) -> bool {
     Directories::GRANTS.iter().any(|(_, below)| place.starts_with(directories.task_dir.join(below)))
-        || volumes.iter().any(|volume| !volume.read_only && place.starts_with(&volume.target))
+        || volumes.iter().any(|volume| place.starts_with(volume))
         || grants.iter().any(|grant| grant.mode.contains(Mode::W) && place != grant.path && place.starts_with(&grant.path))
 }
 

@@ -5,7 +5,8 @@ use super::ids::IdRanges;
 use super::kill::KillMode;
 use super::limits::Swap;
 use super::namespace::NamespaceMode;
-use super::view::View;
+use super::resources::Resources;
+use super::view_mode::ViewMode;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -36,7 +37,7 @@ pub struct PluginOptions {
     /// Private views are entered by chroot.
     pub no_pivot_root: bool,
     /// The only one that a task may have.
-    pub require_view: Option<View>,
+    pub require_view: Option<ViewMode>,
 }
 
 impl Default for PluginOptions {
@@ -91,7 +92,7 @@ pub struct TaskOptions {
     pub group_add: Vec<String>,
     pub work_dir: Option<String>,
     pub protect_system: Option<String>,
-    pub view: Option<View>,
+    pub view: Option<ViewMode>,
 }
 
 /// One task, as StartTask describes it.
@@ -155,25 +156,4 @@ pub struct MountRequest {
     /// `private`, `host-to-task`, `bidirectional`; empty for the first.
     pub propagation: String,
     pub selinux_label: String,
-}
-
-/// What the job reserves; 0 and the empty string mean that nothing was asked.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Resources {
-    /// MHz.
-    pub cpu_shares: i64,
-    /// MiB.
-    pub memory_mb: i64,
-    /// MiB; -1 for no limit, 0 where the job has none.
-    pub memory_max_mb: i64,
-    /// Reserved cores as the kernel's list format; empty without `cores`.
-    pub cpuset_cpus: String,
-}
-
-/// The node's compute, of which a task's `cpu` is a share.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Compute {
-    /// MHz of all cores together; 0 when Nomad has not told.
-    pub total_mhz: u64,
-    pub cores: u64,
 }

@@ -1,10 +1,8 @@
 //! How a task resolves names: the texts of its own /etc/resolv.conf and /etc/hosts.
 
-use super::access::Mode;
+use super::error::SpecError;
 use super::request::{DnsRequest, HostRequest};
-use super::spec::{Grant, SpecError};
 use std::net::{IpAddr, Ipv6Addr};
-use std::path::Path;
 
 pub const RESOLV_CONF: &str = "/etc/resolv.conf";
 pub const HOSTS: &str = "/etc/hosts";
@@ -124,11 +122,6 @@ impl HostName {
     }
 }
 
-/// Whether a task that is granted these may read what is at `path`.
-pub fn may_read(grants: &[Grant], path: &str) -> bool {
-    grants.iter().any(|grant| grant.mode.contains(Mode::R) && Path::new(path).starts_with(&grant.path))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -194,12 +187,5 @@ mod tests {
         for (name, address) in [("web\n192.0.2.1 bank.test", "172.26.64.5"), ("web", "172.26.64.5 x"), ("a b", "172.26.64.5")] {
             assert!(HostName::new(&asked(name, address)).is_err(), "{name:?}");
         }
-    }
-
-    #[test]
-    fn whoever_may_read_the_hosts() {
-        let grant = |mode, path: &str| vec![Grant { mode, path: path.into(), option: "unveil", required: true }];
-        assert!(may_read(&grant(Mode::R, "/etc/hosts"), HOSTS) && may_read(&grant(Mode::RX, "/etc"), HOSTS));
-        assert!(!may_read(&grant(Mode::W, "/etc/hosts"), HOSTS) && !may_read(&grant(Mode::R, "/etc/host"), HOSTS));
     }
 }

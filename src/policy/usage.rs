@@ -1,6 +1,6 @@
 //! What a task uses: the kernel's counters parsed, and figures made of two readings of them.
 
-use super::request::Compute;
+use super::resources::Compute;
 use super::text::keyed;
 use std::time::{Duration, Instant};
 

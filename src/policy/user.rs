@@ -30,6 +30,16 @@ pub struct Identity {
     pub home: String,
 }
 
+impl Default for Identity {
+    /// Nobody, as every distribution numbers it.
+    fn default() -> Identity {
+        unlisted(NOBODY, NOBODY, "nobody".into())
+    }
+}
+
+/// `nobody` and `nogroup`; the kernel's own overflow ids.
+pub const NOBODY: u32 = 65534;
+
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum UserError {
     #[error("user \"\": user must be set")]

@@ -1,21 +1,24 @@
 //! What a task sees of the host's files.
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum View {
-    /// The host's tree under Landlock: what is not unveiled is there and can't be used.
-    #[default]
-    Host,
-    /// A root of its own with what is unveiled; the rest does not exist.
-    Private,
-}
+use super::device::Device;
+use super::directories::Directories;
+use super::resolver::{Dns, HostName};
+use super::view_mode::{ProtectSystem, ViewMode};
+use super::volume::Volume;
 
-impl View {
-    /// `None` for what is neither `host` nor `private`.
-    pub fn parse(text: &str) -> Option<View> {
-        match text {
-            "host" => Some(View::Host),
-            "private" => Some(View::Private),
-            _ => None,
-        }
-    }
+/// A base, and what is attached in it for this task. What it may do with what is there is for the rules to say.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct View {
+    pub mode: ViewMode,
+    pub protect_system: ProtectSystem,
+    /// A private view is entered by chroot.
+    pub no_pivot_root: bool,
+    pub directories: Option<Directories>,
+    /// In the order in which they are mounted.
+    pub volumes: Vec<Volume>,
+    pub devices: Vec<Device>,
+    /// What to have in place of the host's /etc/resolv.conf.
+    pub dns: Option<Dns>,
+    /// In a /etc/hosts of the task's own.
+    pub host_name: Option<HostName>,
 }

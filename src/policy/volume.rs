@@ -1,8 +1,10 @@
 //! Host and CSI volumes, and what device plugins mount: what is mounted where in a task's view, and how.
 
+use super::directories::Directories;
+use super::error::SpecError;
+use super::grant::Grant;
 use super::place::{is_writable, place};
 use super::request::MountRequest;
-use super::spec::{Directories, Grant, SpecError};
 use std::path::{Path, PathBuf};
 
 /// A directory or file of the host's that the task has at a place of its own.
@@ -31,11 +33,17 @@ pub fn volumes(asked: &[MountRequest], directories: &Directories, grants: &[Gran
         volumes.push(volume);
     }
     volumes.sort_by_key(|volume| volume.target.components().count());
-    let leaky = |volume: &&Volume| volume.read_only && volume.follows_host && is_writable(&volume.target, directories, &volumes, grants);
+    let leaky =
+        |volume: &&Volume| volume.read_only && volume.follows_host && is_writable(&volume.target, directories, &writable(&volumes), grants);
     if let Some(volume) = volumes.iter().find(leaky) {
         return Err(SpecError::Value { option: format!("volume_mount {:?}", volume.written), reason: LEAKY.into() });
     }
     Ok(volumes)
+}
+
+/// Where those are that may be written.
+pub fn writable(volumes: &[Volume]) -> Vec<&Path> {
+    volumes.iter().filter(|volume| !volume.read_only).map(|volume| volume.target.as_path()).collect()
 }
 
 /// Why a volume is refused in a directory that the task may write, if it is read-only and follows the host.

@@ -19,7 +19,6 @@ pub mod point;
 pub mod process;
 pub mod pty;
 pub mod signal;
-pub mod socket;
 pub mod syscall;
 pub mod thread;
 pub mod wake;

@@ -6,6 +6,7 @@ use super::event::{Subject, oom};
 use super::record::{Record, Saved};
 use super::{Ended, Order, Reply, Started, Status, Task, TaskError, recover};
 use crate::init::message::{self, Report};
+use crate::init::socket;
 use crate::launch::{LaunchError, Launched, command_failed};
 use crate::policy::abi::Abi;
 use crate::policy::event::Happening;
@@ -17,7 +18,7 @@ use crate::policy::spec::TaskSpec;
 use crate::sys::error::Words;
 use crate::sys::lock::lock;
 use crate::sys::wake::poll;
-use crate::sys::{pidfd, process, socket};
+use crate::sys::{pidfd, process};
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use std::collections::VecDeque;
@@ -64,7 +65,12 @@ impl Life {
     /// Of a task that has just been launched.
     pub fn new(spec: TaskSpec, launched: Launched, oom_kills: u64) -> Life {
         let subject = Subject { task_id: spec.id.clone(), alloc_id: spec.alloc_id.clone(), task_name: spec.name.clone() };
-        Life { kill_mode: spec.kill_mode, pid_mode: spec.pid_mode, spec: Some(Box::new(spec)), ..Life::of(subject, launched, oom_kills, 0) }
+        Life {
+            kill_mode: spec.kill_mode,
+            pid_mode: spec.namespaces.pid,
+            spec: Some(Box::new(spec)),
+            ..Life::of(subject, launched, oom_kills, 0)
+        }
     }
 
     /// Of a task whose command runs already.
@@ -185,8 +191,8 @@ impl Life {
     fn started(&mut self, command: u32, task: &Task, record: &Record) {
         let Some(spec) = self.spec.take() else { return };
         self.command = command;
-        let (name, alloc_id, cgroup) = (spec.name.clone(), spec.alloc_id.clone(), spec.cgroup.clone());
-        let landlock_abi = spec.abi.0;
+        let (name, alloc_id, cgroup) = (spec.name.clone(), spec.alloc_id.clone(), spec.cgroup.path.clone());
+        let landlock_abi = spec.rules.abi.0;
         let started_at = SystemTime::now();
         let saved = self.saved(*spec, started_at).and_then(|saved| record.save(&saved));
         if let Err(e) = saved {
@@ -218,14 +224,14 @@ impl Life {
             id: spec.id,
             name: spec.name,
             alloc_id: spec.alloc_id,
-            cgroup: spec.cgroup,
-            landlock_abi: spec.abi.0,
-            env: spec.env,
-            base: spec.directories.map_or_else(|| "/".into(), |directories| directories.task_dir),
-            work_dir: spec.work_dir,
-            pid_mode: spec.pid_mode,
+            cgroup: spec.cgroup.path,
+            landlock_abi: spec.rules.abi.0,
+            env: spec.command.env,
+            base: spec.view.directories.map_or_else(|| "/".into(), |directories| directories.task_dir),
+            work_dir: spec.command.work_dir,
+            pid_mode: spec.namespaces.pid,
             kill_mode: spec.kill_mode,
-            ulimits: spec.ulimits,
+            ulimits: spec.command.ulimits,
         })
     }
 

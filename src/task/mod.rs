@@ -20,10 +20,12 @@ pub use session::{Session, SessionEnd};
 pub use stats::Meter;
 
 use crate::launch::LaunchError;
+use crate::policy::error::SpecError;
 use crate::policy::exit::ExitResult;
-use crate::policy::request::{Compute, PluginOptions, TaskRequest};
+use crate::policy::request::{PluginOptions, TaskRequest};
+use crate::policy::resources::Compute;
 use crate::policy::signal::Signal;
-use crate::policy::spec::{SpecError, TaskSpec};
+use crate::policy::spec::TaskSpec;
 use crate::sys::lock::lock;
 use crate::sys::pidfd;
 use crate::sys::wake::Wake;

@@ -3,8 +3,9 @@
 use super::{Accounts, Start, TaskError};
 use crate::policy::abi::Abi;
 use crate::policy::capability::Capabilities;
+use crate::policy::error::SpecError;
 use crate::policy::request::PluginOptions;
-use crate::policy::spec::{SpecError, TaskSpec, compile};
+use crate::policy::spec::{TaskSpec, compile};
 use crate::policy::user::User;
 use crate::sys;
 use crate::sys::error::Words;

@@ -3,9 +3,10 @@
 use super::ask::{Ask, Asked};
 use super::record::Record;
 use super::{Reply, TaskError};
+use crate::init;
 use crate::init::message::{self, Report, Request};
-use crate::launch::{command_block, command_failed};
-use crate::policy::spec::{DEFAULT_PATH, argv, candidates};
+use crate::launch::command_failed;
+use crate::policy::command::Command;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::os::fd::OwnedFd;
 
@@ -81,15 +82,15 @@ impl Sessions {
     fn request(&mut self, record: &Record, session: Session) -> Result<Asking, TaskError> {
         let saved = record.saved()?;
         let (command, args) = session.argv.split_first().ok_or(TaskError::EmptyCommand)?;
-        let search = saved.env.iter().find(|(name, _)| name == "PATH").map_or(DEFAULT_PATH, |(_, path)| path);
-        let paths = candidates(command, search, &saved.base)?;
-        let block = command_block(&paths, &argv(command, args)?, &saved.env, &saved.work_dir, &saved.ulimits)?;
+        let command = Command::new(command, args, saved.env, saved.work_dir, &saved.base)?;
+        let command = Command { ulimits: saved.ulimits, ..command };
+        let block = init::block(&command)?;
         // 0 is the task's own command.
         self.last_token = self.last_token.wrapping_add(1).max(1);
         let flags = if session.terminal { message::TERMINAL } else { 0 };
         let request = Request { kind: message::START, id: self.last_token, value: 0, flags };
         let descriptors = [block].into_iter().chain(session.stdio).collect();
-        Ok((request, descriptors, paths, saved.work_dir, session.wanted))
+        Ok((request, descriptors, command.paths, command.work_dir, session.wanted))
     }
 
     pub fn report(&mut self, report: &Report) {

@@ -53,7 +53,7 @@ fn begin(tasks: &Tasks, id: &str, start: Start) -> Result<(Record, Life), TaskEr
     let mut expected = None;
     let launched = Plan::new(&spec, record.directory(), exit).and_then(|plan| {
         let oom_kills = plan.cgroup().oom_kills();
-        expected = spec.denial_events.then(|| tasks.0.denials.expect(&tasks.0.ear));
+        expected = spec.rules.denial_events.then(|| tasks.0.denials.expect(&tasks.0.ear));
         Ok((plan.launch()?, oom_kills))
     });
     match launched {

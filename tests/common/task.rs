@@ -1,16 +1,17 @@
 //! Tasks through the library, as the plugin has them: a cgroup, a state directory, a spec, and calls that wait for their reply.
 
 use super::{Scratch, exe, unique};
-use nomad_driver_exec2::policy::abi::Abi;
 use nomad_driver_exec2::policy::access::Mode;
-use nomad_driver_exec2::policy::capability::Capabilities;
-use nomad_driver_exec2::policy::kill::KillMode;
-use nomad_driver_exec2::policy::namespace::NamespaceMode;
-use nomad_driver_exec2::policy::port::Ports;
+use nomad_driver_exec2::policy::command::Command;
+use nomad_driver_exec2::policy::directories::Directories;
+use nomad_driver_exec2::policy::grant::Grant;
+use nomad_driver_exec2::policy::grant::grants;
+use nomad_driver_exec2::policy::rules::Rules;
 use nomad_driver_exec2::policy::signal::Signal;
-use nomad_driver_exec2::policy::spec::{Directories, Grant, ProtectSystem, Stdio, TaskSpec, grants};
-use nomad_driver_exec2::policy::user::Identity;
-use nomad_driver_exec2::policy::view::View;
+use nomad_driver_exec2::policy::spec::TaskSpec;
+use nomad_driver_exec2::policy::stdio::Stdio;
+use nomad_driver_exec2::policy::view_mode::ViewMode;
+use nomad_driver_exec2::policy::{self, abi::Abi};
 use nomad_driver_exec2::sys::cgroup::mount_point;
 use nomad_driver_exec2::task::{Ended, NotFound, Session, Start, Started, TaskError, Tasks};
 use rustix::fs::{FileType, Mode as FileMode};
@@ -104,40 +105,17 @@ impl Node {
     pub fn spec(&self, attempts: &[&str]) -> TaskSpec {
         let exe = exe().display().to_string();
         let argv = ["probe", "--probe"].iter().chain(attempts).map(|word| word.to_string()).collect();
-        let mut grants = grants(true, View::Host, &[], "unveil").expect("the defaults");
+        let mut grants = grants(true, ViewMode::Host, &[], "unveil").expect("the defaults");
         grants.push(Grant { mode: Mode::RX, path: exe.clone().into(), option: "unveil", required: true });
         TaskSpec {
             id: format!("alloc/{}", unique()),
             name: "probe".into(),
             alloc_id: "alloc".into(),
-            command: vec![exe],
-            argv,
-            env: Vec::new(),
-            work_dir: "/".into(),
-            identity: Identity { uid: 65534, gid: 65534, groups: Vec::new(), name: "nobody".into(), home: "/nonexistent".into() },
-            pid_mode: NamespaceMode::Private,
-            ipc_mode: NamespaceMode::Private,
-            ports: Ports::default(),
-            capabilities: Capabilities::default(),
-            oom_score_adj: 0,
-            ulimits: Vec::new(),
-            grants,
-            cgroup: self.cgroup.0.clone(),
-            cgroup_writes: Vec::new(),
-            kill_mode: KillMode::default(),
-            network: None,
-            dns: None,
-            host_name: None,
-            stdio: Stdio::Logs { stdout: "/dev/null".into(), stderr: "/dev/null".into() },
-            directories: None,
-            volumes: Vec::new(),
-            devices: Vec::new(),
             state_dir: self.state_dir(),
-            protect_system: ProtectSystem::Strict,
-            denial_events: false,
-            view: View::Host,
-            no_pivot_root: false,
-            abi: Abi(super::abi()),
+            command: Command { paths: vec![exe], argv, work_dir: "/".into(), ..Command::default() },
+            cgroup: policy::cgroup::Cgroup { path: self.cgroup.0.clone(), writes: Vec::new() },
+            rules: Rules { abi: Abi(super::abi()), grants, ..Rules::default() },
+            ..TaskSpec::default()
         }
     }
 
@@ -251,6 +229,18 @@ fn read_lines(from: &mut fs::File) -> Vec<String> {
         std::thread::sleep(Duration::from_millis(1));
     }
     super::lines(&bytes)
+}
+
+/// A spec with a change.
+pub trait With {
+    fn with(self, change: impl FnOnce(&mut TaskSpec)) -> TaskSpec;
+}
+
+impl With for TaskSpec {
+    fn with(mut self, change: impl FnOnce(&mut TaskSpec)) -> TaskSpec {
+        change(&mut self);
+        self
+    }
 }
 
 pub fn got<T>(replied: &Receiver<T>) -> T {

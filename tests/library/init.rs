@@ -3,8 +3,9 @@
 use crate::common::Need;
 use crate::common::task::{Node, soon};
 use nomad_driver_exec2::init::message::*;
-use nomad_driver_exec2::launch::{Launched, Plan, command_block};
-use nomad_driver_exec2::sys::{pidfd, socket};
+use nomad_driver_exec2::init::{block, socket};
+use nomad_driver_exec2::launch::{Launched, Plan};
+use nomad_driver_exec2::sys::pidfd;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use std::fs::File;
@@ -56,8 +57,8 @@ fn stall(init: &Launched) -> u32 {
 /// Starts `program` beside the task's command, with a pipe as its standard input, of which this is the other end.
 fn session(node: &Node, init: &Launched, token: u32, program: &str, attempts: &[&str]) -> OwnedFd {
     let mut spec = node.spec(attempts);
-    spec.command = vec![program.to_string()];
-    let block = command_block(&spec.command, &spec.argv, &spec.env, &spec.work_dir, &[]).unwrap();
+    spec.command.paths = vec![program.to_string()];
+    let block = block(&spec.command).unwrap();
     let (stdin, gate) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
     let null = || OwnedFd::from(File::options().write(true).open("/dev/null").unwrap());
     let start = Request { kind: START, id: token, value: 0, flags: 0 };

@@ -213,8 +213,8 @@ fn groups_and_oom_score() {
     needs!(Need::Task);
     let node = Node::new();
     let mut spec = node.spec(&[SLEEPS]);
-    spec.identity = Identity { uid: 1234, gid: 5, groups: vec![7, 8], name: "x".into(), home: "/".into() };
-    spec.oom_score_adj = 321;
+    spec.privileges.identity = Identity { uid: 1234, gid: 5, groups: vec![7, 8], name: "x".into(), home: "/".into() };
+    spec.privileges.oom_score_adj = 321;
     let (id, _) = node.run_spec(spec);
     for pid in node.cgroup.processes() {
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();

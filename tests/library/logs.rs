@@ -2,7 +2,8 @@
 
 use crate::common::Need;
 use crate::common::task::Node;
-use nomad_driver_exec2::policy::spec::{Stdio, TaskSpec};
+use nomad_driver_exec2::policy::spec::TaskSpec;
+use nomad_driver_exec2::policy::stdio::Stdio;
 use std::fs::{File, OpenOptions};
 use std::io::Read;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};

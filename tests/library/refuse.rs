@@ -5,8 +5,11 @@ use crate::common::task::{Cgroup, Node, held, soon};
 use nomad_driver_exec2::policy::abi::Abi;
 use nomad_driver_exec2::policy::access::Mode;
 use nomad_driver_exec2::policy::device::Device;
+use nomad_driver_exec2::policy::directories::Directories;
+use nomad_driver_exec2::policy::grant::Grant;
 use nomad_driver_exec2::policy::limits::CgroupWrite;
-use nomad_driver_exec2::policy::spec::{Directories, Grant, Stdio, TaskSpec};
+use nomad_driver_exec2::policy::spec::TaskSpec;
+use nomad_driver_exec2::policy::stdio::Stdio;
 use nomad_driver_exec2::policy::volume::Volume;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, lchown, symlink};
@@ -45,20 +48,20 @@ fn cgroups() {
     let node = warm();
     let missing = node.cgroup.0.join("missing");
     let want = format!("open cgroup {}: No such file or directory (ENOENT)", missing.display());
-    refused(&node, |spec| spec.cgroup = missing, &want);
-    refused(&node, |spec| spec.cgroup = "/proc".into(), "not a cgroup v2 directory: /proc");
+    refused(&node, |spec| spec.cgroup.path = missing, &want);
+    refused(&node, |spec| spec.cgroup.path = "/proc".into(), "not a cgroup v2 directory: /proc");
     let link = node.scratch.path("link");
     symlink(&node.cgroup.0, &link).unwrap();
     let want = format!("open cgroup {}: Not a directory (ENOTDIR)", link.display());
-    refused(&node, |spec| spec.cgroup = link, &want);
+    refused(&node, |spec| spec.cgroup.path = link, &want);
 
     let write = |file, value: &str| vec![CgroupWrite { file, value: value.into(), option: Some("pids_limit") }];
     let want = "pids_limit: no.such can't be set to 1: the cgroup has no such file (controller not enabled)";
-    refused(&node, |spec| spec.cgroup_writes = write("no.such", "1"), want);
+    refused(&node, |spec| spec.cgroup.writes = write("no.such", "1"), want);
     let want = format!("write {}/cgroup.max.depth: Invalid argument (EINVAL)", node.cgroup.0.display());
-    refused(&node, |spec| spec.cgroup_writes = write("cgroup.max.depth", "deep"), &want);
+    refused(&node, |spec| spec.cgroup.writes = write("cgroup.max.depth", "deep"), &want);
     let mut unasked = node.spec(&["exit 4"]);
-    unasked.cgroup_writes = vec![CgroupWrite { file: "no.such", value: "1".into(), option: None }];
+    unasked.cgroup.writes = vec![CgroupWrite { file: "no.such", value: "1".into(), option: None }];
     assert_eq!(node.finish(&node.run_spec(unasked).0), 4);
 
     let threads = node.beside();
@@ -69,7 +72,7 @@ fn cgroups() {
     let want = "clone3: Operation not supported (EOPNOTSUPP): \
                 the task's cgroup is \"domain invalid\" (cgroup.type): one above it is threaded or has threaded ones";
     assert_eq!(fs::read_to_string(invalid.0.join("cgroup.type")).unwrap(), "domain invalid\n");
-    refused(&node, |spec| spec.cgroup = invalid.0.clone(), want);
+    refused(&node, |spec| spec.cgroup.path = invalid.0.clone(), want);
 }
 
 #[test]
@@ -80,7 +83,7 @@ fn a_cgroup_with_children_that_are_controlled() {
     fs::write(inner.cgroup.0.join("cgroup.subtree_control"), "+memory").unwrap();
     let path = inner.cgroup.0.clone();
     let want = "clone3: Device or resource busy (EBUSY): the task's cgroup has controllers enabled for children";
-    refused(&node, |spec| spec.cgroup = path, want);
+    refused(&node, |spec| spec.cgroup.path = path, want);
 }
 
 #[test]
@@ -88,22 +91,22 @@ fn commands_and_working_directories() {
     needs!(Need::Task);
     let node = warm();
     let missing = "/no/such/thing".to_string();
-    refused(&node, |spec| spec.work_dir = missing.clone(), "work_dir /no/such/thing: No such file or directory (ENOENT)");
-    refused(&node, |spec| spec.work_dir = "/etc/hosts".into(), "work_dir /etc/hosts: Not a directory (ENOTDIR)");
-    refused(&node, |spec| spec.command = vec![missing.clone()], "command /no/such/thing: No such file or directory (ENOENT)");
+    refused(&node, |spec| spec.command.work_dir = missing.clone(), "work_dir /no/such/thing: No such file or directory (ENOENT)");
+    refused(&node, |spec| spec.command.work_dir = "/etc/hosts".into(), "work_dir /etc/hosts: Not a directory (ENOTDIR)");
+    refused(&node, |spec| spec.command.paths = vec![missing.clone()], "command /no/such/thing: No such file or directory (ENOENT)");
     let two = vec!["/no/x".to_string(), "/none/x".to_string()];
-    refused(&node, |spec| spec.command = two, "command x, looked for as /no/x, /none/x: No such file or directory (ENOENT)");
+    refused(&node, |spec| spec.command.paths = two, "command x, looked for as /no/x, /none/x: No such file or directory (ENOENT)");
     let file = node.scratch.file("file", "no program").display().to_string();
     let hint = "Permission denied (EACCES): not executable for the task's user, or not unveiled with rx";
-    refused(&node, |spec| spec.command = vec![file.clone()], &format!("command {file}: {hint}"));
+    refused(&node, |spec| spec.command.paths = vec![file.clone()], &format!("command {file}: {hint}"));
     let grant = Grant { mode: Mode::RX, path: file.clone().into(), option: "unveil", required: true };
     let unveiled = |spec: &mut TaskSpec| {
-        spec.grants.push(grant);
-        spec.command = vec![file.clone()];
+        spec.rules.grants.push(grant);
+        spec.command.paths = vec![file.clone()];
     };
     refused(&node, unveiled, &format!("command {file}: Exec format error (ENOEXEC)"));
     let want = format!("command {}: Argument list too long (E2BIG)", crate::common::exe().display());
-    refused(&node, |spec| spec.argv.push("x".repeat(200_000)), &want);
+    refused(&node, |spec| spec.command.argv.push("x".repeat(200_000)), &want);
 }
 
 #[test]
@@ -141,16 +144,16 @@ fn network_namespaces() {
     let node = warm();
     let missing = node.scratch.path("missing");
     let want = format!("open network namespace {}: No such file or directory (ENOENT)", missing.display());
-    refused(&node, |spec| spec.network = Some(missing), &want);
+    refused(&node, |spec| spec.namespaces.network = Some(missing), &want);
     let fifo = node.scratch.path("fifo");
     assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
     // The FIFO would hold whoever opens it.
     for other in [node.scratch.file("file", ""), fifo, "/proc/self/ns/uts".into(), "/dev/null".into(), "/proc".into()] {
         let want = format!("not a network namespace: {}", other.display());
-        refused(&node, |spec| spec.network = Some(other), &want);
+        refused(&node, |spec| spec.namespaces.network = Some(other), &want);
     }
     let mut own = node.spec(&["exit 5"]);
-    own.network = Some("/proc/self/ns/net".into());
+    own.namespaces.network = Some("/proc/self/ns/net".into());
     assert_eq!(node.finish(&node.run_spec(own).0), 5);
 }
 
@@ -181,9 +184,9 @@ fn unveiled_paths() {
     let node = warm();
     let grant = |path: &str| Grant { mode: Mode::RW, path: path.into(), option: "unveil", required: true };
     let want = "unveil rw:/no/such/thing: No such file or directory (ENOENT)";
-    refused(&node, |spec| spec.grants.push(grant("/no/such/thing")), want);
+    refused(&node, |spec| spec.rules.grants.push(grant("/no/such/thing")), want);
     let directories = Directories { alloc_dir: "/no/alloc".into(), task_dir: "/no/task".into() };
-    refused(&node, |spec| spec.directories = Some(directories), "open /no/alloc: No such file or directory (ENOENT)");
+    refused(&node, |spec| spec.view.directories = Some(directories), "open /no/alloc: No such file or directory (ENOENT)");
 }
 
 #[test]
@@ -202,9 +205,9 @@ fn volumes_and_devices() {
                      ${NOMAD_TASK_DIR}, or make it on the node";
     let good = volume(&dir, &dir);
     let two = vec![good.clone(), volume(&dir, &missing)];
-    refused(&node, |spec| spec.volumes = two, &format!("volume_mount \"DEST\": {not_there}"));
+    refused(&node, |spec| spec.view.volumes = two, &format!("volume_mount \"DEST\": {not_there}"));
     let want = format!("volume_mount \"DEST\": {} on the node can't be used: No such file or directory (ENOENT)", missing.display());
-    refused(&node, |spec| spec.volumes = vec![good, volume(&missing, &dir)], &want);
+    refused(&node, |spec| spec.view.volumes = vec![good, volume(&missing, &dir)], &want);
     let device = |source: &Path, target: Option<&Path>| Device {
         written: "DEV".into(),
         source: source.into(),
@@ -213,20 +216,20 @@ fn volumes_and_devices() {
     };
     let null = Path::new("/dev/null");
     let two = vec![device(null, None), device(null, Some(&missing))];
-    refused(&node, |spec| spec.devices = two, &format!("device \"DEV\": {not_there}"));
+    refused(&node, |spec| spec.view.devices = two, &format!("device \"DEV\": {not_there}"));
     let want = format!("device \"DEV\": {} on the node is not a device", dir.display());
-    refused(&node, |spec| spec.devices = vec![device(&dir, None)], &want);
+    refused(&node, |spec| spec.view.devices = vec![device(&dir, None)], &want);
 }
 
 #[test]
 fn what_the_kernel_refuses_the_child() {
     needs!(Need::Task);
     let node = warm();
-    refused(&node, |spec| spec.oom_score_adj = 2000, "write oom_score_adj 2000: Invalid argument (EINVAL)");
-    refused(&node, |spec| spec.identity.groups = vec![1; 70_000], "setgroups: Invalid argument (EINVAL)");
+    refused(&node, |spec| spec.privileges.oom_score_adj = 2000, "write oom_score_adj 2000: Invalid argument (EINVAL)");
+    refused(&node, |spec| spec.privileges.identity.groups = vec![1; 70_000], "setgroups: Invalid argument (EINVAL)");
     if crate::common::abi() < Abi::MAX.0 {
         let mut spec = node.spec(&["exit 0"]);
-        spec.abi = Abi::MAX;
+        spec.rules.abi = Abi::MAX;
         let error = node.start(spec).unwrap_err().to_string();
         assert!(error.starts_with("landlock_create_ruleset: "), "{error}");
     }

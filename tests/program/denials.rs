@@ -1,11 +1,10 @@
 //! What Landlock denies to a task is told, where the kernel writes an audit log.
 
 use crate::common::Need;
-use crate::common::task::{Node, soon};
+use crate::common::task::{Node, With, soon};
 use nomad_driver_exec2::policy::abi::Abi;
 use nomad_driver_exec2::policy::denial::Denial;
 use nomad_driver_exec2::policy::event::Happening;
-use nomad_driver_exec2::policy::spec::TaskSpec;
 use rustix::net::netlink::{AUDIT, SocketAddrNetlink};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, sendto, socket_with};
 use std::os::fd::OwnedFd;
@@ -84,7 +83,7 @@ fn denials_are_told() {
     let hears = heard.clone();
     node.tasks.listen(move |event| hears.lock().unwrap().push((event.task_id, event.what)));
     let reads = ["read /etc/ld.so.cache", "read /etc/passwd", "read /etc/passwd", "kill 1 0"];
-    let spec = TaskSpec { denial_events: true, ..node.spec(&reads) };
+    let spec = node.spec(&reads).with(|spec| spec.rules.denial_events = true);
     let id = spec.id.clone();
     node.output(spec);
     let blocked = || heard.lock().unwrap().iter().filter(|(of, what)| *of == id && matches!(what, Happening::Blocked(_))).count();
@@ -105,7 +104,7 @@ fn denials_are_told() {
     let files: Vec<_> = (0..7).map(|number| node.scratch.file(&format!("file{number}"), "")).collect();
     let reads: Vec<String> = files.iter().map(|file| format!("read {}", file.display())).collect();
     let reads: Vec<&str> = reads.iter().map(String::as_str).collect();
-    let spec = TaskSpec { denial_events: true, ..node.spec(&reads) };
+    let spec = node.spec(&reads).with(|spec| spec.rules.denial_events = true);
     let many = spec.id.clone();
     node.output(spec);
     assert!(
@@ -120,7 +119,7 @@ fn denials_are_told() {
     let id = silent.id.clone();
     node.output(silent);
     // What another task was denied later has been told by now, and so this would have been.
-    let last = TaskSpec { denial_events: true, ..node.spec(&["read /etc/group"]) };
+    let last = node.spec(&["read /etc/group"]).with(|spec| spec.rules.denial_events = true);
     let known = last.id.clone();
     node.output(last);
     assert!(soon(|| heard.lock().unwrap().iter().any(|(of, what)| *of == known && matches!(what, Happening::Blocked(_)))));

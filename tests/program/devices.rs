@@ -1,5 +1,6 @@
 //! Devices: what a task may do with one, at its own path and at another.
 
+use crate::common::task::With;
 use crate::common::{Need, Scratch, from_abi, open_to_all, outside};
 use crate::mounts::in_own_namespace;
 use crate::place::Place;
@@ -19,7 +20,7 @@ fn device(source: &Path, target: Option<&Path>, mode: Mode) -> Device {
 
 fn with(place: &Place, devices: Vec<Device>, attempts: &[String]) -> TaskSpec {
     let attempts: Vec<&str> = attempts.iter().map(String::as_str).collect();
-    TaskSpec { devices, ..place.spec(&attempts) }
+    place.spec(&attempts).with(|spec| spec.view.devices = devices)
 }
 
 fn probe(place: &Place, devices: Vec<Device>, attempts: &[String]) -> Vec<String> {
@@ -89,7 +90,7 @@ fn inner_places() {
         // It is the host's node: its mode is nobody's to change, by either path.
         let root = Identity { uid: 0, gid: 0, groups: Vec::new(), name: "root".into(), home: "/root".into() };
         let attempts = [format!("chmod {}", target.display()), format!("chmod {}", tty.display())];
-        let spec = TaskSpec { identity: root, ..with(&place, at(Mode::RW), &attempts) };
+        let spec = with(&place, at(Mode::RW), &attempts).with(|spec| spec.privileges.identity = root);
         assert_eq!(place.node.output(spec), ["EROFS"; 2]);
         assert_eq!(outside(&attempts[1..]), ["ok"], "the control");
         open_to_all(&tty);
@@ -105,9 +106,8 @@ fn inner_places() {
         read_only,
         follows_host: false,
     };
-    let spec = |read_only| TaskSpec {
-        volumes: vec![volume(read_only)],
-        ..with(&place, vec![device(&tty, Some(&target), Mode::RW)], &uses(&target))
+    let spec = |read_only| {
+        with(&place, vec![device(&tty, Some(&target), Mode::RW)], &uses(&target)).with(|spec| spec.view.volumes = vec![volume(read_only)])
     };
     assert!(place.refused(spec(true)).ends_with("it is not there in the volume at \"local/vol\", which is read-only"));
     assert_eq!(place.node.output(spec(false)), ["ok"; 3]);

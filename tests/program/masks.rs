@@ -1,21 +1,22 @@
 //! What of /proc and /sys is hidden from every task, or read-only, in both views.
 
-use crate::common::task::Node;
+use crate::common::task::{Node, With};
 use crate::common::{Need, Run, outside};
 use crate::mounts::in_own_namespace;
 use crate::place::Place;
 use nomad_driver_exec2::policy::access::Mode;
 use nomad_driver_exec2::policy::capability::Capabilities;
+use nomad_driver_exec2::policy::grant::Grant;
 use nomad_driver_exec2::policy::namespace::NamespaceMode;
-use nomad_driver_exec2::policy::spec::{Grant, TaskSpec};
+use nomad_driver_exec2::policy::spec::TaskSpec;
 use nomad_driver_exec2::policy::user::Identity;
-use nomad_driver_exec2::policy::view::View;
+use nomad_driver_exec2::policy::view_mode::ViewMode;
 use nomad_driver_exec2::policy::volume::Volume;
 use nomad_driver_exec2::sys;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
-const VIEWS: [View; 2] = [View::Host, View::Private];
+const VIEWS: [ViewMode; 2] = [ViewMode::Host, ViewMode::Private];
 const HIDDEN: [&str; 5] = ["/proc/keys", "/proc/timer_list", "/proc/kcore", "/proc/latency_stats", "/proc/sched_debug"];
 /// In which nothing is changed by opening them.
 const READ_ONLY: [&str; 6] = [
@@ -37,7 +38,10 @@ fn there(verb: &str, paths: &[&str]) -> Vec<String> {
 
 fn root(spec: TaskSpec, capabilities: u64) -> TaskSpec {
     let identity = Identity { uid: 0, gid: 0, groups: Vec::new(), name: "root".into(), home: "/root".into() };
-    TaskSpec { identity, capabilities: Capabilities(capabilities), ..spec }
+    spec.with(|spec| {
+        spec.privileges.identity = identity;
+        spec.privileges.capabilities = Capabilities(capabilities);
+    })
 }
 
 fn tried(node: &Node, attempts: &[String], change: impl FnOnce(TaskSpec) -> TaskSpec) -> Vec<String> {
@@ -54,14 +58,14 @@ fn what_shows_others_yields_nothing() {
     let all = sys::capability::all().permitted;
     for view in VIEWS {
         for capabilities in [0, 1 << 2, all] {
-            let answers = tried(&node, &attempts, |spec| TaskSpec { view, ..root(spec, capabilities) });
+            let answers = tried(&node, &attempts, |spec| root(spec, capabilities).with(|spec| spec.view.mode = view));
             let empty = |answer: &String| answer == "0" || ["EACCES", "EPERM"].contains(&answer.as_str());
             assert!(answers.iter().all(empty), "{view:?}, {capabilities:#x}: {attempts:?} {answers:?}");
         }
-        let answers = tried(&node, &attempts, |spec| TaskSpec { view, ..spec });
+        let answers = tried(&node, &attempts, |spec| spec.with(|spec| spec.view.mode = view));
         assert!(answers.iter().all(|answer| ["0", "EACCES"].contains(&answer.as_str())), "{view:?}: {attempts:?} {answers:?}");
         // The rest of /proc is there.
-        assert_eq!(tried(&node, &["length /proc/uptime".into()], |spec| TaskSpec { view, ..spec }).len(), 1);
+        assert_eq!(tried(&node, &["length /proc/uptime".into()], |spec| spec.with(|spec| spec.view.mode = view)).len(), 1);
     }
 }
 
@@ -73,8 +77,11 @@ fn the_hosts_proc_hides_the_same() {
     let all = sys::capability::all().permitted;
     for view in VIEWS {
         let answers = tried(&node, &attempts, |mut spec| {
-            spec.grants.push(Grant { mode: Mode::RW, path: "/proc".into(), option: "unveil", required: true });
-            TaskSpec { view, pid_mode: NamespaceMode::Host, ..root(spec, all) }
+            spec.rules.grants.push(Grant { mode: Mode::RW, path: "/proc".into(), option: "unveil", required: true });
+            root(spec, all).with(|spec| {
+                spec.view.mode = view;
+                spec.namespaces.pid = NamespaceMode::Host;
+            })
         });
         let (last, denied) = answers.split_last().unwrap();
         assert!(last.parse::<usize>().is_ok_and(|length| length > 0), "{view:?}: {answers:?}");
@@ -95,14 +102,14 @@ fn the_kernels_settings_are_read_only() {
         for (capabilities, unveiled) in [(0, false), (all, false), (all, true)] {
             let answers = tried(&node, &attempts, |mut spec| {
                 if unveiled {
-                    spec.grants.extend(["/proc", "/proc/sys"].map(|path| Grant {
+                    spec.rules.grants.extend(["/proc", "/proc/sys"].map(|path| Grant {
                         mode: Mode::RW,
                         path: path.into(),
                         option: "unveil",
                         required: true,
                     }));
                 }
-                TaskSpec { view, ..root(spec, capabilities) }
+                root(spec, capabilities).with(|spec| spec.view.mode = view)
             });
             let denied = |answer: &String| ["EROFS", "EACCES"].contains(&answer.as_str());
             assert!(answers.iter().all(denied), "{view:?}, {capabilities:#x}: {attempts:?} {answers:?}");
@@ -148,7 +155,10 @@ fn inner_null() {
             let volume =
                 Volume { written: "/dev".into(), source: dev.clone(), target: "/dev".into(), read_only: false, follows_host: false };
             let spec = place.spec(&["length /proc/keys", "list /dev", "length /proc/uptime"]);
-            let answers = place.node.output(TaskSpec { view, volumes: vec![volume], ..root(spec, 0) });
+            let answers = place.node.output(root(spec, 0).with(|spec| {
+                spec.view.mode = view;
+                spec.view.volumes = vec![volume];
+            }));
             assert_eq!(answers[..2], ["0", "ok"], "{view:?}");
             assert!(answers[2] != "0", "the control");
         }
@@ -173,7 +183,7 @@ fn inner_proc() {
     let unveil = |path: &Path| {
         let grant = Grant { mode: Mode::R, path: path.into(), option: "unveil", required: true };
         tried(&node, &attempts, |mut spec| {
-            spec.grants.push(grant);
+            spec.rules.grants.push(grant);
             spec
         })
     };
@@ -197,8 +207,8 @@ fn nor_the_state_of_the_driver() {
             let beside = node.scratch.path(&format!("new-{view:?}"));
             let attempts = [format!("mkdir {}/new", state.display()), format!("mkdir {}", beside.display())];
             let answers = tried(&node, &attempts, |mut spec| {
-                spec.grants.push(Grant { mode: Mode::RWXC, path: path.clone(), option: "unveil", required: true });
-                TaskSpec { view, ..root(spec, 0) }
+                spec.rules.grants.push(Grant { mode: Mode::RWXC, path: path.clone(), option: "unveil", required: true });
+                root(spec, 0).with(|spec| spec.view.mode = view)
             });
             assert_eq!(answers[0], "EROFS", "{view:?}, {}", path.display());
             if path != state {

@@ -3,9 +3,11 @@
 use crate::common::task::{Cgroup, Node, soon};
 use crate::common::{Need, Run, Scratch, exe, outside};
 use nomad_driver_exec2::policy::access::Mode;
+use nomad_driver_exec2::policy::directories::Directories;
+use nomad_driver_exec2::policy::grant::Grant;
 use nomad_driver_exec2::policy::signal::Signal;
-use nomad_driver_exec2::policy::spec::{Directories, Grant, TaskSpec};
-use nomad_driver_exec2::policy::view::View;
+use nomad_driver_exec2::policy::spec::TaskSpec;
+use nomad_driver_exec2::policy::view_mode::ViewMode;
 use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_change, unmount};
 use std::ffi::CString;
 use std::fs;
@@ -116,9 +118,9 @@ struct Sleeper {
 fn sleeper(node: &Node, alloc: &str, change: impl FnOnce(&mut TaskSpec)) -> Sleeper {
     let directories = node.directories(alloc);
     let mut spec = node.spec(&["sleep 60000"]);
-    spec.directories = Some(directories.clone());
+    spec.view.directories = Some(directories.clone());
     let cgroup = Cgroup::new();
-    spec.cgroup = cgroup.0.clone();
+    spec.cgroup.path = cgroup.0.clone();
     change(&mut spec);
     let (id, started) = node.run_spec(spec);
     Sleeper { id, pid: started.pid, directories, _cgroup: cgroup }
@@ -200,15 +202,15 @@ fn inner_allocations() {
         fs::remove_dir_all(&directories.alloc_dir).unwrap();
     }
     // Nor does what the client mounts look at every task.
-    let private = sleeper(&node, "d", |spec| spec.view = View::Private);
+    let private = sleeper(&node, "d", |spec| spec.view.mode = ViewMode::Private);
     let text = fs::read_to_string(format!("/proc/{}/mountinfo", private.pid)).unwrap();
     let slaves = |place: &str| text.lines().filter(|line| line.contains(place) && line.contains(" master:")).count();
     assert!(text.contains(" /etc/hosts ") && slaves(" /usr/") + slaves(" /etc/") == 0, "{text}");
     private.stop(&node);
     // A path of theirs is no path of the task's.
     let mut spec = node.spec(&[]);
-    spec.directories = Some(second.directories.clone());
-    spec.grants.push(Grant { mode: Mode::R, path: first.directories.alloc_dir.clone(), option: "unveil", required: true });
+    spec.view.directories = Some(second.directories.clone());
+    spec.rules.grants.push(Grant { mode: Mode::R, path: first.directories.alloc_dir.clone(), option: "unveil", required: true });
     let error = node.start(spec).unwrap_err().to_string();
     assert!(error.starts_with("unveil: ") && error.contains("of which a task sees its own"), "{error}");
     [&first, &second, &third].iter().for_each(|task| task.stop(&node));
@@ -241,8 +243,8 @@ fn inner_host() {
     let first = sleeper(&node, "a", |_| {});
     assert!(first.sees(&disk.join("mark")));
     let private = sleeper(&node, "private", |spec| {
-        spec.view = View::Private;
-        spec.grants.extend([&disk, &net].map(|path| Grant { mode: Mode::R, path: path.clone(), option: "unveil", required: true }));
+        spec.view.mode = ViewMode::Private;
+        spec.rules.grants.extend([&disk, &net].map(|path| Grant { mode: Mode::R, path: path.clone(), option: "unveil", required: true }));
     });
     let of_net = private.mounts(&node).into_iter().find(|line| place(line) == net).unwrap();
     assert!(of_net.contains(" master:"), "it receives: {of_net}");
@@ -335,8 +337,8 @@ fn inner_other_root() {
     rustix::process::chdir("/").unwrap();
     let node = Node::new();
     let change = |spec: &mut TaskSpec| {
-        spec.command = vec!["/probe".into()];
-        spec.grants.last_mut().unwrap().path = "/probe".into();
+        spec.command.paths = vec!["/probe".into()];
+        spec.rules.grants.last_mut().unwrap().path = "/probe".into();
     };
     let [first, second] = ["a", "b"].map(|alloc| sleeper(&node, alloc, change));
     assert!(first.sees(&first.directories.task_dir.join("alloc/logs")) && !first.sees(&second.directories.alloc_dir));
@@ -351,7 +353,7 @@ fn inner_other_root() {
     // A view of its own needs none.
     let third = sleeper(&node, "c", |spec| {
         change(spec);
-        spec.view = View::Private;
+        spec.view.mode = ViewMode::Private;
     });
     assert!(third.sees(&third.directories.task_dir.join("alloc/logs")) && third.sees(Path::new("/probe")));
     for hidden in [Path::new("/sys/kernel"), &first.directories.alloc_dir] {

@@ -1,13 +1,14 @@
 //! Tasks without a pid or an ipc namespace of their own: they see no more of others, and nothing of them escapes.
 
-use crate::common::task::{Node, runs, soon};
+use crate::common::task::{Node, With, runs, soon};
 use crate::common::{Need, from_abi};
 use nomad_driver_exec2::policy::abi::Abi;
 use nomad_driver_exec2::policy::access::Mode;
+use nomad_driver_exec2::policy::grant::Grant;
 use nomad_driver_exec2::policy::namespace::NamespaceMode;
 use nomad_driver_exec2::policy::port::Ports;
 use nomad_driver_exec2::policy::signal::Signal;
-use nomad_driver_exec2::policy::spec::{Grant, TaskSpec};
+use nomad_driver_exec2::policy::spec::TaskSpec;
 use nomad_driver_exec2::policy::user::Identity;
 use std::time::Duration;
 
@@ -15,13 +16,13 @@ const SLEEPS: &str = "sleep 60000";
 const LONG: Duration = Duration::from_secs(60);
 
 fn host_pids(spec: TaskSpec) -> TaskSpec {
-    TaskSpec { pid_mode: NamespaceMode::Host, ..spec }
+    spec.with(|spec| spec.namespaces.pid = NamespaceMode::Host)
 }
 
 /// Of nobody and of root.
 fn each(node: &Node, attempts: &[&str]) -> [TaskSpec; 2] {
     let identity = Identity { uid: 0, gid: 0, groups: Vec::new(), name: "root".into(), home: "/root".into() };
-    [host_pids(node.spec(attempts)), host_pids(TaskSpec { identity, ..node.spec(attempts) })]
+    [host_pids(node.spec(attempts)), host_pids(node.spec(attempts).with(|spec| spec.privileges.identity = identity))]
 }
 
 #[test]
@@ -32,7 +33,7 @@ fn namespaces_of_the_host() {
     let host = crate::common::outside(&attempts);
     let private = node.output(node.spec(&attempts));
     assert!(private[0] != host[0] && private[1] != host[1], "{private:?}");
-    let shared = node.output(TaskSpec { ipc_mode: NamespaceMode::Host, ..host_pids(node.spec(&attempts)) });
+    let shared = node.output(host_pids(node.spec(&attempts)).with(|spec| spec.namespaces.ipc = NamespaceMode::Host));
     assert_eq!(shared, host);
     let mixed = node.output(host_pids(node.spec(&attempts)));
     assert!(mixed[0] == host[0] && mixed[1] != host[1], "{mixed:?}");
@@ -51,7 +52,7 @@ fn of_the_hosts_processes_it_sees_its_own() {
     }
     // An operator who unveils /proc gets the host's.
     for mut spec in each(&node, &["processes", &status, "text /proc/sys/kernel/ostype"]) {
-        spec.grants.push(Grant { mode: Mode::R, path: "/proc".into(), option: "unveil", required: true });
+        spec.rules.grants.push(Grant { mode: Mode::R, path: "/proc".into(), option: "unveil", required: true });
         let seen = node.output(spec);
         assert!(seen[0].split(' ').any(|pid| pid == me.to_string()), "{}", seen[0]);
         assert_eq!(seen[2], "Linux");
@@ -155,7 +156,7 @@ fn sessions_run_beside_it() {
 
 fn ports(node: &Node, attempts: &[&str], bind: Option<&[i64]>, connect: Option<&[i64]>) -> Vec<String> {
     let ports = Ports::new(bind, connect, Abi(crate::common::abi())).unwrap();
-    node.output(TaskSpec { ports, ..node.spec(attempts) })
+    node.output(node.spec(attempts).with(|spec| spec.rules.ports = ports))
 }
 
 #[test]

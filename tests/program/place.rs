@@ -1,8 +1,9 @@
 //! A node with an allocation whose task may write its own directories. Its mounts are the test's to leave: see `mounts::in_own_namespace`.
 
 use crate::common::open_to_all;
-use crate::common::task::Node;
-use nomad_driver_exec2::policy::spec::{Directories, TaskSpec};
+use crate::common::task::{Node, With};
+use nomad_driver_exec2::policy::directories::Directories;
+use nomad_driver_exec2::policy::spec::TaskSpec;
 use std::path::PathBuf;
 
 pub struct Place {
@@ -26,7 +27,7 @@ impl Place {
     }
 
     pub fn spec(&self, attempts: &[&str]) -> TaskSpec {
-        TaskSpec { directories: Some(self.directories.clone()), ..self.node.spec(attempts) }
+        self.node.spec(attempts).with(|spec| spec.view.directories = Some(self.directories.clone()))
     }
 
     /// Starts a task that must be refused. Why it was.

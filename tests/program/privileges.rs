@@ -1,7 +1,7 @@
 //! What a task may do beyond its files.
 
 use crate::common::Need;
-use crate::common::task::Node;
+use crate::common::task::{Node, With};
 use nomad_driver_exec2::policy::capability::Capabilities;
 use nomad_driver_exec2::policy::spec::TaskSpec;
 use nomad_driver_exec2::policy::ulimit::Ulimit;
@@ -11,11 +11,11 @@ const SETS: [&str; 5] = ["status self CapInh", "status self CapPrm", "status sel
 const SLEEPS: &str = "sleep 60000";
 
 fn root(spec: TaskSpec) -> TaskSpec {
-    TaskSpec { identity: Identity { uid: 0, gid: 0, groups: Vec::new(), name: "root".into(), home: "/root".into() }, ..spec }
+    spec.with(|spec| spec.privileges.identity = Identity { uid: 0, gid: 0, groups: Vec::new(), name: "root".into(), home: "/root".into() })
 }
 
 fn with(spec: TaskSpec, names: &[&str]) -> TaskSpec {
-    TaskSpec { capabilities: Capabilities::parse(names).unwrap(), ..spec }
+    spec.with(|spec| spec.privileges.capabilities = Capabilities::parse(names).unwrap())
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn a_capability_does_not_open_what_is_not_unveiled() {
     let read = format!("read {}", closed.display());
     let mount = format!("mount {}", node.scratch);
     let unveiled = |mut spec: TaskSpec| {
-        spec.grants.push(nomad_driver_exec2::policy::spec::Grant {
+        spec.rules.grants.push(nomad_driver_exec2::policy::grant::Grant {
             mode: nomad_driver_exec2::policy::access::Mode::R,
             path: closed.clone(),
             option: "unveil",
@@ -81,7 +81,7 @@ fn a_capability_does_not_open_what_is_not_unveiled() {
 
 fn limited(spec: TaskSpec, limits: &[(&str, &str)]) -> TaskSpec {
     let map = limits.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
-    TaskSpec { ulimits: Ulimit::parse_all(&map).unwrap(), ..spec }
+    spec.with(|spec| spec.command.ulimits = Ulimit::parse_all(&map).unwrap())
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What a task finds as /etc/resolv.conf and /etc/hosts, on hosts of this test's making.
 
 use crate::common::Need;
+use crate::common::task::With;
 use crate::mounts::in_own_namespace;
 use crate::place::Place;
 use nomad_driver_exec2::policy::request::{DnsRequest, HostRequest};
@@ -43,7 +44,7 @@ fn group() -> Option<PathBuf> {
 }
 
 fn root(spec: TaskSpec) -> TaskSpec {
-    TaskSpec { identity: Identity { uid: 0, gid: 0, groups: Vec::new(), name: "root".into(), home: "/root".into() }, ..spec }
+    spec.with(|spec| spec.privileges.identity = Identity { uid: 0, gid: 0, groups: Vec::new(), name: "root".into(), home: "/root".into() })
 }
 
 fn inner(test: &str) {
@@ -68,30 +69,37 @@ fn inner_own() {
     };
     let own = format!("{}\n127.0.0.1 localhost host", RESOLV_CONF.trim_end());
     assert_eq!(texts(&|_| {}), own, "the control: the host's");
-    assert_eq!(texts(&|spec| spec.network = group()), own, "nothing to be replaced");
+    assert_eq!(texts(&|spec| spec.namespaces.network = group()), own, "nothing to be replaced");
     assert_eq!(
-        texts(&|spec| spec.dns = dns(&["198.51.100.1"], &["a.test", "b.test"])),
+        texts(&|spec| spec.view.dns = dns(&["198.51.100.1"], &["a.test", "b.test"])),
         "search a.test b.test\nnameserver 198.51.100.1\n127.0.0.1 localhost host"
     );
     // An empty list is the host's.
-    assert!(texts(&|spec| spec.dns = dns(&[], &["a.test"])).starts_with("search a.test\nnameserver 192.0.2.1\n127."));
-    assert!(texts(&|spec| spec.dns = dns(&["198.51.100.1"], &[])).starts_with("search host.test\nnameserver 198.51.100.1\n127."));
-    let hosts = texts(&|spec| (spec.network, spec.host_name) = (group(), host_name()));
+    assert!(texts(&|spec| spec.view.dns = dns(&[], &["a.test"])).starts_with("search a.test\nnameserver 192.0.2.1\n127."));
+    assert!(texts(&|spec| spec.view.dns = dns(&["198.51.100.1"], &[])).starts_with("search host.test\nnameserver 198.51.100.1\n127."));
+    let hosts = texts(&|spec| (spec.namespaces.network, spec.view.host_name) = (group(), host_name()));
     assert!(hosts.starts_with(&format!("{RESOLV_CONF}127.0.0.1 localhost\n")) && hosts.ends_with("\n192.0.2.50 web-1"), "{hosts}");
 
     // A dns block is for whoever has it; the others are read by whoever may read the host's.
     let bare = |attempts: &[&str]| {
         let mut spec = place.spec(attempts);
-        spec.grants.drain(..spec.grants.len() - 1);
-        TaskSpec { host_name: host_name(), network: group(), ..spec }
+        spec.rules.grants.drain(..spec.rules.grants.len() - 1);
+        spec.with(|spec| {
+            spec.view.host_name = host_name();
+            spec.namespaces.network = group();
+        })
     };
     assert_eq!(place.node.output(bare(&TEXTS)), ["EACCES"; 2]);
-    let answers = place.node.output(TaskSpec { dns: dns(&["198.51.100.1"], &["a.test"]), ..bare(&TEXTS) });
+    let answers = place.node.output(bare(&TEXTS).with(|spec| spec.view.dns = dns(&["198.51.100.1"], &["a.test"])));
     assert_eq!(answers, ["search a.test", "nameserver 198.51.100.1", "EACCES"]);
 
     // Nobody writes them, and the host's stay as they are.
     let attempts = ["write /etc/resolv.conf", "chmod /etc/resolv.conf", "write /etc/hosts", "chown /etc/hosts"];
-    let spec = TaskSpec { dns: dns(&["198.51.100.1"], &[]), host_name: host_name(), network: group(), ..root(place.spec(&attempts)) };
+    let spec = root(place.spec(&attempts)).with(|spec| {
+        spec.view.dns = dns(&["198.51.100.1"], &[]);
+        spec.view.host_name = host_name();
+        spec.namespaces.network = group();
+    });
     assert_eq!(place.node.output(spec), ["EROFS"; 4]);
     assert_eq!(fs::read_to_string("/etc/resolv.conf").unwrap(), RESOLV_CONF);
 }
@@ -113,16 +121,19 @@ fn inner_stub() {
     let spec = || place.spec(&TEXTS[..1]);
     let stub: Vec<&str> = STUB.lines().collect();
     // Without the file of the real ones there is nothing better.
-    assert_eq!(place.node.output(TaskSpec { network: group(), ..spec() }), stub);
+    assert_eq!(place.node.output(spec().with(|spec| spec.namespaces.network = group())), stub);
     let real = "/run/systemd/resolve/resolv.conf";
     fs::write(real, RESOLV_CONF).unwrap();
     assert_eq!(place.node.output(spec()), stub, "on the host's network it is of use");
-    assert_eq!(place.node.output(TaskSpec { network: group(), ..spec() }).join("\n"), RESOLV_CONF.trim_end());
-    let answers = place.node.output(TaskSpec { dns: dns(&[], &["a.test"]), network: group(), ..spec() });
+    assert_eq!(place.node.output(spec().with(|spec| spec.namespaces.network = group())).join("\n"), RESOLV_CONF.trim_end());
+    let answers = place.node.output(spec().with(|spec| {
+        spec.view.dns = dns(&[], &["a.test"]);
+        spec.namespaces.network = group();
+    }));
     assert_eq!(answers, ["search a.test", "nameserver 192.0.2.1"]);
     // It is at the place that the link leads to, and the real one stays closed.
     let attempts = ["text /run/systemd/resolve/stub-resolv.conf", &format!("read {real}")];
-    let answers = place.node.output(TaskSpec { dns: dns(&["198.51.100.1"], &["a.test"]), ..place.spec(&attempts) });
+    let answers = place.node.output(place.spec(&attempts).with(|spec| spec.view.dns = dns(&["198.51.100.1"], &["a.test"])));
     assert_eq!(answers, ["search a.test", "nameserver 198.51.100.1", "EACCES"]);
 }
 
@@ -137,12 +148,18 @@ fn a_host_without_these_files() {
 fn inner_without() {
     host(None, None);
     let place = Place::new();
-    let error = place.refused(TaskSpec { dns: dns(&["198.51.100.1"], &[]), ..place.spec(&[]) });
+    let error = place.refused(place.spec(&[]).with(|spec| spec.view.dns = dns(&["198.51.100.1"], &[])));
     assert_eq!(error, "dns: the node has no /etc/resolv.conf, in whose place the task's own would be");
     // A name of its own was not asked for.
-    let spec = TaskSpec { host_name: host_name(), network: group(), ..place.spec(&["stat /etc/hosts", "stat /etc/resolv.conf"]) };
+    let spec = place.spec(&["stat /etc/hosts", "stat /etc/resolv.conf"]).with(|spec| {
+        spec.view.host_name = host_name();
+        spec.namespaces.network = group();
+    });
     assert_eq!(place.node.output(spec), ["ENOENT"; 2]);
     fs::create_dir("/etc/hosts").unwrap();
-    let error = place.refused(TaskSpec { host_name: host_name(), network: group(), ..place.spec(&[]) });
+    let error = place.refused(place.spec(&[]).with(|spec| {
+        spec.view.host_name = host_name();
+        spec.namespaces.network = group();
+    }));
     assert_eq!(error, "/etc/hosts: it is not a file");
 }

@@ -1,17 +1,19 @@
 //! The private view: what is unveiled exists, and nothing else.
 
-use crate::common::task::{Cgroup, Node, soon};
+use crate::common::task::{Cgroup, Node, With, soon};
 use crate::common::{Need, Run, Scratch, open_to_all, outside};
 use crate::mounts::in_own_namespace;
 use crate::place::Place;
 use nomad_driver_exec2::policy::access::Mode;
 use nomad_driver_exec2::policy::device::Device;
+use nomad_driver_exec2::policy::directories::Directories;
+use nomad_driver_exec2::policy::grant::Grant;
 use nomad_driver_exec2::policy::request::DnsRequest;
 use nomad_driver_exec2::policy::resolver::Dns;
 use nomad_driver_exec2::policy::signal::Signal;
-use nomad_driver_exec2::policy::spec::{Directories, Grant, TaskSpec};
+use nomad_driver_exec2::policy::spec::TaskSpec;
 use nomad_driver_exec2::policy::user::Identity;
-use nomad_driver_exec2::policy::view::View;
+use nomad_driver_exec2::policy::view_mode::ViewMode;
 use nomad_driver_exec2::policy::volume::Volume;
 use nomad_driver_exec2::sys::pty::{self, Pty};
 use std::fs;
@@ -213,15 +215,19 @@ fn root() -> Identity {
 
 /// A task of an allocation's in a view of its own.
 fn spec(node: &Node, directories: &Directories, attempts: &[&str]) -> TaskSpec {
-    TaskSpec { view: View::Private, directories: Some(directories.clone()), identity: root(), ..node.spec(attempts) }
+    node.spec(attempts).with(|spec| {
+        spec.view.mode = ViewMode::Private;
+        spec.view.directories = Some(directories.clone());
+        spec.privileges.identity = root();
+    })
 }
 
 /// The same with the probe elsewhere: this program may be in /tmp.
 fn spec_outside_tmp(node: &Node, directories: &Directories, attempts: &[&str]) -> TaskSpec {
     let mut spec = spec(node, directories, attempts);
     let tool = node.scratch.tool("probe");
-    spec.command = vec![tool.display().to_string()];
-    spec.grants.last_mut().unwrap().path = tool;
+    spec.command.paths = vec![tool.display().to_string()];
+    spec.rules.grants.last_mut().unwrap().path = tool;
     spec
 }
 
@@ -255,7 +261,7 @@ fn an_allocations_directories() {
     let before = fs::read_to_string("/proc/self/mountinfo").unwrap();
     let theirs = |text: &str| text.lines().filter(|line| line.contains(&node.scratch.to_string())).count();
     for no_pivot_root in [false, true] {
-        let spec = TaskSpec { no_pivot_root, ..spec_outside_tmp(&node, &own, &attempts) };
+        let spec = spec_outside_tmp(&node, &own, &attempts).with(|spec| spec.view.no_pivot_root = no_pivot_root);
         assert_eq!(node.output(spec), want, "no_pivot_root: {no_pivot_root}");
         for below in ["probe/tmp/new", "probe/local/new", "alloc/new"] {
             fs::remove_file(own.alloc_dir.join(below)).unwrap();
@@ -263,7 +269,7 @@ fn an_allocations_directories() {
     }
     assert_eq!(theirs(&fs::read_to_string("/proc/self/mountinfo").unwrap()), theirs(&before));
     // The control.
-    let host = TaskSpec { view: View::Host, ..spec(&node, &own, &["create /tmp/new", "list /local", "read /etc/shadow"]) };
+    let host = spec(&node, &own, &["create /tmp/new", "list /local", "read /etc/shadow"]).with(|spec| spec.view.mode = ViewMode::Host);
     assert_eq!(node.output(host), ["EROFS", "ENOENT", "EACCES"]);
 }
 
@@ -298,9 +304,9 @@ fn a_session_has_the_same_root() {
     let grant = Grant { mode: Mode::R, path: node.scratch.file("shown", "text"), option: "unveil", required: true };
     let mut task = spec(&node, &own, &["sleep 60000"]);
     let shown = format!("text {}", grant.path.display());
-    task.grants.push(grant);
+    task.rules.grants.push(grant);
     let cgroup = Cgroup::new();
-    task.cgroup = cgroup.0.clone();
+    task.cgroup.path = cgroup.0.clone();
     let (id, started) = node.run_spec(task);
     let namespace = fs::read_link(format!("/proc/{}/ns/mnt", started.pid)).unwrap().display().to_string();
     let attempts = [shown.as_str(), "list /var/lib", "create /local/new", "namespace mnt", "cwd"];
@@ -329,7 +335,7 @@ fn the_mount_table_is_the_tasks_alone() {
         assert!(own, "{line}");
     }
     // The control: a view of the host's tree has the host's mounts.
-    let host = node.output(TaskSpec { view: View::Host, ..spec(&node, &own, &["text /proc/self/mountinfo"]) }).join("\n");
+    let host = node.output(spec(&node, &own, &["text /proc/self/mountinfo"]).with(|spec| spec.view.mode = ViewMode::Host)).join("\n");
     assert!(host.contains(" /sys "), "{host}");
 }
 
@@ -346,7 +352,10 @@ fn a_chroot_of_the_tasks_own_leads_to_its_own_root() {
     for no_pivot_root in [false, true] {
         let capabilities = nomad_driver_exec2::sys::capability::all().permitted;
         let capabilities = nomad_driver_exec2::policy::capability::Capabilities(capabilities);
-        let spec = TaskSpec { no_pivot_root, capabilities, ..spec(&node, &own, &attempts) };
+        let spec = spec(&node, &own, &attempts).with(|spec| {
+            spec.view.no_pivot_root = no_pivot_root;
+            spec.privileges.capabilities = capabilities;
+        });
         assert_eq!(node.output(spec), ["ok", "ENOENT", "ok", "ENOENT"], "no_pivot_root: {no_pivot_root}");
     }
 }
@@ -383,7 +392,7 @@ fn inner_added() {
     let dns = DnsRequest { servers: vec!["192.0.2.53".into()], searches: vec!["a.test".into()], options: vec!["ndots:1".into()] };
     let private = |attempts: &[String]| {
         let attempts: Vec<&str> = attempts.iter().map(String::as_str).collect();
-        TaskSpec { view: View::Private, ..place.spec(&attempts) }
+        place.spec(&attempts).with(|spec| spec.view.mode = ViewMode::Private)
     };
     let attempts = [
         at("text", target.join("file").display()),
@@ -398,27 +407,26 @@ fn inner_added() {
     ];
     let without = place.node.output(private(&attempts[..7]));
     assert_eq!(without, ["ENOENT"; 7], "the control");
-    let spec = TaskSpec {
-        volumes: vec![volume(target, false), volume(&place.own("local/in"), true)],
-        devices: vec![device(Some(node)), device(None)],
-        dns: Dns::new(&dns).unwrap(),
-        ..private(&attempts)
-    };
+    let spec = private(&attempts).with(|spec| {
+        spec.view.volumes = vec![volume(target, false), volume(&place.own("local/in"), true)];
+        spec.view.devices = vec![device(Some(node)), device(None)];
+        spec.view.dns = Dns::new(&dns).unwrap();
+    });
     let answers = place.node.output(spec);
     let names = ["search a.test", "nameserver 192.0.2.53", "options ndots:1"];
     assert_eq!(answers[..7], ["text", "ok", "text", "EROFS", "ENOENT", "ok", "ok"]);
     assert_eq!(answers[7..10], names, "{answers:?}");
     assert!(from.join("new").exists() && !Path::new("/exec2").exists() && !node.exists());
     // In the host's view there would have to be a place.
-    let refused = place.refused(TaskSpec { volumes: vec![volume(target, false)], ..place.spec(&["exit 0"]) });
+    let refused = place.refused(place.spec(&["exit 0"]).with(|spec| spec.view.volumes = vec![volume(target, false)]));
     assert!(refused.contains("it is not there on the node"), "{refused}");
     // The task's cgroup is there.
     for taken in ["/sys", "/sys/fs/cgroup", "/sys/fs/cgroup/new"].map(Path::new) {
-        let refused = place.refused(TaskSpec { volumes: vec![volume(taken, false)], ..private(&["exit 0".into()]) });
+        let refused = place.refused(private(&["exit 0".into()]).with(|spec| spec.view.volumes = vec![volume(taken, false)]));
         assert_eq!(refused, format!("volume_mount {taken:?}: it is {}, where nothing can be mounted for a task", taken.display()));
     }
     let beside = Path::new("/sys/exec2-none");
-    let spec = TaskSpec { volumes: vec![volume(beside, true)], ..private(&[at("text", beside.join("file").display())]) };
+    let spec = private(&[at("text", beside.join("file").display())]).with(|spec| spec.view.volumes = vec![volume(beside, true)]);
     assert_eq!(place.node.output(spec), ["text"], "the control");
 }
 

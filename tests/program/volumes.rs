@@ -1,11 +1,12 @@
 //! Volumes: what a task may do in them and at their own place, and where they can be put.
 
-use crate::common::task::{Cgroup, soon};
+use crate::common::task::{Cgroup, With, soon};
 use crate::common::{Need, Scratch, open_to_all, outside};
 use crate::mounts::in_own_namespace;
 use crate::place::Place;
 use nomad_driver_exec2::policy::signal::Signal;
-use nomad_driver_exec2::policy::spec::{ProtectSystem, TaskSpec};
+use nomad_driver_exec2::policy::spec::TaskSpec;
+use nomad_driver_exec2::policy::view_mode::ProtectSystem;
 use nomad_driver_exec2::policy::volume::Volume;
 use rustix::mount::{MountFlags, mount};
 use std::fs;
@@ -22,7 +23,7 @@ fn read_only(source: &Path, target: &Path) -> Volume {
 }
 
 fn with(place: &Place, volumes: Vec<Volume>, attempts: &[&str]) -> TaskSpec {
-    TaskSpec { volumes, ..place.spec(attempts) }
+    place.spec(attempts).with(|spec| spec.view.volumes = volumes)
 }
 
 fn probe(place: &Place, volumes: Vec<Volume>, attempts: &[&str]) -> Vec<String> {
@@ -85,7 +86,7 @@ fn inner_rights() {
 
         // Landlock alone keeps what is read-only from being written; attributes stay as they are, by the mount.
         let from = source(&scratch, "vol");
-        let off = TaskSpec { protect_system: ProtectSystem::Off, ..with(&place, closed(), &strs(&writes)) };
+        let off = with(&place, closed(), &strs(&writes)).with(|spec| spec.view.protect_system = ProtectSystem::Off);
         assert_eq!(place.node.output(off), ["EROFS"; 4]);
         fs::remove_dir_all(&from).unwrap();
     }
@@ -122,7 +123,7 @@ fn inner_mounted() {
     // What the host mounts later is seen where it was asked for.
     let volumes = vec![volume(&from, &place.own("local/closed")), Volume { follows_host: true, ..volume(&from, &place.own("local/open")) }];
     let cgroup = Cgroup::new();
-    let (id, started) = place.node.run_spec(TaskSpec { cgroup: cgroup.0.clone(), ..with(&place, volumes, &["sleep 60000"]) });
+    let (id, started) = place.node.run_spec(with(&place, volumes, &["sleep 60000"]).with(|spec| spec.cgroup.path = cgroup.0.clone()));
     let sees = |name: &str| Path::new(&format!("/proc/{}/root{}", started.pid, place.own(&format!("local/{name}")).display())).exists();
     assert!(sees("closed/sub/mark") && sees("open/sub/mark"));
     mounted("later");
@@ -217,7 +218,7 @@ fn inner_refused() {
     }
     // Nor does a start that the kernel refuses.
     let good = || vec![volume(&from, &place.own("local/good/deep"))];
-    let error = place.refused(TaskSpec { oom_score_adj: 2000, ..with(&place, good(), &[]) });
+    let error = place.refused(with(&place, good(), &[]).with(|spec| spec.privileges.oom_score_adj = 2000));
     assert_eq!(error, "write oom_score_adj 2000: Invalid argument (EINVAL)");
     assert!(!place.own("local/good").exists());
     assert_eq!(probe(&place, good(), &["exit 0"]), [""; 0]);

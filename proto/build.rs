@@ -1,4 +1,4 @@
-//! Rust for the messages of proto/, written to OUT_DIR/wire without protoc.
+//! Part of the build script: Rust for the messages beside this file, written to OUT_DIR/wire without protoc.
 
 use protobuf_codegen::{Codegen, Customize};
 

@@ -1,4 +1,4 @@
-//! Builds src/init as a program of its own, without any library, into OUT_DIR/init.
+//! Part of the build script: builds src/init as a program of its own, without any library, into OUT_DIR/init.
 
 use std::env;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::process::Command;
 
 /// Runs the compiler that cargo uses, for the target that cargo builds for. Panics with the reason, as build scripts do.
 pub fn build() {
-    for source in ["src/init/main.rs", "src/init/start.rs", "src/init/message.rs", "src/sys/syscall.rs", "build/init.ld"] {
+    for source in ["src/init/main.rs", "src/init/start.rs", "src/init/message.rs", "src/sys/syscall.rs", "src/init/init.ld"] {
         println!("cargo::rerun-if-changed={source}");
     }
     let variable = |name| env::var(name).unwrap_or_else(|_| panic!("cargo sets {name}"));
@@ -19,7 +19,7 @@ pub fn build() {
         .args(["-C", "opt-level=s", "-C", "lto=fat", "-C", "codegen-units=1", "-C", "panic=abort", "-C", "strip=symbols"])
         .args(["-C", "relocation-model=static", "-C", "target-feature=+crt-static", "-C", "force-unwind-tables=no"])
         .args(["-C", "link-args=-nostartfiles -nostdlib -static -no-pie -Wl,-z,norelro,--build-id=none,--gc-sections,-z,noexecstack"])
-        .args(["-C", "link-args=-Wl,-T,build/init.ld"]);
+        .args(["-C", "link-args=-Wl,-T,src/init/init.ld"]);
     if let Ok(linker) = env::var("RUSTC_LINKER") {
         rustc.arg("-C").arg(format!("linker={linker}"));
     }

@@ -1,11 +1,16 @@
-//! The command block: what init needs to execute a command, laid out in one piece (see `init::message::Block`).
+//! The command block: what init needs to execute a command, in one piece (see [`Block`]).
 
-use crate::init::message::{Block, Limit};
-use crate::policy::ulimit::Ulimit;
+use super::message::{Block, Limit};
+use crate::policy::command::Command;
+use crate::sys;
+use std::os::fd::OwnedFd;
 
-/// Lays out the paths to try, the arguments, the environment, the working directory and the limits. No string holds a NUL: `policy` refused
-/// those.
-pub fn lay_out(paths: &[String], argv: &[String], env: &[(String, String)], work_dir: &str, ulimits: &[Ulimit]) -> Vec<u8> {
+/// The block of a command as a memory file, to be sent with a `START`.
+pub fn block(command: &Command) -> sys::Result<OwnedFd> {
+    sys::memfd::block(&lay_out(command))
+}
+
+fn lay_out(Command { paths, argv, env, work_dir, ulimits }: &Command) -> Vec<u8> {
     let word = size_of::<u64>();
     let arrays = size_of::<Block>();
     let words = paths.len() + 1 + argv.len() + 1 + env.len() + 1;
@@ -39,6 +44,7 @@ pub fn lay_out(paths: &[String], argv: &[String], env: &[(String, String)], work
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::ulimit::Ulimit;
 
     fn word(block: &[u8], at: usize) -> usize {
         u64::from_ne_bytes(block[at..at + 8].try_into().unwrap()) as usize
@@ -61,7 +67,9 @@ mod tests {
     fn offsets_lead_to_the_strings() {
         let own = |list: &[&str]| list.iter().map(|s| s.to_string()).collect::<Vec<_>>();
         let env = vec![("A".to_string(), "1".to_string()), ("EMPTY".to_string(), String::new())];
-        let block = lay_out(&own(&["/bin/x", "/usr/bin/x"]), &own(&["x", "-v", ""]), &env, "/work", &[]);
+        let (paths, argv) = (own(&["/bin/x", "/usr/bin/x"]), own(&["x", "-v", ""]));
+        let command = Command { paths, argv, env, work_dir: "/work".into(), ulimits: Vec::new() };
+        let block = lay_out(&command);
         assert_eq!(word(&block, 0), block.len());
         assert_eq!(string(&block, word(&block, 8)), "/work");
         assert_eq!(strings(&block, word(&block, 16)), ["/bin/x", "/usr/bin/x"]);
@@ -70,10 +78,13 @@ mod tests {
         assert_eq!(word(&block, 40), 3 + 4 + 3);
         assert_eq!((word(&block, 48), word(&block, 56)), (64 + 10 * 8, 0));
         let ulimits = [Ulimit { resource: 7, soft: 8, hard: 9 }, Ulimit { resource: 0, soft: 1, hard: u64::MAX }];
-        let block = lay_out(&own(&["/x"]), &own(&["x"]), &env, "/work", &ulimits);
+        let block = lay_out(&Command { paths: own(&["/x"]), argv: own(&["x"]), ulimits: ulimits.into(), ..command.clone() });
         let limits = word(&block, 48);
         assert_eq!(std::array::from_fn(|i| word(&block, limits + i * 8)), [7, 8, 9, 0, 1, usize::MAX]);
         assert_eq!((word(&block, 56), string(&block, limits + 48), strings(&block, word(&block, 32))), (2, "/work", vec!["A=1", "EMPTY="]));
-        assert_eq!(strings(&lay_out(&own(&["/x"]), &own(&["x"]), &[], "/", &[]), 80 + 16), Vec::<&str>::new());
+        assert_eq!(
+            strings(&lay_out(&Command { paths: own(&["/x"]), argv: own(&["x"]), ..Command::default() }), 80 + 16),
+            Vec::<&str>::new()
+        );
     }
 }
