@@ -3,7 +3,7 @@
 use super::arguments::Run;
 use super::scope::Scope;
 use super::{NOT_EXECUTABLE, NOT_FOUND, SETUP_FAILED, TIMED_OUT};
-use crate::launch::LaunchError;
+use crate::launch::{LaunchError, Launcher};
 use crate::policy::cgroup::Cgroup;
 use crate::policy::command::Command;
 use crate::policy::environment::environment;
@@ -51,8 +51,7 @@ pub fn run(options: Run) -> Result<u8, Failure> {
     if !rustix::process::geteuid().is_root() {
         return Err(setup("run: must be started by root: the cgroup, the namespaces and the change of user need it"));
     }
-    sys::signal::prepare();
-    sys::capability::drop_bounding_set();
+    let tasks = Tasks::new(Launcher::without_capabilities());
     let writes = cli_writes(options.memory, options.cpu_max, options.pids);
     let mut spec = spec(&options)?;
     let scope = Scope::create(&spec.id, &writes).map_err(setup)?;
@@ -62,7 +61,6 @@ pub fn run(options: Run) -> Result<u8, Failure> {
     }
 
     let (id, paths) = (spec.id.clone(), spec.command.paths.clone());
-    let tasks = Tasks::default();
     let forwarded = sys::signal::Forwarded::block();
     let (started, start) = channel();
     let before = Instant::now();
@@ -115,14 +113,13 @@ fn exit_code(options: &Run, ended: Ended, timed_out: bool) -> u8 {
     if timed_out { TIMED_OUT } else { result.exit_code as u8 }
 }
 
-/// `paths` are those where the command was looked for. Found and not executable is 126, as in a shell, also where the task's user may not
-/// look: whoever runs this may.
+/// `paths` are those where the command was looked for. Found and not executable is 126, as in a shell, also where it is not unveiled, or the
+/// task's user may not look: whoever runs this may.
 fn not_started(error: TaskError, paths: &[String]) -> Failure {
     let there = || paths.iter().any(|path| std::fs::metadata(path).is_ok());
     let code = match &error {
         TaskError::Launch(LaunchError::Command { what, errno, .. }) if what.starts_with("command") => match *errno {
-            Errno::NOENT | Errno::NOTDIR => NOT_FOUND,
-            Errno::ACCESS if !there() => NOT_FOUND,
+            Errno::NOENT | Errno::NOTDIR | Errno::ACCESS if !there() => NOT_FOUND,
             _ => NOT_EXECUTABLE,
         },
         _ => SETUP_FAILED,

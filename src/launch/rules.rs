@@ -1,55 +1,47 @@
 //! The Landlock ruleset of a task, from what it is granted.
 
-use super::LaunchError;
+use super::error::LaunchError;
+use super::held::Held;
 use crate::policy::abi::Abi;
 use crate::policy::access::{Mode, PathKind, handled_fs, rights, ruleset_attr_size, scoped};
+use crate::policy::allocation::Allocation;
 use crate::policy::grant::Grant;
 use crate::policy::namespace::NamespaceMode;
 use crate::policy::spec::TaskSpec;
-use crate::policy::view_mode::ViewMode;
+use crate::sys;
 use crate::sys::error::At;
-use crate::sys::landlock::{Ruleset, RulesetAttr};
+use crate::sys::landlock::{LOG_NEW_EXEC_ON, RulesetAttr};
 use crate::sys::path::{self, Found, Identity, Untrusted};
 use rustix::fs::{FileType, fstat};
 use rustix::io::Errno;
-use std::os::fd::{AsFd, BorrowedFd};
-use std::path::{Path, PathBuf};
+use std::os::fd::{AsFd, RawFd};
+use std::path::Path;
+
+/// What the child enforces on itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    pub ruleset: RawFd,
+    /// Of landlock_restrict_self(2).
+    pub flags: u32,
+    /// Rights on the task's own /proc, which exists only in the child: a rule opened in the plugin would name the host's.
+    pub proc_access: u64,
+}
+
+impl Default for Rules {
+    /// No ruleset: the child fails.
+    fn default() -> Rules {
+        Rules { ruleset: -1, flags: 0, proc_access: 0 }
+    }
+}
 
 /// The ruleset under construction, with what decides how paths are opened.
-pub(super) struct Rules {
-    pub ruleset: Ruleset,
+pub(super) struct Ruleset {
+    kernel: sys::landlock::Ruleset,
     abi: Abi,
-    pub untrusted: Untrusted,
-    /// What was granted; in the host's view only what of it may be written.
-    pub granted: Vec<Granted>,
-    pub firmware: Firmware,
-    /// Without symlinks.
-    pub state_dir: PathBuf,
-    /// A grant holds the state_dir, or is in it.
-    pub reaches_state: bool,
+    flags: u32,
     own_proc: bool,
-    view: ViewMode,
-}
-
-pub(super) const FIRMWARE: &str = "/sys/firmware";
-
-/// Whether /sys/firmware is granted, by itself or with what is above.
-#[derive(Default)]
-pub(super) struct Firmware {
-    by_itself: bool,
-    from_above: bool,
-}
-
-impl Firmware {
-    fn look(&mut self, granted: &Path) {
-        self.by_itself |= granted.starts_with(FIRMWARE);
-        self.from_above |= Path::new(FIRMWARE).starts_with(granted);
-    }
-
-    /// Only who names it sees it.
-    pub fn is_hidden(&self) -> bool {
-        self.from_above && !self.by_itself
-    }
+    pub untrusted: Untrusted,
+    pub granted: Vec<Granted>,
 }
 
 /// A path that was granted, opened.
@@ -62,67 +54,78 @@ pub(super) struct Granted {
     pub option: &'static str,
 }
 
-impl Rules {
+impl Ruleset {
     /// All rights that the ABI knows are handled, its scopes too. Network rights only where ports are named.
-    pub fn new(spec: &TaskSpec) -> Result<Rules, LaunchError> {
-        let handled_access_net = spec.rules.ports.handled();
+    pub fn new(spec: &TaskSpec) -> Result<Ruleset, LaunchError> {
+        let rules = &spec.rules;
         let attr = RulesetAttr {
-            handled_access_fs: handled_fs(spec.rules.abi).0,
-            handled_access_net,
-            scoped: scoped(spec.rules.abi),
+            handled_access_fs: handled_fs(rules.abi).0,
+            handled_access_net: rules.ports.handled(),
+            scoped: scoped(rules.abi),
             ..RulesetAttr::default()
         };
-        let ruleset = Ruleset::new(&attr, ruleset_attr_size(spec.rules.abi))?;
-        for (port, access) in spec.rules.ports.allowed() {
-            ruleset.allow_port(port, access).at_path("landlock_add_rule TCP port", port.to_string())?;
+        let kernel = sys::landlock::Ruleset::new(&attr, ruleset_attr_size(rules.abi))?;
+        for (port, access) in rules.ports.allowed() {
+            kernel.allow_port(port, access).at_path("landlock_add_rule TCP port", port.to_string())?;
         }
-        Ok(Rules {
-            ruleset,
-            abi: spec.rules.abi,
+        Ok(Ruleset {
+            kernel,
+            abi: rules.abi,
+            // Without a flag the kernel logs what is denied before an exec alone: nothing here.
+            flags: if rules.denial_events { LOG_NEW_EXEC_ON } else { 0 },
+            own_proc: spec.namespaces.pid == NamespaceMode::Private,
             untrusted: Untrusted { uid: spec.privileges.identity.uid, trees: writable(spec)? },
             granted: Vec::new(),
-            firmware: Firmware::default(),
-            state_dir: std::fs::canonicalize(&spec.state_dir).unwrap_or_else(|_| spec.state_dir.clone()),
-            reaches_state: false,
-            own_proc: spec.namespaces.pid == NamespaceMode::Private,
-            view: spec.view.mode,
         })
     }
 
-    pub fn grant(&mut self, grant: &Grant) -> Result<(), LaunchError> {
-        let unveil = |errno| LaunchError::Unveil { option: grant.option, mode: grant.mode.to_string(), path: grant.path.clone(), errno };
-        let found = match path::find(&grant.path, &self.untrusted) {
-            Err(Errno::NOENT | Errno::NOTDIR) if !grant.required => return Ok(()),
-            other => other.map_err(unveil)?,
-        };
-        let file_type = FileType::from_raw_mode(fstat(&found.file).map_err(unveil)?.st_mode);
-        let kind = match file_type {
-            FileType::Directory => PathKind::Directory,
-            FileType::CharacterDevice | FileType::BlockDevice => PathKind::Device,
-            _ => PathKind::File,
-        };
-        // The host's /proc may be mounted elsewhere too, and the task's own has its rule from the child.
-        if !(self.own_proc && found.path.starts_with("/proc")) {
-            self.add(found.file.as_fd(), kind, grant.mode, &grant.path)?;
-        }
-        self.firmware.look(&found.path);
-        self.reaches_state |= self.state_dir.starts_with(&found.path) || found.path.starts_with(&self.state_dir);
-        // A device, socket or FIFO can be written on a read-only mount.
-        let mountable = matches!(file_type, FileType::Directory | FileType::RegularFile);
-        let is_writable = mountable && (grant.mode.contains(Mode::W) || grant.mode.contains(Mode::C));
-        if is_writable || self.view == ViewMode::Private {
-            self.granted.push(Granted { found, kind, is_writable, option: grant.option });
+    /// Opens what is granted and allows it. What is in another allocation is not there for this task.
+    pub fn grant(&mut self, grants: &[Grant], allocation: Option<&Allocation>) -> Result<(), LaunchError> {
+        for grant in grants {
+            let Grant { mode, path, option, required } = grant;
+            if allocation.is_some_and(|allocation| allocation.hides(path)) {
+                if *required {
+                    let reason = format!("{} is in the client's directory of allocations, of which a task sees its own", path.display());
+                    return Err(LaunchError::refused(*option, reason));
+                }
+                continue;
+            }
+            let unveil = |errno| LaunchError::Unveil { option, mode: mode.to_string(), path: path.clone(), errno };
+            let found = match path::find(path, &self.untrusted) {
+                Err(Errno::NOENT | Errno::NOTDIR) if !required => continue,
+                other => other.map_err(unveil)?,
+            };
+            let file_type = FileType::from_raw_mode(fstat(&found.file).map_err(unveil)?.st_mode);
+            let kind = match file_type {
+                FileType::Directory => PathKind::Directory,
+                FileType::CharacterDevice | FileType::BlockDevice => PathKind::Device,
+                _ => PathKind::File,
+            };
+            // The host's /proc may be mounted elsewhere too, and the task's own has its rule from the child.
+            if !(self.own_proc && found.path.starts_with("/proc")) {
+                self.add(&found.file, kind, *mode, path)?;
+            }
+            // A device, socket or FIFO can be written on a read-only mount.
+            let mountable = matches!(file_type, FileType::Directory | FileType::RegularFile);
+            let is_writable = mountable && (mode.contains(Mode::W) || mode.contains(Mode::C));
+            self.granted.push(Granted { found, kind, is_writable, option });
         }
         Ok(())
     }
 
-    pub fn add(&self, file: BorrowedFd<'_>, kind: PathKind, mode: Mode, path: &Path) -> Result<(), LaunchError> {
+    pub fn add(&self, file: impl AsFd, kind: PathKind, mode: Mode, path: &Path) -> Result<(), LaunchError> {
         let access = rights(mode, kind, self.abi);
         // A mode that means nothing on this kind of path (c on a file) makes no rule: the kernel refuses empty ones.
         if access.is_empty() {
             return Ok(());
         }
-        Ok(self.ruleset.allow(file, access.0).at_path("landlock_add_rule", path)?)
+        Ok(self.kernel.allow(file.as_fd(), access.0).at_path("landlock_add_rule", path)?)
+    }
+
+    /// Nothing is added any more, but what the child adds.
+    pub fn finish(self, held: &mut Held) -> Result<Rules, LaunchError> {
+        let proc_access = rights(Mode::R, PathKind::Directory, self.abi).0;
+        Ok(Rules { ruleset: held.hold(self.kernel.into())?, flags: self.flags, proc_access })
     }
 }
 

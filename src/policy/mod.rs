@@ -3,6 +3,7 @@
 
 pub mod abi;
 pub mod access;
+pub mod allocation;
 pub mod capability;
 pub mod cgroup;
 pub mod command;
@@ -17,8 +18,11 @@ pub mod exit;
 pub mod grant;
 pub mod ids;
 pub mod kill;
+pub mod layout;
 pub mod limits;
 pub mod mask;
+pub mod mount;
+pub mod mountinfo;
 pub mod namespace;
 pub mod place;
 pub mod port;
@@ -29,6 +33,7 @@ pub mod resources;
 pub mod rules;
 pub mod signal;
 pub mod spec;
+pub mod standing;
 pub mod stdio;
 pub mod text;
 pub mod ulimit;

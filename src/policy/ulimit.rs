@@ -61,10 +61,11 @@ impl Ulimit {
             false => Ok(Ulimit { resource, soft, hard }),
         }
     }
+}
 
-    pub fn name(&self) -> &'static str {
-        NAMES.get(self.resource as usize).copied().unwrap_or("unknown")
-    }
+/// By its number RLIMIT_*.
+pub fn name(resource: u32) -> &'static str {
+    NAMES.get(resource as usize).copied().unwrap_or("unknown")
 }
 
 const UNLIMITED: &str = "unlimited";

@@ -2,8 +2,9 @@
 
 use super::descriptor::settle;
 use super::error::{At, Error, Result};
-use super::mount_table::{FileSystem, Table};
+use super::mount_table::Table;
 use super::wake::poll;
+use crate::policy::mountinfo::FileSystem;
 use crate::policy::text::{keyed, pids};
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{CWD, Mode, OFlags, fstatfs, openat};
@@ -145,7 +146,8 @@ fn read_start(fd: &OwnedFd) -> rustix::io::Result<String> {
 
 /// Where the cgroup v2 hierarchy is mounted, from /proc/self/mountinfo.
 pub fn mount_point() -> Option<PathBuf> {
-    let mounts = Table::open().and_then(|table| table.read()).ok()?;
+    let proc = std::fs::File::open("/proc").ok()?;
+    let mounts = Table::open(&proc).and_then(|table| table.read()).ok()?;
     mounts.into_iter().find(|mount| mount.file_system == FileSystem::Cgroup2).map(|mount| mount.path)
 }
 

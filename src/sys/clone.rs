@@ -4,6 +4,7 @@
 use super::lock::lock;
 use super::syscall::{CloneArgs, clone3};
 use rustix::io::Errno;
+use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::sync::Mutex;
 
@@ -11,7 +12,6 @@ const CLONE_VM: u64 = 0x100;
 const CLONE_FILES: u64 = 0x400;
 const CLONE_PIDFD: u64 = 0x1000;
 const CLONE_VFORK: u64 = 0x4000;
-const CLONE_NEWNS: u64 = 0x2_0000;
 const CLONE_NEWIPC: u64 = 0x800_0000;
 const CLONE_NEWPID: u64 = 0x2000_0000;
 const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
@@ -21,14 +21,6 @@ const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 const STACK: usize = 64 << 10;
 const GUARD: usize = 64 << 10;
 
-/// Which namespaces a child has of its own, and whether it starts with a copy of the mounts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Namespaces {
-    pub pid: bool,
-    pub ipc: bool,
-    pub mounts: bool,
-}
-
 /// A child in namespaces of its own.
 #[derive(Debug)]
 pub struct Child {
@@ -36,24 +28,23 @@ pub struct Child {
     pub pidfd: OwnedFd,
 }
 
-/// Clones, into `cgroup` if there is one, with those namespaces; the child calls `child(argument)` in this process's memory and with its table
+/// Clones, into `cgroup` if there is one, with a pid and an ipc namespace of its own if wanted; the child calls `child(argument)` in this process's memory and with its table
 /// of descriptors. Returns when it has executed a program or ended: which of the two, `argument` must tell. Errors: those of clone3(2).
 ///
 /// # Safety
 /// `child` must keep to raw syscalls: no libc, no allocation, no lock, no thread-local data, no unwinding. It must have a table of its own before
 /// it changes any descriptor. `argument` must be what it expects, and stay valid during the call.
 pub unsafe fn spawn(
+    stacks: &Stacks,
     cgroup: Option<BorrowedFd<'_>>,
-    namespaces: Namespaces,
+    (own_pid, own_ipc): (bool, bool),
     child: unsafe extern "C" fn(*mut u8) -> !,
     argument: *mut u8,
 ) -> Result<Child, Errno> {
-    super::signal::prepare();
-    let stack = Stack::take()?;
+    let stack = stacks.take()?;
     let mut pidfd: i32 = -1;
-    let own = if namespaces.pid { CLONE_NEWPID } else { 0 } | if namespaces.ipc { CLONE_NEWIPC } else { 0 };
+    let own = if own_pid { CLONE_NEWPID } else { 0 } | if own_ipc { CLONE_NEWIPC } else { 0 };
     let into = if cgroup.is_some() { CLONE_INTO_CGROUP } else { 0 };
-    let own = own | if namespaces.mounts { CLONE_NEWNS } else { 0 };
     let args = CloneArgs {
         flags: CLONE_VM | CLONE_FILES | CLONE_VFORK | CLONE_PIDFD | CLONE_CLEAR_SIGHAND | own | into,
         pidfd: &raw mut pidfd as u64,
@@ -68,7 +59,7 @@ pub unsafe fn spawn(
     // vouches for `child`. VFORK keeps this thread here while the child uses the memory.
     let pid = unsafe { clone3(&args, child, argument) };
     mask.restore();
-    stack.put_back();
+    lock(&stacks.0).push(stack);
     if pid < 0 {
         return Err(Errno::from_raw_os_error(-pid as i32));
     }
@@ -76,36 +67,37 @@ pub unsafe fn spawn(
     Ok(Child { pid: pid as i32, pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) } })
 }
 
-/// A mapped stack with its guard below. There are as many as launches have run at one time.
+/// A mapped stack with its guard below.
 struct Stack(usize);
 
-static STACKS: Mutex<Vec<usize>> = Mutex::new(Vec::new());
+/// Stacks for children: as many as launches have run at one time.
+#[derive(Default)]
+pub struct Stacks(Mutex<Vec<Stack>>);
 
-impl Stack {
-    fn take() -> Result<Stack, Errno> {
-        if let Some(stack) = lock(&STACKS).pop() {
-            return Ok(Stack(stack));
+impl Stacks {
+    fn take(&self) -> Result<Stack, Errno> {
+        if let Some(stack) = lock(&self.0).pop() {
+            return Ok(stack);
         }
         // SAFETY: a new private mapping; its lower part is made inaccessible before anybody knows of it.
         unsafe {
-            let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK | libc::MAP_NORESERVE;
-            let map = libc::mmap(std::ptr::null_mut(), GUARD + STACK, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0);
-            if map == libc::MAP_FAILED {
-                return Err(Errno::NOMEM);
-            }
-            if libc::mprotect(map, GUARD, libc::PROT_NONE) != 0 {
-                libc::munmap(map, GUARD + STACK);
-                return Err(Errno::NOMEM);
-            }
-            Ok(Stack(map as usize))
+            let (prot, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE | MapFlags::STACK | MapFlags::NORESERVE);
+            let stack = Stack(mmap_anonymous(std::ptr::null_mut(), GUARD + STACK, prot, flags)? as usize);
+            mprotect(stack.0 as *mut _, GUARD, MprotectFlags::empty())?;
+            Ok(stack)
         }
     }
+}
 
+impl Stack {
     fn bottom(&self) -> usize {
         self.0 + GUARD
     }
+}
 
-    fn put_back(self) {
-        lock(&STACKS).push(self.0);
+impl Drop for Stack {
+    fn drop(&mut self) {
+        // SAFETY: nobody runs on it: it is dropped with its launcher, or before anybody had it.
+        let _ = unsafe { munmap(self.0 as *mut _, GUARD + STACK) };
     }
 }

@@ -1,28 +1,19 @@
 //! The table of this process's descriptors.
 
+use super::error::{At, Result};
 use rustix::io::fcntl_dupfd_cloexec;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
-use std::sync::OnceLock;
 
 /// Where what lives as long as a task stands. What a launch opens stays below it.
 const SETTLED: RawFd = 512;
 
-/// The soft limit that this process was started with, if it has raised its own.
-static GIVEN: OnceLock<Option<u64>> = OnceLock::new();
-
-/// Raises this process's soft limit of descriptors (RLIMIT_NOFILE) to its hard one: systemd gives 1,024 and means it for users of select(2). What
-/// it starts gets `given` back.
-pub fn raise_limit() {
+/// Raises this process's soft limit of descriptors (RLIMIT_NOFILE) to its hard one: systemd gives 1,024 and means it for users of select(2). The
+/// soft limit that it was started with, which what it starts is to be given back; `None` if it stays.
+pub fn raise_limit() -> Option<u64> {
     let limit = getrlimit(Resource::Nofile);
-    if limit.current != limit.maximum && setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).is_ok() {
-        let _ = GIVEN.set(limit.current);
-    }
-}
-
-/// The soft limit to be given back, if there is one.
-pub fn given() -> Option<u64> {
-    GIVEN.get().copied().flatten()
+    let is_raised = limit.current != limit.maximum && setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).is_ok();
+    limit.current.filter(|_| is_raised)
 }
 
 /// Makes room for `count` descriptors at once. The kernel lets whoever needs one more wait out an RCU grace period (some 10 ms) each time
@@ -32,6 +23,11 @@ pub fn reserve(count: u32) {
     let last = RawFd::try_from(allowed).unwrap_or(RawFd::MAX).saturating_sub(1);
     // Opened there and closed: a table never shrinks.
     let _ = fcntl_dupfd_cloexec(rustix::stdio::stdin().as_fd(), last);
+}
+
+/// The same descriptor at `first` or above.
+pub fn lift(fd: OwnedFd, first: RawFd) -> Result<OwnedFd> {
+    if fd.as_raw_fd() >= first { Ok(fd) } else { fcntl_dupfd_cloexec(&fd, first).at("dup") }
 }
 
 /// Moves what lives as long as a task out of the way of launches, whose children have a copy of the table up to their own last one. It stays

@@ -65,6 +65,11 @@ impl<T> At<T> for std::io::Result<T> {
     }
 }
 
+/// For `map_err` of what std does by itself.
+pub fn io(step: &'static str) -> impl FnOnce(std::io::Error) -> Error {
+    move |e| Error { step, path: None, errno: Errno::from_io_error(&e) }
+}
+
 /// An errno in libc's words with its name behind, as `strerror` and errno(3) give them.
 pub struct Words(pub Errno);
 

@@ -2,9 +2,7 @@
 
 use super::error::{At, Error, Result};
 use rustix::fs::{Mode, OFlags};
-use rustix::io::Errno;
 use std::path::PathBuf;
-use std::sync::OnceLock;
 
 /// When process `pid` started, in clock ticks since boot: field 22 of /proc/PID/stat. ENOENT: there is none.
 pub fn start_time(pid: u32) -> Result<u64> {
@@ -35,48 +33,22 @@ fn real_id(status: &str, name: &str) -> Option<u32> {
     status.lines().find_map(|line| line.strip_prefix(name))?.split_whitespace().next()?.parse().ok()
 }
 
-/// This process's soft and hard limit of `resource`, RLIMIT_* of setrlimit(2); `u64::MAX` for none. EINVAL: there is no such resource.
-pub fn limit(resource: u32) -> rustix::io::Result<(u64, u64)> {
-    let mut limit = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: the kernel fills a local, and changes nothing without a new limit.
-    let done = unsafe { libc::prlimit64(0, resource, std::ptr::null(), &raw mut limit) };
-    if done == 0 { Ok((limit.rlim_cur, limit.rlim_max)) } else { Err(Errno::from_raw_os_error(libc::EINVAL)) }
-}
-
-/// What /proc counts a process's time in.
-pub fn ticks_per_second() -> u64 {
-    configured(libc::_SC_CLK_TCK)
-}
-
-/// What /proc/PID/stat counts a process's memory in, in bytes.
-pub fn page_size() -> u64 {
-    configured(libc::_SC_PAGESIZE)
-}
-
-fn configured(name: libc::c_int) -> u64 {
-    // SAFETY: takes and gives integers; libc has both values from the kernel's auxiliary vector.
-    u64::try_from(unsafe { libc::sysconf(name) }).unwrap_or(0)
-}
-
 /// The command's name, field 2, may hold anything; counting starts behind its last parenthesis.
 fn field_22(stat: &str) -> Option<u64> {
     stat.rsplit_once(") ")?.1.split(' ').nth(19)?.parse().ok()
 }
 
 /// Names this boot of the kernel.
-pub fn boot_id() -> Result<&'static str> {
-    static ID: OnceLock<String> = OnceLock::new();
-    if let Some(id) = ID.get() {
-        return Ok(id);
-    }
+pub fn boot_id() -> Result<String> {
     let path = "/proc/sys/kernel/random/boot_id";
     let id = std::fs::read_to_string(path).at_path("read", path)?;
-    Ok(ID.get_or_init(|| id.trim().to_string()))
+    Ok(id.trim().to_string())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustix::io::Errno;
 
     #[test]
     fn the_start_time_stands_behind_any_name() {
@@ -87,7 +59,6 @@ mod tests {
         assert!(start_time(std::process::id()).unwrap() > 0);
         assert_eq!(start_time(u32::MAX).unwrap_err().errno, Some(Errno::NOENT));
         assert_eq!(boot_id().unwrap().len(), 36);
-        assert!(ticks_per_second() >= 100 && page_size() >= 4096);
     }
 
     #[test]

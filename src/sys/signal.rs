@@ -3,26 +3,23 @@
 //! Handlers are reset in a child (`CLONE_CLEAR_SIGHAND`), but an ignored signal stays ignored through clone and exec. So
 //! this process ignores none: what it or its parent ignored gets a handler that does nothing.
 
-use std::sync::Once;
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
 /// Before the first child: no signal is ignored, SIGCHLD has its default action, and this process's memory is closed to all but root's
 /// capabilities. A child that has the task's user and no capability shares that memory until its exec, and for a moment even after
 /// this thread goes on: with the dumpable flag set, any process of that user (or any root without capabilities) could trace it and
 /// write here. So the flag is cleared for good.
 pub fn prepare() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        // SAFETY: prctl without pointers.
-        unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) };
-        for signal in 1..=64 {
-            match disposition(signal) {
-                // SIGCHLD, or children would vanish unreaped; libc's own two, which libc's sigaction refuses to touch.
-                libc::SIG_IGN if matches!(signal, libc::SIGCHLD | 32 | 33) => default(signal),
-                libc::SIG_IGN => set(signal, nothing as *const () as usize),
-                _ => {}
-            }
+    // EINVAL only for another value.
+    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    for signal in 1..=64 {
+        match disposition(signal) {
+            // SIGCHLD, or children would vanish unreaped; libc's own two, which libc's sigaction refuses to touch.
+            libc::SIG_IGN if matches!(signal, libc::SIGCHLD | 32 | 33) => default(signal),
+            libc::SIG_IGN => set(signal, nothing as *const () as usize),
+            _ => {}
         }
-    });
+    }
 }
 
 /// Swallows SIGINT: a terminal's Ctrl-C reaches the agent's whole process group, and tasks must outlive it.

@@ -19,7 +19,7 @@ pub use node::{Facts, landlock, prerequisites};
 pub use session::{Session, SessionEnd};
 pub use stats::Meter;
 
-use crate::launch::LaunchError;
+use crate::launch::{LaunchError, Launcher};
 use crate::policy::error::SpecError;
 use crate::policy::exit::ExitResult;
 use crate::policy::request::{PluginOptions, TaskRequest};
@@ -38,11 +38,12 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 /// The tasks of this process, by id. Every call returns at once; replies come from the task's own thread.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Tasks(Arc<Register>);
 
-#[derive(Default)]
 struct Register {
+    /// By which all of them are launched.
+    launcher: Arc<Launcher>,
     tasks: Mutex<HashMap<String, Arc<Task>>>,
     ear: Arc<Ear>,
     denials: Denials,
@@ -209,6 +210,11 @@ struct Task {
 const THREAD: &str = "task";
 
 impl Tasks {
+    pub fn new(launcher: Launcher) -> Tasks {
+        let (tasks, ear, denials) = (Mutex::default(), Arc::default(), Denials::default());
+        Tasks(Arc::new(Register { launcher: Arc::new(launcher), tasks, ear, denials }))
+    }
+
     /// From now on `listener` is told what happens to tasks, on their threads: it must not block. There is one at most.
     pub fn listen(&self, listener: impl Fn(TaskEvent) + Send + Sync + 'static) {
         self.0.ear.listen(Arc::new(listener));

@@ -1,8 +1,8 @@
 //! What a node must have, and the facts that every task's decision needs.
 
 use super::{Accounts, Start, TaskError};
+use crate::launch::Launcher;
 use crate::policy::abi::Abi;
-use crate::policy::capability::Capabilities;
 use crate::policy::error::SpecError;
 use crate::policy::request::PluginOptions;
 use crate::policy::spec::{TaskSpec, compile};
@@ -91,7 +91,7 @@ fn known(abi: rustix::io::Result<u32>) -> Result<Abi, String> {
 }
 
 /// Decides a task; on the task's thread.
-pub(super) fn decide(start: Start) -> Result<TaskSpec, TaskError> {
+pub(super) fn decide(start: Start, launcher: &Launcher) -> Result<TaskSpec, TaskError> {
     let (request, options, compute) = match start {
         Start::Spec(spec) => return Ok(*spec),
         Start::Request { request, options, compute } => (request, options, compute),
@@ -103,8 +103,15 @@ pub(super) fn decide(start: Start) -> Result<TaskSpec, TaskError> {
     let groups: Vec<&str> = task.group.iter().chain(&task.group_add).map(String::as_str).collect();
     let Accounts { passwd, group } = Accounts::of(&user, &groups)?;
     let host_env = |name: &str| std::env::var(name).ok();
-    let capabilities = Capabilities(sys::capability::all().permitted);
-    let facts = crate::policy::spec::Facts { abi, compute, capabilities, owner, passwd: &passwd, group: &group, host_env: &host_env };
+    let facts = crate::policy::spec::Facts {
+        abi,
+        compute,
+        capabilities: launcher.capabilities(),
+        owner,
+        passwd: &passwd,
+        group: &group,
+        host_env: &host_env,
+    };
     Ok(compile(&request, &options, &facts)?)
 }
 

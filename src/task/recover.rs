@@ -5,7 +5,7 @@ use super::life::Life;
 use super::record::{Record, Saved};
 use super::{Ended, Started, Status, TaskError};
 use crate::init::message::PLUGIN_END;
-use crate::launch::{Launched, attend};
+use crate::launch::{Launched, Launcher};
 use crate::policy::event::Oom;
 use crate::policy::exit::ExitResult;
 use crate::policy::namespace::NamespaceMode;
@@ -34,7 +34,7 @@ pub(super) struct Recovered {
 
 /// Reads the record at `path`, and finds the task's init by its pid if boot and start time agree. Another process may have the pid by now: once
 /// the pidfd is open, the start time decides.
-pub(super) fn recover(id: &str, path: &Path) -> Result<Recovered, TaskError> {
+pub(super) fn recover(id: &str, path: &Path, launcher: &Launcher) -> Result<Recovered, TaskError> {
     let record = Record::open(path).map_err(|e| TaskError::Lost(format!("{e}")))?;
     let saved = record.saved()?;
     if saved.id != id {
@@ -63,7 +63,7 @@ pub(super) fn recover(id: &str, path: &Path) -> Result<Recovered, TaskError> {
         (Some((init, socket)), Some(cgroup)) => {
             let init = Arc::new(init);
             status.started.init = Some(init.clone());
-            attend(&init);
+            launcher.attend(&init);
             let launched = Launched {
                 pid: saved.pid as i32,
                 pidfd: init,

@@ -6,6 +6,7 @@ use crate::policy::usage::{CpuStat, Memory, Process, Reading, Units, Usage};
 use crate::sys::cgroup::Cgroup;
 use crate::sys::lock::lock;
 use crate::sys::process;
+use rustix::param::{clock_ticks_per_second, page_size};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::time::Instant;
@@ -59,7 +60,7 @@ fn read(path: &Path) -> Reading {
     let at = Instant::now();
     let (current, peak, swap) = (text("memory.current"), text("memory.peak"), text("memory.swap.current"));
     let memory = Memory::parse(text("memory.stat").as_deref(), current.as_deref(), peak.as_deref(), swap.as_deref());
-    let units = Units { ticks_per_second: process::ticks_per_second(), page_size: process::page_size() };
+    let units = Units { ticks_per_second: clock_ticks_per_second(), page_size: page_size() as u64 };
     let procs = text("cgroup.procs").unwrap_or_default();
     // One that has ended since is not there.
     let one = |pid| Process::parse(pid, &process::stat(pid).ok()?, units);

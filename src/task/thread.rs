@@ -25,7 +25,7 @@ pub(super) fn run(tasks: &Tasks, id: &str, task: &Arc<Task>, start: Start, reply
 
 /// Takes over the task of a record that another plugin made. `reply` is called once.
 pub(super) fn resume(tasks: &Tasks, id: &str, task: &Arc<Task>, record: &Path, reply: Reply<()>) {
-    match recover(id, record) {
+    match recover(id, record, &tasks.0.launcher) {
         Ok(Recovered { record, status, life, subject, oom }) => {
             let ended = status.ended.clone();
             *lock(&task.status) = Some(status);
@@ -48,10 +48,11 @@ pub(super) fn resume(tasks: &Tasks, id: &str, task: &Arc<Task>, record: &Path, r
 }
 
 fn begin(tasks: &Tasks, id: &str, start: Start) -> Result<(Record, Life), TaskError> {
-    let spec = decide(start)?;
+    let launcher = &tasks.0.launcher;
+    let spec = decide(start, launcher)?;
     let (record, exit) = Record::create(&spec.state_dir, id)?;
     let mut expected = None;
-    let launched = Plan::new(&spec, record.directory(), exit).and_then(|plan| {
+    let launched = Plan::new(launcher, &spec, record.directory(), exit).and_then(|plan| {
         let oom_kills = plan.cgroup().oom_kills();
         expected = spec.rules.denial_events.then(|| tasks.0.denials.expect(&tasks.0.ear));
         Ok((plan.launch()?, oom_kills))

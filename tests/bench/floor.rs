@@ -39,7 +39,6 @@ pub struct Floor {
     program: CString,
     executable: Vec<CString>,
     readable: Vec<CString>,
-    argv: [*const i8; 2],
 }
 
 impl Floor {
@@ -50,7 +49,7 @@ impl Floor {
         executable[2] = c(&dir.to_string_lossy())?;
         let readable = READABLE.iter().map(|path| c(path)).collect::<io::Result<Vec<_>>>()?;
         let program = c(&program.to_string_lossy())?;
-        Ok(Floor { cgroup: File::open(cgroup)?, argv: [program.as_ptr().cast(), std::ptr::null()], program, executable, readable })
+        Ok(Floor { cgroup: File::open(cgroup)?, program, executable, readable })
     }
 
     /// Time from before the clone until the program's image has replaced the starter's, as a pipe closed by the exec tells.
@@ -107,8 +106,8 @@ unsafe extern "C" fn child(floor: *mut u8) -> ! {
         syscall(nr::PRCTL, [38, 1, 0, 0, 0, 0]);
         if syscall(common::LANDLOCK_RESTRICT_SELF, [ruleset as usize, 0, 0, 0, 0, 0]) == 0 {
             syscall(nr::CLOSE, [ruleset as usize, 0, 0, 0, 0, 0]);
-            let envp = [0usize];
-            syscall(nr::EXECVE, [floor.program.as_ptr() as usize, floor.argv.as_ptr() as usize, envp.as_ptr() as usize, 0, 0, 0]);
+            let (argv, envp) = ([floor.program.as_ptr() as usize, 0], [0usize]);
+            syscall(nr::EXECVE, [floor.program.as_ptr() as usize, argv.as_ptr() as usize, envp.as_ptr() as usize, 0, 0, 0]);
         }
         loop {
             syscall(nr::EXIT_GROUP, [126, 0, 0, 0, 0, 0]);

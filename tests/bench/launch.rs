@@ -6,7 +6,7 @@ use crate::machine::{Pinned, proceed};
 use crate::table::{Report, Sample};
 use nomad_driver_exec2::init::message;
 use nomad_driver_exec2::init::socket;
-use nomad_driver_exec2::launch::Plan;
+use nomad_driver_exec2::launch::{Launcher, Plan};
 use nomad_driver_exec2::policy::capability::Capabilities;
 use nomad_driver_exec2::policy::request::{PluginOptions, TaskOptions, TaskRequest};
 use nomad_driver_exec2::policy::resources::Compute;
@@ -14,12 +14,13 @@ use nomad_driver_exec2::policy::spec::Facts;
 use nomad_driver_exec2::policy::spec::TaskSpec;
 use nomad_driver_exec2::policy::spec::compile;
 use nomad_driver_exec2::policy::view_mode::ViewMode;
-use nomad_driver_exec2::sys::{capability, pidfd};
+use nomad_driver_exec2::sys::pidfd;
 use nomad_driver_exec2::task::landlock;
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
+use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -28,9 +29,18 @@ const WARM_UP: usize = 20;
 /// Back to back hides what the kernel puts off, such as a grace period; a pause lets it be paid.
 const PAUSE: Duration = Duration::from_millis(200);
 
+/// On a thread of its own: a launcher takes capabilities away that a plugin, started later, must have.
 pub fn measure(bench: &Bench, report: &mut Report) -> io::Result<()> {
-    // As the plugin at its start.
-    capability::leave_to_one_thread();
+    alone(|| starts(bench, report))
+}
+
+/// Does `act` on a thread that ends with it.
+pub fn alone<T: Send>(act: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
+    std::thread::scope(|scope| scope.spawn(act).join()).unwrap_or_else(|_| Err(io::Error::other("a thread of this program has ended")))
+}
+
+fn starts(bench: &Bench, report: &mut Report) -> io::Result<()> {
+    let launcher = Arc::new(Launcher::of_plugin());
     let allocation = Allocation::create(&bench.scratch.0, &bench.slice)?;
     let spec = spec(bench, &allocation)?;
     let mut private = spec.clone();
@@ -50,11 +60,11 @@ pub fn measure(bench: &Bench, report: &mut Report) -> io::Result<()> {
             sleep(pause);
             floors.push(bench.floor()?);
             sleep(pause);
-            let (plan, launch) = start(&spec, &bench.scratch.0)?;
+            let (plan, launch) = start(&launcher, &spec, &bench.scratch.0)?;
             plans.push(plan);
             launches.push(launch);
             sleep(pause);
-            let (plan, launch) = start(&private, &bench.scratch.0)?;
+            let (plan, launch) = start(&launcher, &private, &bench.scratch.0)?;
             private_plans.push(plan);
             private_launches.push(launch);
         }
@@ -63,13 +73,13 @@ pub fn measure(bench: &Bench, report: &mut Report) -> io::Result<()> {
     Ok(())
 }
 
-pub fn start(spec: &TaskSpec, root: &Path) -> io::Result<(Duration, Duration)> {
+pub fn start(launcher: &Arc<Launcher>, spec: &TaskSpec, root: &Path) -> io::Result<(Duration, Duration)> {
     let record = OpenOptions::new().create(true).read(true).write(true).truncate(true).open(root.join("record"))?;
     // Init maps it.
     record.set_len(message::RECORD_LENGTH as u64)?;
     let records = fs::File::open(root)?;
     let before = Instant::now();
-    let plan = Plan::new(spec, records.as_fd(), record.into()).map_err(io::Error::other)?;
+    let plan = Plan::new(launcher, spec, records.as_fd(), record.into()).map_err(io::Error::other)?;
     let planned = before.elapsed();
     let before = Instant::now();
     let launched = plan.launch().map_err(io::Error::other)?;

@@ -6,7 +6,6 @@ use grpcio::{CallOption, ChannelBuilder, Client, EnvBuilder, Environment, Method
 use nomad_driver_exec2::plugin::methods::*;
 use nomad_driver_exec2::plugin::wire::base::*;
 use nomad_driver_exec2::plugin::wire::hclspec::{Spec, spec::Block};
-use nomad_driver_exec2::sys::capability;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 use serde_json::{Map, Value, json};
 use std::io::{self, BufRead, BufReader};
@@ -28,9 +27,7 @@ impl Plugin {
         let mut command = Command::new(&bench.arguments.plugin);
         command.env(COOKIE.0, COOKIE.1).env("PLUGIN_PROTOCOL_VERSIONS", "2").env("TMPDIR", &bench.scratch.0);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-        // Once S1 has made this program a plugin, only that thread's children may do what a plugin does.
-        let spawned = capability::with_all(move || command.spawn());
-        let mut child = spawned.unwrap_or_else(|| Err(io::Error::other("the thread that starts plugins is gone")))?;
+        let mut child = command.spawn()?;
         let mut stdout = BufReader::new(child.stdout.take().ok_or_else(|| io::Error::other("the plugin has no standard output"))?);
         let line = greeting(&mut stdout);
         let socket = line.as_ref().ok().and_then(|line| line.split('|').nth(3)).unwrap_or_default().to_string();

@@ -1,13 +1,13 @@
 //! S4: starts on a host with many mounts and many tasks. In a mount namespace of this program's own.
 
 use crate::Bench;
-use crate::launch::{spec, start};
+use crate::launch::{alone, spec, start};
 use crate::layout::Allocation;
 use crate::machine::{Pinned, proceed};
 use crate::plugin::Plugin;
 use crate::table::{Report, Sample};
 use crate::task::Task;
-use nomad_driver_exec2::sys::capability;
+use nomad_driver_exec2::launch::Launcher;
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind, mount_change, unmount};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -15,6 +15,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const EXTRA: [usize; 3] = [0, 1000, 5000];
@@ -39,14 +40,14 @@ pub fn measure(bench: &Bench, report: &mut Report) -> io::Result<()> {
     live(bench, report, "mounts that send nothing")?;
     mount_change("/", MountPropagationFlags::SHARED | MountPropagationFlags::REC)?;
     live(bench, report, "shared mounts")?;
-    launches(bench, report)
+    alone(|| launches(bench, report))
 }
 
 /// This program's own launches with ever more mounts in the client's directory; then what one task's mounts take.
 fn launches(bench: &Bench, report: &mut Report) -> io::Result<()> {
     // A program that is executed afterwards has no capability.
     let plugin = Plugin::configured(bench)?;
-    capability::leave_to_one_thread();
+    let launcher = Arc::new(Launcher::of_plugin());
     let allocation = Allocation::create(&bench.scratch.0, &bench.slice)?;
     let spec = spec(bench, &allocation)?;
     let mut extra = Extra::new(bench)?;
@@ -58,7 +59,7 @@ fn launches(bench: &Bench, report: &mut Report) -> io::Result<()> {
         let mut whole = Sample::times(&format!("S4 plan and launch, {count} extra mounts"), WARM_UP);
         for _ in 0..WARM_UP + bench.arguments.runs.max(100) {
             proceed()?;
-            let (plan, launch) = start(&spec, &bench.scratch.0.join("state"))?;
+            let (plan, launch) = start(&launcher, &spec, &bench.scratch.0.join("state"))?;
             launches.push(launch);
             whole.push(plan + launch);
         }

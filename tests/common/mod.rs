@@ -41,7 +41,7 @@ impl Need {
             Need::Abi(least) => (abi() >= *least, format!("Landlock ABI {} is below {least}", abi())),
             Need::Controller(name) => (controller(name), format!("no {name} controller in cgroup v2")),
             Need::NoController(name) => (!controller(name), format!("there is a {name} controller")),
-            Need::Capability(number) => (sys::capability::all().permitted >> number & 1 == 1, format!("no capability {number}")),
+            Need::Capability(number) => (sys::capability::of_this_thread().permitted >> number & 1 == 1, format!("no capability {number}")),
             Need::User(name) => (line_of("/etc/passwd", name), format!("no user {name}")),
             Need::Fuse => (std::path::Path::new("/dev/fuse").exists(), "no /dev/fuse".to_string()),
         };

@@ -84,8 +84,13 @@ pub fn make(attempt: &str) -> Result<String> {
         "oom_score_adj" => return Ok(std::fs::read_to_string("/proc/self/oom_score_adj").map_err(errno)?.trim().to_string()),
         // Soft and hard, by the number of the resource.
         "limit" => {
-            let (soft, hard) = nomad_driver_exec2::sys::process::limit(number() as u32)?;
-            return Ok([soft, hard].map(|value| if value == u64::MAX { "unlimited".into() } else { value.to_string() }).join(":"));
+            let mut limit = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
+            // SAFETY: the kernel fills a local, and changes nothing without a new limit.
+            if unsafe { libc::prlimit64(0, number() as u32, std::ptr::null(), &raw mut limit) } != 0 {
+                return Err(errno(std::io::Error::last_os_error()));
+            }
+            let text = |value| if value == u64::MAX { "unlimited".into() } else { format!("{value}") };
+            return Ok([limit.rlim_cur, limit.rlim_max].map(text).join(":"));
         }
         "bind" => {
             let port = words[0].parse().expect("a port");

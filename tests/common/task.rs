@@ -1,6 +1,7 @@
 //! Tasks through the library, as the plugin has them: a cgroup, a state directory, a spec, and calls that wait for their reply.
 
 use super::{Scratch, exe, unique};
+use nomad_driver_exec2::launch::Launcher;
 use nomad_driver_exec2::policy::access::Mode;
 use nomad_driver_exec2::policy::command::Command;
 use nomad_driver_exec2::policy::directories::Directories;
@@ -94,7 +95,7 @@ impl Node {
     }
 
     fn at(place: Place) -> Node {
-        Node { tasks: Tasks::default(), cgroup: Cgroup::new(), scratch: Scratch::new(), _place: place }
+        Node { tasks: Tasks::new(Launcher::new()), cgroup: Cgroup::new(), scratch: Scratch::new(), _place: place }
     }
 
     pub fn state_dir(&self) -> PathBuf {

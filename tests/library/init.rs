@@ -4,12 +4,13 @@ use crate::common::Need;
 use crate::common::task::{Node, soon};
 use nomad_driver_exec2::init::message::*;
 use nomad_driver_exec2::init::{block, socket};
-use nomad_driver_exec2::launch::{Launched, Plan};
+use nomad_driver_exec2::launch::{Launched, Launcher, Plan};
 use nomad_driver_exec2::sys::pidfd;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// More requests than both directions of a socket pair hold together.
@@ -22,7 +23,7 @@ fn launch(node: &Node, attempts: &[&str]) -> (Launched, File) {
     record.set_len(RECORD_LENGTH as u64).unwrap();
     let record_of_init = record.try_clone().unwrap().into();
     let state = File::open(node.state_dir()).unwrap();
-    let launched = Plan::new(&node.spec(attempts), state.as_fd(), record_of_init).unwrap().launch().unwrap();
+    let launched = Plan::new(&Arc::new(Launcher::new()), &node.spec(attempts), state.as_fd(), record_of_init).unwrap().launch().unwrap();
     assert_eq!(receive(&launched).unwrap().kind, STARTED);
     (launched, record)
 }

@@ -1,7 +1,9 @@
 //! The log FIFOs: a collector that comes late, or goes and comes back, loses nothing, and the task does not notice.
 
 use crate::common::Need;
-use crate::common::task::Node;
+use crate::common::task::{Node, With};
+use nomad_driver_exec2::policy::access::Mode;
+use nomad_driver_exec2::policy::grant::Grant;
 use nomad_driver_exec2::policy::spec::TaskSpec;
 use nomad_driver_exec2::policy::stdio::Stdio;
 use std::fs::{File, OpenOptions};
@@ -108,7 +110,9 @@ fn the_task_may_open_its_log_once_more() {
     let mut reader = collector(&fifos.0);
     let own = format!("write {}", fifos.0.display());
     let attempts = [own.as_str(), "write /proc/self/fd/1", "write /proc/self/fd/2", &format!("unlink {}", fifos.0.display()), "say end"];
-    let (id, _) = node.run_spec(logging(node.spec(&attempts), &fifos));
+    // Where it is, it is not there for the task without an unveil.
+    let dir = Grant { mode: Mode::R, path: node.scratch.path(""), option: "unveil", required: true };
+    let (id, _) = node.run_spec(logging(node.spec(&attempts).with(|spec| spec.rules.grants.push(dir)), &fifos));
     assert_eq!(node.finish(&id), 0);
     let mut out = String::new();
     reader.read_to_string(&mut out).unwrap();

@@ -91,9 +91,17 @@ fn commands_and_working_directories() {
     needs!(Need::Task);
     let node = warm();
     let missing = "/no/such/thing".to_string();
-    refused(&node, |spec| spec.command.work_dir = missing.clone(), "work_dir /no/such/thing: No such file or directory (ENOENT)");
+    refused(
+        &node,
+        |spec| spec.command.work_dir = missing.clone(),
+        "work_dir /no/such/thing: No such file or directory (ENOENT): not there, or not unveiled",
+    );
     refused(&node, |spec| spec.command.work_dir = "/etc/hosts".into(), "work_dir /etc/hosts: Not a directory (ENOTDIR)");
-    refused(&node, |spec| spec.command.paths = vec![missing.clone()], "command /no/such/thing: No such file or directory (ENOENT)");
+    refused(
+        &node,
+        |spec| spec.command.paths = vec![missing.clone()],
+        "command /no/such/thing: No such file or directory (ENOENT): not there, or not unveiled",
+    );
     let two = vec!["/no/x".to_string(), "/none/x".to_string()];
     refused(&node, |spec| spec.command.paths = two, "command x, looked for as /no/x, /none/x: No such file or directory (ENOENT)");
     let file = node.scratch.file("file", "no program").display().to_string();
@@ -204,7 +212,7 @@ fn volumes_and_devices() {
     let not_there = "it is not there on the node, and only in the task's own directories a place for it is made: mount it below /local or \
                      ${NOMAD_TASK_DIR}, or make it on the node";
     let good = volume(&dir, &dir);
-    let two = vec![good.clone(), volume(&dir, &missing)];
+    let two = vec![good.clone(), volume(&dir, Path::new("/usr/exec2-none"))];
     refused(&node, |spec| spec.view.volumes = two, &format!("volume_mount \"DEST\": {not_there}"));
     let want = format!("volume_mount \"DEST\": {} on the node can't be used: No such file or directory (ENOENT)", missing.display());
     refused(&node, |spec| spec.view.volumes = vec![good, volume(&missing, &dir)], &want);
@@ -215,7 +223,7 @@ fn volumes_and_devices() {
         mode: Mode::RW,
     };
     let null = Path::new("/dev/null");
-    let two = vec![device(null, None), device(null, Some(&missing))];
+    let two = vec![device(null, None), device(null, Some(Path::new("/usr/exec2-none")))];
     refused(&node, |spec| spec.view.devices = two, &format!("device \"DEV\": {not_there}"));
     let want = format!("device \"DEV\": {} on the node is not a device", dir.display());
     refused(&node, |spec| spec.view.devices = vec![device(&dir, None)], &want);

@@ -267,7 +267,7 @@ fn the_umask_and_the_working_directory() {
     assert_eq!(Run::new().before_exec(mask).probe(&["umask", "cwd"]), ["027", "/"]);
     let scratch = Scratch::new();
     let dir = scratch.dir("dir");
-    let run = || Run::new().with(|command| command.current_dir(scratch.path("")));
+    let run = || Run::new().unveil("r", dir.display()).with(|command| command.current_dir(scratch.path("")));
     assert_eq!(run().option("--work-dir", dir.to_str().unwrap()).probe(&["cwd"]), [dir.to_str().unwrap()]);
     assert_eq!(run().option("--work-dir", "dir").probe(&["cwd"]), [dir.to_str().unwrap()]);
 }

@@ -1,7 +1,7 @@
 //! The private view: what is unveiled exists, and nothing else.
 
 use crate::common::task::{Cgroup, Node, With, soon};
-use crate::common::{Need, Run, Scratch, open_to_all, outside};
+use crate::common::{Need, Run, Scratch, open_to_all, outside, places};
 use crate::mounts::in_own_namespace;
 use crate::place::Place;
 use nomad_driver_exec2::policy::access::Mode;
@@ -17,9 +17,11 @@ use nomad_driver_exec2::policy::view_mode::ViewMode;
 use nomad_driver_exec2::policy::volume::Volume;
 use nomad_driver_exec2::sys::pty::{self, Pty};
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::process::Stdio;
 use std::time::Duration;
 
 fn private(run: Run) -> Run {
@@ -44,11 +46,12 @@ fn what_is_not_unveiled_does_not_exist() {
         let answers = |run: Run| run.option("--user", user).unveil("r", shown.display()).probe(&attempts);
         let (inside, host) = (answers(private(Run::new())), answers(Run::new()));
         assert_eq!(inside[..paths.len() + 1], vec!["ENOENT"; paths.len() + 1], "{user}");
-        // The control: it is there for others.
-        for (answer, _) in host.iter().zip(&there).filter(|(_, there)| **there) {
-            assert!(["EACCES", "ENOTDIR"].contains(&answer.as_str()), "{host:?}");
+        // The control: of the system it is there for others.
+        let is_system = |path: &str| ["/etc", "/sys", "/dev"].iter().any(|dir| path.starts_with(dir));
+        for ((answer, _), path) in host.iter().zip(&there).zip(paths).filter(|((_, there), path)| **there && is_system(path)) {
+            assert!(["EACCES", "ENOTDIR"].contains(&answer.as_str()), "{path}: {host:?}");
         }
-        assert_eq!(host[paths.len()], "EACCES", "{user}");
+        assert_eq!(host[paths.len()], "ENOENT", "{user}");
         assert_eq!([inside.last(), host.last()], [Some(&"ok".to_string()); 2]);
     }
 }
@@ -270,7 +273,7 @@ fn an_allocations_directories() {
     assert_eq!(theirs(&fs::read_to_string("/proc/self/mountinfo").unwrap()), theirs(&before));
     // The control.
     let host = spec(&node, &own, &["create /tmp/new", "list /local", "read /etc/shadow"]).with(|spec| spec.view.mode = ViewMode::Host);
-    assert_eq!(node.output(host), ["EROFS", "ENOENT", "EACCES"]);
+    assert_eq!(node.output(host), ["ENOENT", "ENOENT", "EACCES"]);
 }
 
 #[test]
@@ -350,7 +353,7 @@ fn a_chroot_of_the_tasks_own_leads_to_its_own_root() {
         ["chroot /local".to_string(), format!("stat {up}"), format!("stat {}etc/hosts", "../".repeat(16)), "stat /etc/hosts".into()];
     let attempts: Vec<&str> = attempts.iter().map(String::as_str).collect();
     for no_pivot_root in [false, true] {
-        let capabilities = nomad_driver_exec2::sys::capability::all().permitted;
+        let capabilities = nomad_driver_exec2::sys::capability::of_this_thread().permitted;
         let capabilities = nomad_driver_exec2::policy::capability::Capabilities(capabilities);
         let spec = spec(&node, &own, &attempts).with(|spec| {
             spec.view.no_pivot_root = no_pivot_root;
@@ -417,8 +420,9 @@ fn inner_added() {
     assert_eq!(answers[..7], ["text", "ok", "text", "EROFS", "ENOENT", "ok", "ok"]);
     assert_eq!(answers[7..10], names, "{answers:?}");
     assert!(from.join("new").exists() && !Path::new("/exec2").exists() && !node.exists());
-    // In the host's view there would have to be a place.
-    let refused = place.refused(place.spec(&["exit 0"]).with(|spec| spec.view.volumes = vec![volume(target, false)]));
+    // In the host's view there would have to be a place, in the system.
+    let system = Path::new("/usr/exec2-none");
+    let refused = place.refused(place.spec(&["exit 0"]).with(|spec| spec.view.volumes = vec![volume(system, false)]));
     assert!(refused.contains("it is not there on the node"), "{refused}");
     // The task's cgroup is there.
     for taken in ["/sys", "/sys/fs/cgroup", "/sys/fs/cgroup/new"].map(Path::new) {
@@ -430,21 +434,46 @@ fn inner_added() {
     assert_eq!(place.node.output(spec), ["text"], "the control");
 }
 
-/// As in a container: what goes by its cgroup's limits, such as a JVM, finds them.
 #[test]
-fn its_own_cgroup_is_the_root_of_all() {
+fn its_own_cgroup_is_there_and_no_other() {
     needs!(Need::Task);
-    let attempts =
-        ["text /proc/self/cgroup", "list /sys/fs/cgroup", "read /sys/fs/cgroup/cgroup.controllers", "write /sys/fs/cgroup/cgroup.procs"];
-    let host = Run::root().probe(&attempts);
-    assert!(host.iter().any(|line| line.starts_with("0::/") && line.len() > 4), "the control: {host:?}");
-    // As it has to be unveiled in the host's view.
-    let own = private(Run::root()).unveil("?r", "/sys/fs/cgroup/cgroup.controllers").probe(&attempts);
-    let mounts = private(Run::root()).unveil("?r", "/sys/fs/cgroup/cgroup.controllers").probe(&["text /proc/self/mountinfo"]);
-    assert_eq!(mounts.iter().filter(|line| line.contains(" - cgroup2 ")).count(), 1, "{mounts:?}");
-    assert!(own.contains(&"0::/".to_string()), "{own:?}");
-    assert_eq!(own[own.len() - 3..], ["ok", "ok", "EROFS"]);
-    // The host's, if they are asked for.
-    let shown = private(Run::root()).unveil("r", "/sys/fs/cgroup").probe(&attempts[..1]);
-    assert!(!shown.contains(&"0::/".to_string()), "{shown:?}");
+    let mount = nomad_driver_exec2::sys::cgroup::mount_point().unwrap();
+    let (slice, procs) = (mount.join("nomad-driver-exec2.slice"), mount.join("cgroup.procs"));
+    for view in ["host", "private"] {
+        let run = || Run::root().option("--view", view).with(|command| command.stdin(Stdio::piped()));
+        let tried = |run: Run, attempts: &dyn Fn(&Path) -> Vec<String>| {
+            let mut run = run.spawn_probe(&["say ready", "listen"]);
+            let mut answers = BufReader::new(run.stdout.take().unwrap()).lines().map(|line| line.unwrap());
+            assert_eq!(answers.next().as_deref(), Some("ready"));
+            let scope = places(run.id())[0].clone();
+            let mut input = run.stdin.take().unwrap();
+            let found: Vec<String> = attempts(&scope)
+                .iter()
+                .map(|attempt| {
+                    writeln!(input, "{attempt}").unwrap();
+                    answers.next().unwrap()
+                })
+                .collect();
+            drop(input);
+            run.wait().unwrap();
+            found
+        };
+        let attempts = |scope: &Path| {
+            vec![
+                at("read", scope.join("cgroup.events").display()),
+                at("open-write", scope.join("cgroup.procs").display()),
+                at("stat", slice.join("cgroup.procs").display()),
+                at("stat", procs.display()),
+                at("list", slice.display()),
+            ]
+        };
+        // What is above is there as the way, and nothing else.
+        assert_eq!(tried(run(), &attempts), ["ok", "EROFS", "ENOENT", "ENOENT", "EACCES"], "{view}");
+        // The host's, if they are asked for; read-only.
+        let shown = tried(run().unveil("rw", mount.display()), &attempts);
+        assert_eq!(shown, ["ok", "EROFS", "ok", "ok", "ok"], "{view}");
+        // What names it is not a namespace of its own.
+        let named = Run::root().option("--view", view).probe(&["text /proc/self/cgroup"]);
+        assert!(named.iter().any(|line| line.starts_with("0::/") && line.ends_with(".scope")), "{named:?}");
+    }
 }

@@ -4,6 +4,8 @@ use crate::common::task::{Cgroup, With, soon};
 use crate::common::{Need, Scratch, open_to_all, outside};
 use crate::mounts::in_own_namespace;
 use crate::place::Place;
+use nomad_driver_exec2::policy::access::Mode;
+use nomad_driver_exec2::policy::grant::Grant;
 use nomad_driver_exec2::policy::signal::Signal;
 use nomad_driver_exec2::policy::spec::TaskSpec;
 use nomad_driver_exec2::policy::view_mode::ProtectSystem;
@@ -75,10 +77,9 @@ fn inner_rights() {
         let closed = || vec![read_only(&from, &target)];
         assert_eq!(probe(&place, closed(), &strs(&reads)), ["text", "ok", "ok"], "{}", target.display());
         assert_eq!(probe(&place, closed(), &strs(&writes)), ["EROFS"; 4], "{}", target.display());
-        // At its own path it can be read, and not be written.
+        // At its own path it is not there.
         let open = || vec![volume(&from, &target)];
-        assert_eq!(probe(&place, open(), &[&format!("text {}/file", from.display())]), ["text"]);
-        assert_eq!(probe(&place, open(), &strs(&all(&from, &WRITES))), ["EROFS"; 4]);
+        assert_eq!(probe(&place, open(), &[&format!("text {}/file", from.display())]), ["ENOENT"]);
         assert_eq!(probe(&place, open(), &strs(&reads)), ["text", "ok", "ok"]);
         assert_eq!(probe(&place, open(), &strs(&writes)), ["ok"; 4], "{}", target.display());
         assert!(from.join("new").exists() && from.join("moved").exists(), "the host sees it");
@@ -208,11 +209,13 @@ fn inner_refused() {
         (volume(&from, &place.own("local/link/x")), "a symbolic link that the task could have made"),
         (volume(&place.own("local/volume"), &there), "Too many levels of symbolic links (ELOOP)"),
         (volume(&from, parent), "where nothing can be mounted for a task"),
-        (volume(&from, &parent.join("b-probe")), "it is not there on the node"),
+        (volume(&from, &parent.join("b-probe")), "where nothing can be mounted for a task"),
     ] {
         let written = volume.written.clone();
         // One that is well beside it leaves nothing either.
-        let error = refused(&place, vec![self::volume(&from, &place.own("local/good/deep")), volume]);
+        let spec = with(&place, vec![self::volume(&from, &place.own("local/good/deep")), volume], &["exit 0"]);
+        let shown = Grant { mode: Mode::R, path: scratch.path(""), option: "unveil", required: true };
+        let error = place.refused(spec.with(|spec| spec.rules.grants.push(shown)));
         assert!(error.starts_with(&format!("volume_mount {written:?}: ")) && error.contains(want), "{error}");
         assert!(!place.own("local/good").exists(), "{want}");
     }
@@ -223,9 +226,11 @@ fn inner_refused() {
     assert!(!place.own("local/good").exists());
     assert_eq!(probe(&place, good(), &["exit 0"]), [""; 0]);
     assert!(place.own("local/good").exists(), "the control");
-    // The operator's links are followed, to the volume and to its place.
+    // The operator's links are followed, to the volume and, where that is there, to its place.
     symlink(&from, scratch.path("operators")).unwrap();
     symlink(&there, scratch.path("way")).unwrap();
     let volumes = vec![volume(&scratch.path("operators"), &scratch.path("way"))];
-    assert_eq!(probe(&place, volumes, &[&format!("text {}/file", there.display())]), ["text"]);
+    let spec = with(&place, volumes, &[&format!("text {}/file", there.display())]);
+    let shown = Grant { mode: Mode::R, path: scratch.path(""), option: "unveil", required: true };
+    assert_eq!(place.node.output(spec.with(|spec| spec.rules.grants.push(shown))), ["text"]);
 }

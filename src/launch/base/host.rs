@@ -1,6 +1,8 @@
 //! What the host has mounted outside the client's directories, and what became of it: for hosts that do not send their mounts to slaves.
 
-use crate::sys::mount_table::{self, FileSystem, Mount, Table};
+use crate::policy::mountinfo::{FileSystem, Mount};
+use crate::policy::standing::is_below;
+use crate::sys::mount_table::{self, Table};
 use rustix::io::Errno;
 use std::path::PathBuf;
 
@@ -55,7 +57,7 @@ impl Host {
             }
         }
         let mut mounts = table.read()?;
-        mounts.retain(|mount| !mount_table::is_below(&mount.path, trees));
+        mounts.retain(|mount| !is_below(&mount.path, trees));
         Ok(mounts)
     }
 }
@@ -73,7 +75,7 @@ fn list(inside: &mut Vec<u64>, trees: &[PathBuf]) -> rustix::io::Result<Vec<Moun
             return true;
         }
         match mount_table::stat(*id) {
-            Ok(mount) if mount_table::is_below(&mount.path, trees) => return true,
+            Ok(mount) if is_below(&mount.path, trees) => return true,
             Ok(mount) => outside.push(mount),
             Err(Errno::NOENT) => {}
             Err(errno) => failed = Some(errno),
@@ -117,7 +119,7 @@ mod tests {
 
     #[test]
     fn both_ways_of_looking_agree() {
-        let table = Table::open().unwrap();
+        let table = Table::open(std::fs::File::open("/proc").unwrap()).unwrap();
         let trees = [PathBuf::from("/dev"), "/sys/fs".into()];
         let mut listed = Host::look(&table, &trees).unwrap();
         assert_eq!(listed.look_again(&table, &trees).unwrap(), News::Nothing);
@@ -128,7 +130,7 @@ mod tests {
             paths.sort();
             paths
         };
-        assert!(paths(&read).iter().any(|path| path == "/dev") && !paths(&read).iter().any(|path| mount_table::is_below(path, &trees)));
+        assert!(paths(&read).iter().any(|path| path == "/dev") && !paths(&read).iter().any(|path| is_below(path, &trees)));
         assert_eq!(paths(&listed), paths(&read));
     }
 }

@@ -1,8 +1,8 @@
 //! What a job adds to its task's view of the host, and where.
 
+use super::super::rules::Ruleset;
 use super::directories::TaskDirectories;
-use super::mounts::{Mounts, Own};
-use super::rules::Rules;
+use super::tree::Tree;
 use crate::policy::access::PathKind;
 use crate::policy::volume::Volume;
 use crate::sys::error::Words;
@@ -13,12 +13,12 @@ use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-pub(super) struct Places<'a> {
-    pub directories: Option<&'a TaskDirectories>,
-    pub own: Option<&'a Own>,
-    pub rules: &'a Rules,
-    pub mounts: &'a mut Mounts,
-    pub made: &'a mut Made,
+pub(super) struct Places<'a, 'h> {
+    pub tree: &'a mut Tree<'h>,
+    pub ruleset: &'a Ruleset,
+    directories: Option<&'a TaskDirectories>,
+    /// On the host, to mount on.
+    pub made: Made,
     /// In the order in which they are mounted.
     pub volumes: Vec<Mounted<'a>>,
 }
@@ -31,9 +31,13 @@ pub(super) struct Mounted<'a> {
     pub target: PathBuf,
 }
 
-impl Places<'_> {
+impl<'a, 'h> Places<'a, 'h> {
+    pub fn new(tree: &'a mut Tree<'h>, ruleset: &'a Ruleset, directories: Option<&'a TaskDirectories>) -> Places<'a, 'h> {
+        Places { tree, ruleset, directories, made: Made::default(), volumes: Vec::new() }
+    }
+
     /// The path, without symlinks, at which something of that kind can be mounted for `target`. In the task's directory, and in a volume that may
-    /// be written, it is made if need be, and in a root of the task's own; elsewhere it must be there. The error is why it can't be.
+    /// be written, it is made if need be, and in the task's own root; elsewhere it must be there. The error is why it can't be.
     pub fn place(&mut self, target: &Path, kind: PathKind) -> Result<PathBuf, String> {
         let outer = self.volumes.iter().rev().find_map(|outer| Some((outer, target.strip_prefix(&outer.volume.target).ok()?)));
         if let Some((outer, below)) = outer {
@@ -52,8 +56,9 @@ impl Places<'_> {
             same_kind(kind, there.as_fd())?;
             return Ok(directories.path().join(below));
         }
-        let path = if self.mounts.makes(target) { target.to_path_buf() } else { self.find(target, kind)? };
-        let is_taken = self.mounts.is_taken(&path) || self.own.is_some_and(|own| own.is_near(&path));
+        let path = if self.tree.layout().makes(target) { target.to_path_buf() } else { self.find(target, kind)? };
+        let is_near = |directories: &TaskDirectories| directories.allocation.is_near(&path);
+        let is_taken = self.tree.is_taken(&path) || self.directories.is_some_and(is_near);
         if path == Path::new("/") || path.starts_with("/proc") || is_taken {
             return Err(format!("it is {}, where nothing can be mounted for a task", path.display()));
         }
@@ -63,13 +68,13 @@ impl Places<'_> {
     /// As `policy::place::is_writable`, of a path without symlinks.
     pub fn is_writable(&self, path: &Path) -> bool {
         let holds = |dir: &Path| path != dir && path.starts_with(dir);
-        self.rules.granted.iter().any(|granted| granted.is_writable && holds(&granted.found.path))
+        self.ruleset.granted.iter().any(|granted| granted.is_writable && holds(&granted.found.path))
             || self.volumes.iter().any(|outer| !outer.volume.read_only && holds(&outer.target))
     }
 
     /// Where `target` is on the node.
     fn find(&self, target: &Path, kind: PathKind) -> Result<PathBuf, String> {
-        let there = path::open(target, &self.rules.untrusted).map_err(|errno| match errno {
+        let there = path::open(target, &self.ruleset.untrusted).map_err(|errno| match errno {
             Errno::NOENT | Errno::NOTDIR => {
                 "it is not there on the node, and only in the task's own directories a place for it is made: mount it below /local or \
                  ${NOMAD_TASK_DIR}, or make it on the node"

@@ -1,18 +1,22 @@
 //! The allocation's directories: what the task may do in them, and how they look to it.
 
-use super::LaunchError;
-use super::rules::Rules;
+use super::super::error::LaunchError;
+use super::super::rules::Ruleset;
+use super::tree::Tree;
 use crate::policy::access::{Mode, PathKind};
+use crate::policy::allocation::Allocation;
 use crate::policy::directories::Directories;
+use crate::policy::mount::Copy;
 use crate::sys::error::At;
-use crate::sys::mount::Copy;
 use crate::sys::path::{self, Identity};
 use rustix::fs::{Mode as FileMode, OFlags};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 /// The allocation's directories, opened once and known by where they really are: a job can name them through a symlink of its own.
-pub(super) struct TaskDirectories {
+pub(in crate::launch) struct TaskDirectories {
+    /// Where these are, and those of all others.
+    pub allocation: Allocation,
     alloc_dir: Opened,
     task_dir: Opened,
     /// As the client names `task_dir`.
@@ -54,30 +58,39 @@ impl TaskDirectories {
         let seen = Identity::of(&alloc).at_path("stat", &task_dir.path)?;
         if shared != seen || task_dir.path.starts_with(&alloc_dir.path) {
             let reason = format!("{}/alloc is not a mount of {}/alloc", task_dir.path.display(), alloc_dir.path.display());
-            return Err(LaunchError::Refused { option: "env NOMAD_ALLOC_DIR".into(), reason });
+            return Err(LaunchError::refused("env NOMAD_ALLOC_DIR", reason));
         }
+        let allocation = Allocation::new([&alloc_dir.path, &task_dir.path])
+            .map_err(|place| LaunchError::refused("alloc_dir", format!("{} is not below a directory of the client's", place.display())))?;
         let mut granted = Vec::with_capacity(Directories::GRANTS.len());
         for (mode, below) in Directories::GRANTS {
             granted.push((task_dir.beneath(below)?, mode, task_dir.path.join(below)));
         }
         let [logs, tmp] = [task_dir.beneath("alloc/logs")?, task_dir.beneath("tmp")?];
-        Ok(TaskDirectories { logs, tmp, named: named.task_dir.clone(), alloc, alloc_dir, task_dir, granted })
+        Ok(TaskDirectories { allocation, logs, tmp, named: named.task_dir.clone(), alloc, alloc_dir, task_dir, granted })
     }
 
-    pub fn grant(&self, rules: &mut Rules) -> Result<(), LaunchError> {
-        self.granted.iter().try_for_each(|(dir, mode, path)| rules.add(dir.as_fd(), PathKind::Directory, *mode, path))
+    /// Grants what is in them, and attaches them: nothing else of the client's directories is there.
+    pub(super) fn attach(&self, tree: &mut Tree<'_>, ruleset: &Ruleset) -> Result<(), LaunchError> {
+        for (dir, mode, path) in &self.granted {
+            ruleset.add(dir, PathKind::Directory, *mode, path)?;
+        }
+        for allocations in &self.allocation.trees {
+            tree.cover_allocations(allocations)?;
+        }
+        self.views().into_iter().try_for_each(|(dir, how, target)| tree.attach(dir, how, &target))
     }
 
     /// What the task sees: its own directory, and the shared one under both of its names, with the logs read-only in both. What the client
     /// mounts below them for other tasks, now or later, would show the same inodes writable, and is left out. Nor does either receive
     /// anything: one slave for each task would have the host's every mount look at all of them.
-    pub fn views(&self) -> [(BorrowedFd<'_>, Copy, PathBuf); 4] {
+    fn views(&self) -> [(BorrowedFd<'_>, Copy, PathBuf); 4] {
         let shared = self.alloc_dir.path.join("alloc");
         [
-            (self.task_dir.dir.as_fd(), Copy::ClosedTree, self.task_dir.path.clone()),
-            (self.logs.as_fd(), Copy::ReadOnly, self.task_dir.path.join("alloc/logs")),
-            (self.alloc.as_fd(), Copy::Alone, shared.clone()),
-            (self.logs.as_fd(), Copy::ReadOnly, shared.join("logs")),
+            (self.task_dir.dir.as_fd(), Copy::CLOSED, self.task_dir.path.clone()),
+            (self.logs.as_fd(), Copy::alone(true), self.task_dir.path.join("alloc/logs")),
+            (self.alloc.as_fd(), Copy::alone(false), shared.clone()),
+            (self.logs.as_fd(), Copy::alone(true), shared.join("logs")),
         ]
     }
 
@@ -104,10 +117,5 @@ impl TaskDirectories {
     /// `path` relative to it, if it is below.
     pub fn below<'a>(&self, path: &'a Path) -> Option<&'a Path> {
         path.strip_prefix(&self.named).or_else(|_| path.strip_prefix(&self.task_dir.path)).ok()
-    }
-
-    /// Where both views are, without symlinks.
-    pub fn places(&self) -> [&Path; 2] {
-        [&self.alloc_dir.path, &self.task_dir.path]
     }
 }

@@ -1,14 +1,14 @@
 //! The task's own /etc/resolv.conf and /etc/hosts: files in its record, mounted over the host's.
 
-use super::LaunchError;
+use super::super::error::LaunchError;
 use super::places::Places;
 use crate::policy::access::{Mode, PathKind};
 use crate::policy::grant::may_read;
+use crate::policy::mount::Copy;
 use crate::policy::resolver::{HOSTS, RESOLV_CONF, UPSTREAM, is_stub};
 use crate::policy::spec::TaskSpec;
 use crate::sys::error::At;
 use crate::sys::memfd::reopen;
-use crate::sys::mount::Copy;
 use crate::sys::path;
 use rustix::fs::{FileType, Mode as FileMode, OFlags, fchmod, fstat, openat};
 use rustix::io::Errno;
@@ -18,12 +18,12 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
 /// `record` is a directory of root's own with the task's lifetime. Before the volumes, one of which may cover /etc.
-pub(super) fn mount(spec: &TaskSpec, record: BorrowedFd<'_>, places: &mut Places<'_>) -> Result<(), LaunchError> {
+pub(super) fn mount(spec: &TaskSpec, record: BorrowedFd<'_>, places: &mut Places<'_, '_>) -> Result<(), LaunchError> {
     if spec.view.dns.is_some() || spec.namespaces.network.is_some() {
         let host = read(RESOLV_CONF, places)?;
-        if host.is_none() && spec.view.dns.is_some() && !places.mounts.makes(Path::new(RESOLV_CONF)) {
+        if host.is_none() && spec.view.dns.is_some() && !places.tree.layout().makes(Path::new(RESOLV_CONF)) {
             let reason = format!("the node has no {RESOLV_CONF}, in whose place the task's own would be");
-            return Err(LaunchError::Refused { option: "dns".into(), reason });
+            return Err(LaunchError::refused("dns", reason));
         }
         let host = host.unwrap_or_default();
         let upstream = if is_stub(&host) { read(UPSTREAM, places)? } else { None };
@@ -36,7 +36,7 @@ pub(super) fn mount(spec: &TaskSpec, record: BorrowedFd<'_>, places: &mut Places
         }
     }
     if let Some(host) = &spec.view.host_name
-        && (places.mounts.makes(Path::new(HOSTS)) || read(HOSTS, places)?.is_some())
+        && (places.tree.layout().makes(Path::new(HOSTS)) || read(HOSTS, places)?.is_some())
     {
         cover(HOSTS, &host.text(), may_read(&spec.rules.grants, HOSTS), record, places)?;
     }
@@ -44,13 +44,13 @@ pub(super) fn mount(spec: &TaskSpec, record: BorrowedFd<'_>, places: &mut Places
 }
 
 /// A file of the host's, if it is there.
-fn read(path: &str, places: &Places<'_>) -> Result<Option<String>, LaunchError> {
-    let file = match path::open(Path::new(path), &places.rules.untrusted) {
+fn read(path: &str, places: &Places<'_, '_>) -> Result<Option<String>, LaunchError> {
+    let file = match path::open(Path::new(path), &places.ruleset.untrusted) {
         Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
         file => file.at_path("open", path)?,
     };
     if FileType::from_raw_mode(fstat(&file).at_path("stat", path)?.st_mode) != FileType::RegularFile {
-        return Err(LaunchError::Refused { option: path.into(), reason: "it is not a file".into() });
+        return Err(LaunchError::refused(path, "it is not a file"));
     }
     let mut bytes = Vec::new();
     File::from(reopen(&file, OFlags::RDONLY).at_path("open", path)?).read_to_end(&mut bytes).at_path("read", path)?;
@@ -58,7 +58,7 @@ fn read(path: &str, places: &Places<'_>) -> Result<Option<String>, LaunchError> 
 }
 
 /// Mounts a new file over the one that `path` leads to.
-fn cover(path: &str, text: &str, readable: bool, record: BorrowedFd<'_>, places: &mut Places<'_>) -> Result<(), LaunchError> {
+fn cover(path: &str, text: &str, readable: bool, record: BorrowedFd<'_>, places: &mut Places<'_, '_>) -> Result<(), LaunchError> {
     let path = Path::new(path);
     let name = Path::new(path.file_name().unwrap_or_default());
     let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
@@ -69,11 +69,11 @@ fn cover(path: &str, text: &str, readable: bool, record: BorrowedFd<'_>, places:
     // Not the descriptor that it was written by: one open for writing would keep its mount from becoming read-only.
     drop(file);
     let file = path::open_beneath(record, name).at_path("open the task's", path)?;
-    let refused = |reason| LaunchError::Refused { option: path.display().to_string(), reason };
+    let refused = |reason: String| LaunchError::refused(path.display().to_string(), reason);
     let target = places.place(path, PathKind::File).map_err(refused)?;
-    places.mounts.attach(file.as_fd(), Copy::ReadOnly, &target)?;
+    places.tree.attach(file.as_fd(), Copy::alone(true), &target)?;
     if readable {
-        places.rules.add(file.as_fd(), PathKind::File, Mode::R, path)?;
+        places.ruleset.add(&file, PathKind::File, Mode::R, path)?;
     }
     Ok(())
 }

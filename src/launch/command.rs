@@ -1,0 +1,45 @@
+//! What init is executed with: it finds its first request waiting, with the command and its descriptors.
+
+use super::error::LaunchError;
+use super::held::Held;
+use super::launcher::Init;
+use crate::init::{block, message, socket};
+use crate::policy::command;
+use crate::sys::descriptor::lift;
+use crate::sys::error::At;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::Arc;
+
+#[derive(Clone, Copy, Debug)]
+pub struct Command {
+    /// Init's image.
+    pub init: RawFd,
+    /// What becomes init's `SOCKET`, `RECORD` and `PLUGIN_END`.
+    pub descriptors: [RawFd; 3],
+}
+
+impl Default for Command {
+    fn default() -> Command {
+        Command { init: -1, descriptors: [-1; 3] }
+    }
+}
+
+impl Command {
+    /// `streams` are the command's standard descriptors, `exit` the exit record. Beside it the plugin's end of the socket pair.
+    pub(super) fn plan(
+        spec: &command::Command,
+        streams: [BorrowedFd<'_>; 3],
+        exit: OwnedFd,
+        init: &Init,
+        held: &mut Held,
+    ) -> Result<(Command, Arc<OwnedFd>), LaunchError> {
+        let (plugin_end, init_end) = socket::pair()?;
+        let plugin_end = Arc::new(lift(plugin_end, message::FIRST_FREE)?);
+        let block = block(spec)?;
+        let [stdin, stdout, stderr] = streams;
+        let start = message::Request { kind: message::START, ..message::Request::default() };
+        socket::send(plugin_end.as_fd(), &start, &[block.as_fd(), stdin, stdout, stderr]).at("send the command to init")?;
+        let descriptors = [held.hold(init_end)?, held.hold(exit)?, held.share(&plugin_end)?];
+        Ok((Command { init: held.share(&init.image)?, descriptors }, plugin_end))
+    }
+}

@@ -1,0 +1,63 @@
+//! The descriptors that a child uses, for as long as it does.
+
+use crate::init::message::FIRST_FREE;
+use crate::sys;
+use crate::sys::descriptor::lift;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
+
+/// Whatever is held stands above the descriptors that the child puts in place for init, and below [`Held::last`]: the child's copy of
+/// the plugin's table ends there.
+#[derive(Debug, Default)]
+pub struct Held {
+    descriptors: Vec<Arc<OwnedFd>>,
+    last: RawFd,
+}
+
+impl Held {
+    /// Holds a descriptor. Its number for the child.
+    pub fn hold(&mut self, fd: OwnedFd) -> sys::Result<RawFd> {
+        let fd = lift(fd, FIRST_FREE)?;
+        Ok(self.keep(Arc::new(fd)))
+    }
+
+    /// Holds one that others use too.
+    pub fn share(&mut self, fd: &Arc<OwnedFd>) -> sys::Result<RawFd> {
+        match fd.as_raw_fd() {
+            number if number < FIRST_FREE => self.hold(fd.try_clone().map_err(sys::error::io("dup"))?),
+            _ => Ok(self.keep(Arc::clone(fd))),
+        }
+    }
+
+    fn keep(&mut self, fd: Arc<OwnedFd>) -> RawFd {
+        let number = fd.as_raw_fd();
+        self.last = self.last.max(number);
+        self.descriptors.push(fd);
+        number
+    }
+
+    /// The highest number that is held.
+    pub fn last(&self) -> RawFd {
+        self.last
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::File;
+
+    #[test]
+    fn what_is_held_is_out_of_the_way_and_stays() {
+        let null = || OwnedFd::from(File::open("/dev/null").unwrap());
+        let mut held = Held::default();
+        let shared = Arc::new(null());
+        let numbers = [held.hold(null()).unwrap(), held.share(&shared).unwrap(), held.hold(null()).unwrap()];
+        assert!(numbers.iter().all(|number| *number >= FIRST_FREE && *number <= held.last()), "{numbers:?}");
+        assert_eq!(held.last(), *numbers.iter().max().unwrap());
+        assert_eq!(Arc::strong_count(&shared), if shared.as_raw_fd() == numbers[1] { 2 } else { 1 });
+        for number in numbers {
+            assert!(std::fs::read_link(format!("/proc/self/fd/{number}")).is_ok());
+        }
+    }
+}

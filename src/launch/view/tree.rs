@@ -1,0 +1,345 @@
+//! A task's tree under construction: what stands in the base, what is attached, and the small file systems of its own in which places for
+//! it are made. One way to attach, one place that makes what is above.
+
+use super::super::base::Base;
+use super::super::error::LaunchError;
+use super::super::held::Held;
+use super::super::rules::{Granted, Ruleset};
+use super::{Attachment, TaskDirectories, View};
+use crate::policy::access::{Mode, PathKind};
+use crate::policy::allocation::Allocation;
+use crate::policy::layout::Layout;
+use crate::policy::mount::Copy;
+use crate::sys::cgroup::Cgroup;
+use crate::sys::error::At;
+use crate::sys::mount;
+use crate::sys::path;
+use rustix::fs::{AtFlags, FileType, Gid, Mode as FileMode, Uid, chmodat, chownat, fstat, mkdirat, mknodat, symlinkat};
+use rustix::io::Errno;
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
+use std::ffi::CString;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Where programs look for their cgroup's limits.
+const CGROUPS: &str = "/sys/fs/cgroup";
+const ROOT: &str = "/";
+/// Of a file system in which places are made. More than any task's paths need: 64 KiB of symlinks that are too long for their inodes.
+const AREA: [(&str, &str); 3] = [("mode", "0755"), ("size", "64k"), ("nr_inodes", "16k")];
+const MAKE: &str = "make in the task's tree";
+
+pub(super) struct Tree<'h> {
+    layout: Layout,
+    /// The small file systems, mounted nowhere yet, by where they will be.
+    areas: Vec<(PathBuf, Arc<OwnedFd>)>,
+    /// Those of the base that stand without what the host has mounted below them, and their file systems' devices.
+    shallow: Vec<(&'static Path, u64)>,
+    root: Option<RawFd>,
+    attachments: Vec<Attachment>,
+    held: &'h mut Held,
+}
+
+impl<'h> Tree<'h> {
+    /// What stands in the base, in a root of the task's own.
+    pub fn new(base: &Base, held: &'h mut Held) -> Result<Tree<'h>, LaunchError> {
+        let (shallow, attachments) = (base.shallow.clone(), Vec::new());
+        let mut tree = Tree { layout: Layout::default(), areas: Vec::new(), shallow, root: None, attachments, held };
+        let root = Path::new(ROOT);
+        if base.is_whole {
+            tree.layout.attached(root, !base.is_read_only);
+            return Ok(tree);
+        }
+        tree.root = Some(tree.area(root)?);
+        for path in &base.standing {
+            tree.directory(path)?;
+            tree.layout.stands(path, !base.is_read_only);
+        }
+        for (path, text) in &base.links {
+            tree.link(path, text)?;
+        }
+        Ok(tree)
+    }
+
+    /// A new file system in which places are made, at `path`. Its number for the child.
+    fn area(&mut self, path: &Path) -> Result<RawFd, LaunchError> {
+        let area = Arc::new(mount::tmpfs(&AREA, false)?);
+        let number = self.held.share(&area)?;
+        self.layout.made(path);
+        self.areas.push((path.to_path_buf(), area));
+        Ok(number)
+    }
+
+    /// The file system in which `path` is made, and the path in it.
+    fn area_of<'p>(&self, path: &'p Path) -> Option<(&Arc<OwnedFd>, &'p Path)> {
+        let below = self.areas.iter().filter_map(|(at, area)| Some((area, path.strip_prefix(at).ok()?)));
+        // The nearest leaves the least.
+        below.min_by_key(|(_, below)| below.components().count())
+    }
+
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// A directory, and those above, with owner and mode of what the host has there: who may search it there may here.
+    pub fn directory(&mut self, path: &Path) -> Result<(), LaunchError> {
+        if self.layout.holds(path) {
+            return Ok(());
+        }
+        self.way(path)?;
+        let host = rustix::fs::lstat(path).ok().filter(|stat| FileType::from_raw_mode(stat.st_mode).is_dir());
+        let (uid, gid, mode) = host.map_or((0, 0, 0o755), |stat| (stat.st_uid, stat.st_gid, stat.st_mode & 0o7777));
+        let (area, at) = self.area_of(path).ok_or(Errno::NOTDIR).at_path(MAKE, path)?;
+        let make = || {
+            mkdirat(area, at, FileMode::RWXU)?;
+            if (uid, gid) != (0, 0) {
+                chownat(area, at, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)), AtFlags::SYMLINK_NOFOLLOW)?;
+            }
+            // The plugin's umask may take away what others need to walk through.
+            chmodat(area, at, FileMode::from_raw_mode(mode), AtFlags::empty())
+        };
+        make().at_path(MAKE, path)?;
+        self.layout.made(path);
+        Ok(())
+    }
+
+    /// Makes the directories above `path`.
+    fn way(&mut self, path: &Path) -> Result<(), LaunchError> {
+        let missing = self.layout.missing(path).ok_or(Errno::NOTDIR).at_path(MAKE, path)?;
+        missing.into_iter().try_for_each(|above| self.directory(above))
+    }
+
+    /// Unless there is something already.
+    pub fn link(&mut self, path: &Path, text: &Path) -> Result<(), LaunchError> {
+        if self.layout.holds(path) || !self.layout.makes(path) {
+            return Ok(());
+        }
+        self.way(path)?;
+        let (area, at) = self.area_of(path).ok_or(Errno::NOTDIR).at_path(MAKE, path)?;
+        symlinkat(text, area, at).at_path(MAKE, path)?;
+        self.layout.end(path);
+        Ok(())
+    }
+
+    /// A directory, where it can be made.
+    pub fn own_place(&mut self, path: &Path) -> Result<(), LaunchError> {
+        if self.layout.makes(path) { self.directory(path) } else { Ok(()) }
+    }
+
+    /// Whether what the host has at `path` is there with something that stands or was attached. `file` is that, opened.
+    pub fn shows(&self, path: &Path, file: BorrowedFd<'_>) -> bool {
+        let is_left_out = |(above, dev): &(&Path, u64)| path.starts_with(above) && fstat(file).is_ok_and(|stat| stat.st_dev != *dev);
+        self.layout.covers(path) && !(self.layout.comes_from_base(path) && self.shallow.iter().any(is_left_out))
+    }
+
+    /// Makes places below what stands without the host's mounts: from the first of these on the way to `path`.
+    fn open_shallow(&mut self, path: &Path) -> Result<(), LaunchError> {
+        let Some((above, dev)) = self.shallow.iter().copied().find(|(above, _)| path.starts_with(above)) else { return Ok(()) };
+        if !self.layout.comes_from_base(path) {
+            return Ok(());
+        }
+        let mut on_the_way: Vec<&Path> = path.ancestors().skip(1).take_while(|dir| *dir != above).collect();
+        on_the_way.reverse();
+        let left_out = on_the_way.into_iter().find(|dir| mount::look(dir).is_ok_and(|stat| mount::device(&stat) != dev));
+        left_out.map_or(Ok(()), |dir| self.cover(dir))
+    }
+
+    /// A place to mount something at, where it can be made; elsewhere it is there.
+    fn point(&mut self, path: &Path, is_directory: bool) -> Result<(), LaunchError> {
+        self.open_shallow(path)?;
+        if !self.layout.makes(path) {
+            return Ok(());
+        }
+        if is_directory {
+            return self.directory(path);
+        }
+        self.way(path)?;
+        let (area, at) = self.area_of(path).ok_or(Errno::NOTDIR).at_path(MAKE, path)?;
+        mknodat(area, at, FileType::RegularFile, FileMode::empty(), 0).at_path(MAKE, path)?;
+        self.layout.end(path);
+        Ok(())
+    }
+
+    /// A copy of what `file` is, at `target`.
+    pub fn attach(&mut self, file: BorrowedFd<'_>, how: Copy, target: &Path) -> Result<(), LaunchError> {
+        let is_directory = FileType::from_raw_mode(fstat(file).at_path("stat", target)?.st_mode).is_dir();
+        self.place(mount::copy(file, how, target)?, is_directory, !how.is_read_only, target)
+    }
+
+    fn place(&mut self, mount: OwnedFd, is_directory: bool, is_writable: bool, target: &Path) -> Result<(), LaunchError> {
+        self.point(target, is_directory)?;
+        let mount = self.held.hold(mount)?;
+        self.put(mount, target)?;
+        if is_directory {
+            self.layout.attached(target, is_writable);
+        }
+        Ok(())
+    }
+
+    /// As [`Tree::attach`], over what is there by then for the child alone.
+    pub fn mount_over(&mut self, file: BorrowedFd<'_>, how: Copy, target: &Path) -> Result<(), LaunchError> {
+        let mount = self.held.hold(mount::copy(file, how, target)?)?;
+        self.put(mount, target)
+    }
+
+    fn put(&mut self, mount: RawFd, target: &Path) -> Result<(), LaunchError> {
+        let target = CString::new(target.as_os_str().as_bytes()).map_err(|_| Errno::INVAL).at_path("mount target", target)?;
+        self.attachments.push(Attachment { mount, target });
+        Ok(())
+    }
+
+    /// An area over a directory of the host's that is there for the task, with nothing in it yet.
+    fn cover(&mut self, path: &Path) -> Result<(), LaunchError> {
+        let mount = self.area(path)?;
+        self.put(mount, path)
+    }
+
+    /// Nothing in the place of a directory that came along with one above, if there is one.
+    pub fn hide(&mut self, path: &Path) -> Result<(), LaunchError> {
+        if self.layout.covers(path) && path.is_dir() { self.cover(path) } else { Ok(()) }
+    }
+
+    /// What was granted, where it is on the host, with the symlinks that lead there: what does not come along with what stands or is attached
+    /// above, or would not be writable there.
+    /// `is_protected`: what is not granted for writing is mounted read-only.
+    pub fn unveil(&mut self, granted: &[Granted], is_protected: bool, allocation: Option<&Allocation>) -> Result<(), LaunchError> {
+        let beside = Beside::new(allocation);
+        // Those above come first.
+        let mut places: BTreeMap<&Path, (&Granted, bool)> = BTreeMap::new();
+        for one in granted {
+            let path = one.found.path.as_path();
+            let is_own = allocation.is_some_and(|allocation| allocation.holds(path) || allocation.hides(path));
+            // The task's own /proc is another file system; its directories are writable, and attached later, as its cgroup is.
+            if path.starts_with("/proc") || is_own || path.starts_with(CGROUPS) || path == Path::new(ROOT) {
+                continue;
+            }
+            places.entry(path).or_insert((one, false)).1 |= one.is_writable || !is_protected;
+        }
+        for (path, (one, is_writable)) in places {
+            let file = one.found.file.as_fd();
+            if self.shows(path, file) && (!is_writable || self.layout.covers_writable(path)) {
+                continue;
+            }
+            let holds_allocations = allocation.is_some_and(|allocation| allocation.is_below(path));
+            let is_beside = one.kind == PathKind::Directory && !holds_allocations && beside.is_on_its_mount(file);
+            self.attach(file, Copy::unveiled(one.kind, path, is_writable, holds_allocations, is_beside), path)?;
+        }
+        for found in granted.iter().map(|granted| &granted.found) {
+            for dir in &found.passed {
+                self.own_place(dir)?;
+            }
+            found.links.iter().try_for_each(|(at, text)| self.link(at, text))?;
+        }
+        Ok(())
+    }
+
+    /// The client's directory of all allocations, with nothing in it but what is attached later.
+    pub fn cover_allocations(&mut self, tree: &Path) -> Result<(), LaunchError> {
+        if self.layout.covers(tree) { self.cover(tree) } else { Ok(()) }
+    }
+
+    /// The task's own cgroup at its path, and no other, unless the host's are unveiled. Some runtimes (the JVM) append a cgroup's path to
+    /// where the first control group file system is mounted: there is one at the top, for the mount table alone.
+    pub fn cgroup(&mut self, cgroup: &Cgroup, granted: &[Granted]) -> Result<(), LaunchError> {
+        let (top, path) = (Path::new(CGROUPS), cgroup.path());
+        let read_only = Copy { is_read_only: true, ..Copy::CLOSED };
+        if granted.iter().any(|one| top.starts_with(&one.found.path)) {
+            // With what is above all of them were granted.
+            return match path::open_strict(top) {
+                Err(Errno::NOENT) => Ok(()),
+                dir => self.attach(dir.at_path("open", top)?.as_fd(), read_only, top),
+            };
+        }
+        if path.starts_with(top) {
+            self.point(top, true)?;
+            self.mount_over(cgroup.as_fd(), Copy::alone(true), top)?;
+            self.cover(top)?;
+        }
+        let mut unveiled: Vec<_> = granted.iter().map(|one| &one.found).filter(|found| found.path.starts_with(top)).collect();
+        unveiled.sort_by(|a, b| a.path.cmp(&b.path));
+        for found in unveiled {
+            if !self.layout.covers(&found.path) {
+                self.attach(found.file.as_fd(), read_only, &found.path)?;
+            }
+        }
+        if self.layout.covers(path) { Ok(()) } else { self.attach(cgroup.as_fd(), Copy::alone(true), path) }
+    }
+
+    /// Whether the task's cgroup is mounted at `path`, below or above.
+    pub fn is_taken(&self, path: &Path) -> bool {
+        path.starts_with(CGROUPS) || Path::new(CGROUPS).starts_with(path)
+    }
+
+    /// What every program looks for, where nothing of the host's stands: /dev beside its nodes, terminals and a /tmp of the task's own, and the
+    /// allocation's directories by the names that Nomad's exec driver has for them.
+    pub fn furnish(&mut self, ruleset: &Ruleset, directories: Option<&TaskDirectories>) -> Result<(), LaunchError> {
+        for (name, text) in [("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2")] {
+            self.link(&Path::new("/dev").join(name), Path::new(&format!("/proc/self/fd{text}")))?;
+        }
+        for (name, place) in directories.iter().flat_map(|directories| directories.names()) {
+            self.link(&Path::new(ROOT).join(name), &place)?;
+        }
+        let [memory, terminals, temporary] = ["/dev/shm", "/dev/pts", "/tmp"].map(Path::new);
+        let [no_memory, no_terminals, no_temporary] = [memory, terminals, temporary].map(|path| !self.layout.holds(path));
+        if no_terminals {
+            self.link(Path::new("/dev/ptmx"), Path::new("pts/ptmx"))?;
+            let mount = mount::terminals()?;
+            // Terminals are the task's own, all of them, and so are their ioctls.
+            for kind in [PathKind::Directory, PathKind::Device] {
+                ruleset.add(&mount, kind, Mode::RW, terminals)?;
+            }
+            self.place(mount, true, true, terminals)?;
+        }
+        let create = Mode::RW | Mode::C;
+        if no_memory {
+            let mount = mount::tmpfs(&[("mode", "1777")], false)?;
+            ruleset.add(&mount, PathKind::Directory, create, memory)?;
+            self.place(mount, true, true, memory)?;
+        }
+        match directories {
+            _ if !no_temporary => Ok(()),
+            Some(directories) => self.attach(directories.tmp(), Copy::alone(false), temporary),
+            None => {
+                let mount = mount::tmpfs(&[("mode", "1777")], true)?;
+                ruleset.add(&mount, PathKind::Directory, create | Mode::X, temporary)?;
+                self.place(mount, true, true, temporary)
+            }
+        }
+    }
+
+    /// Nothing is attached or made any more: the view for the child.
+    pub fn finish(self, base: &Base) -> Result<View, LaunchError> {
+        self.areas.iter().try_for_each(|(_, area)| mount::seal(area.as_fd()))?;
+        let c_string = |path: &&Path| CString::new(path.as_os_str().as_bytes()).unwrap_or_default();
+        Ok(View {
+            base: self.held.share(&base.namespace)?,
+            root: self.root,
+            standing: base.standing.iter().map(c_string).collect(),
+            attachments: self.attachments,
+            ..View::default()
+        })
+    }
+}
+
+/// Whether something is on a mount on which the client makes its own for every task: each slave of it would be looked at by whatever the
+/// client mounts there.
+struct Beside<'a> {
+    allocation: Option<&'a Allocation>,
+    /// The mounts that the client's directories are on, as far as anybody asked.
+    mounts: OnceCell<Vec<u64>>,
+}
+
+impl Beside<'_> {
+    fn new(allocation: Option<&Allocation>) -> Beside<'_> {
+        Beside { allocation, mounts: OnceCell::new() }
+    }
+
+    fn is_on_its_mount(&self, file: BorrowedFd<'_>) -> bool {
+        let Some(allocation) = self.allocation else { return false };
+        let of = |tree: &PathBuf| mount::id(path::open_strict(tree).ok()?.as_fd()).ok();
+        let mounts = self.mounts.get_or_init(|| allocation.trees.iter().filter_map(of).collect());
+        mount::id(file).is_ok_and(|id| mounts.contains(&id))
+    }
+}

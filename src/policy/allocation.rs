@@ -1,0 +1,72 @@
+//! Where an allocation's directories are, and those of all others.
+
+use super::standing::is_below;
+use std::path::{Path, PathBuf};
+
+/// Paths without symlinks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Allocation {
+    /// The allocation's own directory, and the task's.
+    places: [PathBuf; 2],
+    /// The client's directories of all allocations; none is below another.
+    pub trees: Vec<PathBuf>,
+}
+
+impl Allocation {
+    /// The error is the place that is not below a directory of the client's.
+    pub fn new(places: [&Path; 2]) -> Result<Allocation, &Path> {
+        let mut trees = Vec::new();
+        for place in places {
+            match place.parent() {
+                Some(tree) if tree != Path::new("/") => trees.push(tree.to_path_buf()),
+                _ => return Err(place),
+            }
+        }
+        trees.sort();
+        trees.dedup_by(|tree, before| tree.starts_with(before));
+        Ok(Allocation { places: places.map(Path::to_path_buf), trees })
+    }
+
+    /// Whether `path` is in the task's own directories.
+    pub fn holds(&self, path: &Path) -> bool {
+        self.places.iter().any(|place| path.starts_with(place))
+    }
+
+    /// Whether `path` is a directory of the client's, in one, or holds one: what is mounted there would not be seen, or hide the task's own.
+    pub fn is_near(&self, path: &Path) -> bool {
+        self.trees.iter().any(|tree| path.starts_with(tree) || tree.starts_with(path))
+    }
+
+    /// Whether a directory of the client's is at `path` or below.
+    pub fn is_below(&self, path: &Path) -> bool {
+        self.trees.iter().any(|tree| tree.starts_with(path))
+    }
+
+    /// Whether `path` is in a directory of the client's and not in the task's own: it is not there for the task.
+    pub fn hides(&self, path: &Path) -> bool {
+        is_below(path, &self.trees) && !self.holds(path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_and_others() {
+        let [alloc, task] = ["/srv/nomad/alloc/a1", "/srv/nomad/alloc_mounts/a1-web"].map(Path::new);
+        let allocation = Allocation::new([alloc, task]).unwrap();
+        let seen = |path: &str| {
+            let path = Path::new(path);
+            [allocation.holds(path), allocation.hides(path), allocation.is_near(path), allocation.is_below(path)]
+        };
+        assert_eq!(seen("/srv/nomad/alloc/a1/alloc"), [true, false, true, false]);
+        assert_eq!(seen("/srv/nomad/alloc/a2"), [false, true, true, false]);
+        assert_eq!(seen("/srv/nomad/alloc"), [false, false, true, true]);
+        assert_eq!(seen("/srv"), [false, false, true, true]);
+        assert_eq!(seen("/srv/www"), [false; 4]);
+        assert_eq!(Allocation::new([alloc, Path::new("/x")]), Err(Path::new("/x")));
+        let nested = Allocation::new([Path::new("/srv/a/b/c"), Path::new("/srv/a/x")]).unwrap();
+        assert_eq!(nested.trees, [Path::new("/srv/a")]);
+    }
+}

@@ -1,0 +1,146 @@
+//! The mounts of a namespace as /proc/PID/mountinfo lists them, proc(5).
+
+use super::text::decimal;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+
+/// One mount.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mount {
+    /// Of mountinfo they are reused, of listmount never.
+    pub id: u64,
+    pub parent: u64,
+    /// Major and minor of the file system.
+    pub dev: (u32, u32),
+    pub path: PathBuf,
+    /// `MOUNT_ATTR_RDONLY`, `_NOSUID`, `_NODEV` and `_NOEXEC`.
+    pub attr: u64,
+    /// It sends what is mounted on it to its peers and slaves.
+    pub is_shared: bool,
+    pub file_system: FileSystem,
+}
+
+/// Those that matter here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FileSystem {
+    Cgroup2,
+    /// A namespace's file, on which nothing can be mounted.
+    Namespace,
+    Other,
+}
+
+impl FileSystem {
+    fn of_name(name: &[u8]) -> FileSystem {
+        match name {
+            b"cgroup2" => FileSystem::Cgroup2,
+            b"nsfs" => FileSystem::Namespace,
+            _ => FileSystem::Other,
+        }
+    }
+
+    /// By the numbers of linux/magic.h.
+    pub fn of_magic(magic: u64) -> FileSystem {
+        match magic {
+            0x6367_7270 => FileSystem::Cgroup2,
+            0x6e73_6673 => FileSystem::Namespace,
+            _ => FileSystem::Other,
+        }
+    }
+}
+
+/// Lines that are none of mountinfo's are passed over.
+pub fn parse(text: &[u8]) -> Vec<Mount> {
+    text.split(|byte| *byte == b'\n').filter_map(line).collect()
+}
+
+/// `36 35 98:0 /root /mnt rw,noatime master:1 - ext3 /dev/root rw`
+fn line(line: &[u8]) -> Option<Mount> {
+    let mut fields = line.split(|byte| *byte == b' ');
+    let mut field = || fields.next();
+    fn number<T: std::str::FromStr>(text: &[u8]) -> Option<T> {
+        decimal(std::str::from_utf8(text).ok()?)
+    }
+    let (id, parent) = (number(field()?)?, number(field()?)?);
+    let dev = field()?;
+    let colon = dev.iter().position(|byte| *byte == b':')?;
+    let dev = (number(&dev[..colon])?, number(&dev[colon + 1..])?);
+    field()?;
+    let path = PathBuf::from(OsString::from_vec(unescape(field()?)));
+    let options = field()?.split(|byte| *byte == b',');
+    let attr = options.fold(0, |attr, option| {
+        attr | match option {
+            b"ro" => 1,
+            b"nosuid" => 2,
+            b"nodev" => 4,
+            b"noexec" => 8,
+            _ => 0,
+        }
+    });
+    let mut is_shared = false;
+    loop {
+        match field()? {
+            b"-" => break,
+            tag => is_shared |= tag.starts_with(b"shared:"),
+        }
+    }
+    Some(Mount { id, parent, dev, path, attr, is_shared, file_system: FileSystem::of_name(field()?) })
+}
+
+/// A field of mountinfo with its `\040` and the like as the bytes they stand for.
+pub fn unescape(field: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let [first, tail @ ..] = rest {
+        let octal = tail.get(..3).filter(|digits| *first == b'\\' && digits.iter().all(|digit| (b'0'..=b'7').contains(digit)));
+        match octal {
+            Some(digits) => {
+                bytes.push(digits.iter().fold(0u8, |byte, digit| byte.wrapping_mul(8).wrapping_add(digit - b'0')));
+                rest = &tail[3..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_mountinfo() {
+        let text = b"22 27 0:21 / /proc rw,relatime - proc proc rw
+36 27 98:1 /root /a\\040b\\134 ro,nosuid,nodev,noexec,noatime shared:7 master:1 - ext4 /dev/root rw
+
+nonsense
+40 36 0:4 net:[4026532281] /run/netns/x rw shared:9 - nsfs nsfs rw
+41 36 0:4 / /cut rw";
+        let mounts = parse(text);
+        assert_eq!(mounts.len(), 3);
+        let mount = |id, parent, dev, path: &str, attr| Mount {
+            id,
+            parent,
+            dev,
+            path: path.into(),
+            attr,
+            is_shared: true,
+            file_system: FileSystem::Other,
+        };
+        assert_eq!(mounts[0], Mount { is_shared: false, ..mount(22, 27, (0, 21), "/proc", 0) });
+        assert_eq!(mounts[1], mount(36, 27, (98, 1), "/a b\\", 15));
+        assert_eq!(mounts[2], Mount { file_system: FileSystem::Namespace, ..mount(40, 36, (0, 4), "/run/netns/x", 0) });
+    }
+
+    #[test]
+    fn escapes() {
+        for (field, bytes) in
+            [("/a", "/a"), ("\\011\\012", "\t\n"), ("\\04", "\\04"), ("\\", "\\"), ("\\08x", "\\08x"), ("\\134040", "\\040")]
+        {
+            assert_eq!(unescape(field.as_bytes()), bytes.as_bytes(), "{field}");
+        }
+    }
+}
