@@ -41,7 +41,7 @@ impl<F: AsFd> Lossy<F> {
         }
     }
 
-    /// Says how many lines are missing before the next one. go-plugin reads the level off the prefix.
+    /// Says how many lines are missing before the next one; false when that could not be written. go-plugin reads the level off the prefix.
     fn report_dropped(&mut self) -> bool {
         if self.dropped == 0 {
             return true;
