@@ -31,8 +31,7 @@ fn config_schema(_: &Plugin, _: ConfigSchemaRequest) -> Answer<ConfigSchemaRespo
     Ok(ConfigSchemaResponse { spec: Some(schema::object(schema::PLUGIN)).into(), ..Default::default() })
 }
 
-/// The agent sends the same options time and again, but as it starts it launches the plugin three times, and tells the topology of the
-/// node to the last one only. What an earlier call told stays.
+/// Called again and again with the same options. The compute that one call told stays when a later one tells none.
 fn set_config(plugin: &Plugin, request: SetConfigRequest) -> Answer<SetConfigResponse> {
     let options: PluginOptions =
         options::plugin(&request.msgpack_config).map_err(|error| status::unknown(format!("SetConfig failed: {error}")))?;

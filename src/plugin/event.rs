@@ -7,9 +7,8 @@ use crate::task::TaskEvent;
 use super::wire::driver::{DriverTaskEvent, FingerprintResponse, TaskStatsRequest, TaskStatsResponse};
 use super::wire::goplugin::{ConnInfo, StdioData};
 
-/// One message to the main thread.
+/// One message to the main thread. Those named like a method or a service hand over a stream that a client has opened there, to be held open.
 pub enum Event {
-    /// A client has opened a stream, to be held open: of Fingerprint, and so on.
     Fingerprint(ServerStreamingSink<FingerprintResponse>),
     TaskEvents(ServerStreamingSink<DriverTaskEvent>),
     TaskStats(TaskStatsRequest, ServerStreamingSink<TaskStatsResponse>),

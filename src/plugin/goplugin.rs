@@ -15,8 +15,8 @@ pub fn register(services: Services) -> Services {
     services
         // Ends this process, not the tasks.
         .answer_then(&CONTROLLER_SHUTDOWN, |_, _| Ok(Empty::default()), || Event::Shutdown)
-        // Neither ever has anything to say: the agent reads standard output and error itself, and no driver asks the broker for more
-        // connections. They are held open all the same, since the agent would at once open again what has ended.
+        // Both are held open in silence: the agent reads standard output and error itself, and no driver asks the broker for more
+        // connections.
         .hold(&STDIO_STREAM, Event::Stdio)
         .hold_duplex(&BROKER_START_STREAM, Event::Broker)
         .answer(&HEALTH_CHECK, check)

@@ -63,8 +63,8 @@ fn started(config: TaskConfig, task: &Started) -> StartTaskResponse {
     StartTaskResponse { handle: Some(handle).into(), ..Default::default() }
 }
 
-/// What finds the task again after a restart of the plugin; the rest is in the task's record. The client stores this whole, but of the
-/// handle's configuration not what the job's `config` block says.
+/// What finds the task again after a restart of the plugin; the rest is in the task's record. The client stores it unchanged, whereas it
+/// stores the handle's configuration without the job's `config` block.
 #[derive(Serialize, Deserialize)]
 struct DriverState {
     version: u32,

@@ -25,7 +25,7 @@ mod sink;
 mod state;
 mod streams;
 
-// The handlers, by topic.
+// The handlers, by topic, and what they are made of.
 mod base;
 mod driver;
 mod exec;

@@ -40,7 +40,7 @@ impl Services {
         self
     }
 
-    /// A call that is answered at once; `event` happens when the answer has left.
+    /// A call that is answered at once. When the answer has left, the main thread is told `event`.
     pub fn answer_then<Q: 'static, R: Send + 'static>(
         mut self,
         method: &Method<Q, R>,

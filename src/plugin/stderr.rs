@@ -14,7 +14,7 @@ const ATOMIC: usize = 4096;
 /// A writer of whole lines that never blocks and never fails.
 pub struct Lossy<F> {
     to: F,
-    /// The last line was cut short; its end must not swallow the next.
+    /// The last line was cut short: the next must not be appended to it.
     torn: bool,
     dropped: u64,
 }
