@@ -4,7 +4,8 @@ use crate::policy::request::PluginOptions;
 
 use super::methods::{CONFIG_SCHEMA, PLUGIN_INFO, SET_CONFIG};
 use super::reply::Answer;
-use super::service::{Plugin, Services, Settings};
+use super::services::Services;
+use super::state::{Plugin, Settings};
 use super::wire::base::*;
 use super::{decode, options, schema, status};
 
@@ -30,7 +31,7 @@ fn config_schema(_: &Plugin, _: ConfigSchemaRequest) -> Answer<ConfigSchemaRespo
     Ok(ConfigSchemaResponse { spec: Some(schema::object(schema::PLUGIN)).into(), ..Default::default() })
 }
 
-/// Called again and again with the same options; only the last launch of three is told the node's topology.
+/// Called again and again with the same options. The compute that one call told stays when a later one tells none.
 fn set_config(plugin: &Plugin, request: SetConfigRequest) -> Answer<SetConfigResponse> {
     let options: PluginOptions =
         options::plugin(&request.msgpack_config).map_err(|error| status::unknown(format!("SetConfig failed: {error}")))?;

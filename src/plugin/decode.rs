@@ -90,7 +90,7 @@ fn network(spec: &NetworkIsolationSpec) -> Result<Option<String>, String> {
     }
 }
 
-/// The node's compute, if `config` tells: only the last of the three launches at agent start is told.
+/// The node's compute, if `config` tells it. An agent that starts launches the plugin three times, and tells only the last of the three.
 pub fn compute(config: &NomadConfig) -> Option<Compute> {
     config.driver.as_ref()?.topology.as_ref().map(total)
 }

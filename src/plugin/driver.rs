@@ -1,24 +1,26 @@
 //! The Driver service, but for the calls about one task: what the driver can do.
 
+use super::event::Event;
 use super::methods::*;
 use super::reply::Answer;
-use super::server::Event;
-use super::service::{Plugin, Services};
+use super::schema;
+use super::services::Services;
+use super::state::Plugin;
 use super::wire::driver::driver_capabilities::{FSIsolation, MountConfigs};
 use super::wire::driver::*;
 use super::wire::task::network_isolation_spec::NetworkIsolationMode;
-use super::{exec, lifecycle, schema};
 
 pub fn register(services: Services) -> Services {
-    let services = services
+    services
         .answer(&INIT, |_, _| Ok(InitResponse::default()))
         // The plugin is about to be stopped. Tasks keep running, so there is nothing to do.
         .answer(&SHUTDOWN, |_, _| Ok(ShutdownResponse::default()))
         .answer(&TASK_CONFIG_SCHEMA, task_config_schema)
         .answer(&CAPABILITIES, capabilities)
         .hold(&FINGERPRINT, Event::Fingerprint)
-        .hold(&TASK_EVENTS, Event::TaskEvents);
-    exec::register(lifecycle::register(services)).feed(&TASK_STATS, Event::TaskStats).refuse(&CREATE_NETWORK).refuse(&DESTROY_NETWORK)
+        .hold(&TASK_EVENTS, Event::TaskEvents)
+        .refuse(&CREATE_NETWORK)
+        .refuse(&DESTROY_NETWORK)
 }
 
 fn task_config_schema(_: &Plugin, _: TaskConfigSchemaRequest) -> Answer<TaskConfigSchemaResponse> {

@@ -13,10 +13,10 @@ use super::exec_command::{Command, Next, Stdio};
 use super::exec_stream::{self, Call};
 use super::methods::{EXEC_TASK, EXEC_TASK_STREAMING};
 use super::reply::Reply;
-use super::service::{Plugin, Services, Taken};
+use super::services::{Services, Taken};
+use super::state::Plugin;
 use super::wire::driver::{ExecTaskRequest, ExecTaskResponse, ExecTaskStreamingRequest, ExecTaskStreamingResponse};
-use super::wire::task::ExitResult as WireExit;
-use super::{clock, status};
+use super::{clock, exit, status};
 
 /// What ExecTask keeps of the output, from its end: as Nomad's exec driver does.
 const TAIL: usize = 4096;
@@ -93,10 +93,9 @@ fn keep_last(tail: &mut Vec<u8>, bytes: &[u8]) {
 }
 
 fn response(stdout: Vec<u8>, status: i32) -> ExecTaskResponse {
-    let ExitResult { exit_code, signal, .. } = ExitResult::from_wait_status(status, false);
-    // The client follows the result unseen.
-    let result = Some(WireExit { exit_code, signal, ..Default::default() }).into();
-    ExecTaskResponse { stdout, result, ..Default::default() }
+    // Always with a result: the client reads it without a check that it is there.
+    let result = exit::message(ExitResult::from_wait_status(status, false));
+    ExecTaskResponse { stdout, result: Some(result).into(), ..Default::default() }
 }
 
 #[cfg(test)]

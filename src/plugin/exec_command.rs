@@ -20,8 +20,8 @@ use super::exec_input::Input;
 
 /// Bytes taken from an output at one time.
 const CHUNK: usize = 32 << 10;
-/// How long an output that others still hold may be silent after the command has ended. They are processes it left behind; their
-/// output is still shown while it comes, but a daemon does not hold the session for ever. Of merged outputs: how long at all.
+/// How long an output may be silent after the command has ended, if processes that it left behind still hold it: what they say is shown
+/// as long as it comes, but a silent daemon does not hold the session for ever. With merged outputs the time is not extended by what comes.
 const LINGER: Duration = Duration::from_millis(500);
 /// No pipe and no terminal holds more when the command ends; what comes after that is not the command's.
 const BUFFERED: usize = 256 << 10;
@@ -62,7 +62,7 @@ enum Stage {
     Ended(Option<i32>),
 }
 
-/// What the task's thread tells.
+/// How far a command has come, as the task's thread tells it.
 struct Progress {
     stage: Mutex<Stage>,
     wake: Arc<Wake>,
@@ -74,7 +74,7 @@ impl Progress {
         self.wake.wake();
     }
 
-    /// It runs as `pid`. Whether it is to be killed.
+    /// Notes that it runs as `pid`. True when it is to be killed at once.
     fn runs(&self, pid: u32) -> bool {
         let before = std::mem::replace(&mut *lock(&self.stage), Stage::Running(pid));
         self.wake.wake();
@@ -86,8 +86,8 @@ pub struct Command {
     stdio: Stdio,
     pub input: Input,
     outputs: [Option<OwnedFd>; 2],
-    /// The other side of the terminal: a command may let go of its own and open it again (getpass(3) does), and meanwhile the master
-    /// would say that it is over, and to poll(2) that there is something to do.
+    /// The terminal's slave side, held open: a command may close all of its own and open the terminal again (getpass(3) does), and
+    /// meanwhile read(2) and poll(2) on the master would report a hang-up.
     _terminal: Option<OwnedFd>,
     /// The output to look at first: they take turns.
     turn: usize,
@@ -108,12 +108,13 @@ impl Command {
     pub fn open(stdio: Stdio, started: &Started, wake: &Arc<Wake>) -> Result<Command, TaskError> {
         let Streams { input, outputs, theirs, terminal } = streams(stdio, started.pid)?;
         let owner = process::owner(started.pid);
-        // What the pid has named was this task if that is still there.
+        // Pids are used again, but not as long as the task lives: if it does now, the pid was its own until now.
         if !started.lives() {
             return Err(TaskError::Ended);
         }
         let (uid, gid) = owner?;
-        // As the log FIFOs: /dev/stdout and its like open anew what the descriptor names. A terminal's group is not for the task's.
+        // The task's user owns the ends, as it does the log FIFOs: opening /dev/stdout opens the pipe anew, which its mode must allow.
+        // A terminal keeps the group that it has.
         let gid = (stdio != Stdio::Terminal).then(|| Gid::from_raw(gid));
         for end in if stdio == Stdio::Merged { &theirs[1..] } else { &theirs[..] } {
             let _ = fchown(end, Some(Uid::from_raw(uid)), gid);
@@ -170,9 +171,9 @@ impl Command {
         )
     }
 
-    /// Never waits.
+    /// What there is to know now. Never waits.
     pub fn next(&mut self) -> Next {
-        // Asked before the outputs are read: after the end they hold the last of what the command said.
+        // Asked before the outputs are read: if it has ended by now, what they hold is the last that the command said.
         let ended = match &*lock(&self.progress.stage) {
             Stage::Failed(reason) => return Next::Failed(reason.clone()),
             Stage::Ended(status) => Some(*status),
@@ -209,7 +210,7 @@ impl Command {
         Next::Closed(open)
     }
 
-    /// Whether `count` more bytes are shown after the end. With a pipe each all are, as long as they come.
+    /// Whether `count` more bytes are shown after the end. Where each output has its own pipe all are, as long as they come.
     fn may_follow(&mut self, count: usize) -> bool {
         if self.stdio == Stdio::Pipes {
             self.silent = None;
@@ -246,7 +247,8 @@ impl Command {
         let _ = poll(&mut polled, limit);
     }
 
-    /// SIGKILL for its process group; if it is only being started, once it runs. Never waits: a task can hold its init up. Whether it has run.
+    /// SIGKILL for its process group. One that is still being started is killed as soon as it runs, and the answer is false. Never waits:
+    /// a task can hold its init up.
     pub fn kill(&self) -> bool {
         let Some((tasks, id)) = &self.task else { return false };
         let mut stage = lock(&self.progress.stage);

@@ -6,18 +6,19 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use futures_executor::block_on;
-use futures_util::{Sink, SinkExt, Stream};
-use grpcio::{Error, WriteFlags};
+use futures_util::{SinkExt, Stream};
+use grpcio::Error;
 
 use crate::policy::exit::ExitResult;
 use crate::sys::wake::Wake;
 use crate::task::Tasks;
 
 use super::exec_command::{Command, Next, Stdio};
-use super::service::Conversation;
+use super::exit;
+use super::services::Conversation;
+use super::sink::{Line, put, ready};
 use super::status;
 use super::wire::driver::{ExecTaskStreamingIOOperation as Operation, ExecTaskStreamingRequest, ExecTaskStreamingResponse};
-use super::wire::task::ExitResult as WireExit;
 
 pub type Call = Conversation<ExecTaskStreamingRequest, ExecTaskStreamingResponse>;
 
@@ -127,12 +128,11 @@ fn said(output: usize, operation: Operation) -> ExecTaskStreamingResponse {
 }
 
 fn exited(status: Option<i32>) -> ExecTaskStreamingResponse {
-    let (exit_code, signal) = status.map_or((UNKNOWN, 0), |status| {
-        let exit = ExitResult::from_wait_status(status, false);
-        (exit.exit_code, exit.signal)
-    });
-    let result = WireExit { exit_code, signal, ..Default::default() };
-    ExecTaskStreamingResponse { exited: true, result: Some(result).into(), ..Default::default() }
+    let result = match status {
+        Some(status) => ExitResult::from_wait_status(status, false),
+        None => ExitResult { exit_code: UNKNOWN, ..ExitResult::default() },
+    };
+    ExecTaskStreamingResponse { exited: true, result: Some(exit::message(result)).into(), ..Default::default() }
 }
 
 /// The other side of a call.
@@ -147,16 +147,16 @@ struct Client {
 impl Client {
     /// Whether it takes another message at the moment.
     fn is_free(&mut self) -> Result<bool, Broken> {
-        match Pin::new(&mut self.call.sink).poll_ready(&mut Context::from_waker(&self.waker)) {
-            Poll::Ready(Ok(())) => Ok(true),
-            Poll::Pending => Ok(false),
-            Poll::Ready(Err(_)) => Err(Broken::Gone),
+        match ready(&mut self.call.sink, &self.waker) {
+            Line::Free => Ok(true),
+            Line::Busy => Ok(false),
+            Line::Dead => Err(Broken::Gone),
         }
     }
 
     /// To be called only when it is free.
     fn send(&mut self, message: ExecTaskStreamingResponse) -> Result<(), Broken> {
-        Pin::new(&mut self.call.sink).start_send((message, WriteFlags::default())).map_err(|_| Broken::Gone)
+        if put(&mut self.call.sink, message) { Ok(()) } else { Err(Broken::Gone) }
     }
 
     /// Waits for the request that every session starts with.

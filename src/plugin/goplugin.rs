@@ -2,10 +2,11 @@
 
 use grpcio::{RpcStatus, RpcStatusCode};
 
+use super::event::Event;
 use super::methods::{BROKER_START_STREAM, CONTROLLER_SHUTDOWN, HEALTH_CHECK, STDIO_STREAM};
 use super::reply::Answer;
-use super::server::Event;
-use super::service::{Plugin, Services};
+use super::services::Services;
+use super::state::Plugin;
 use super::wire::goplugin::Empty;
 use super::wire::health::health_check_response::ServingStatus;
 use super::wire::health::{HealthCheckRequest, HealthCheckResponse};
@@ -14,8 +15,8 @@ pub fn register(services: Services) -> Services {
     services
         // Ends this process, not the tasks.
         .answer_then(&CONTROLLER_SHUTDOWN, |_, _| Ok(Empty::default()), || Event::Shutdown)
-        // Standard output and error stay with the agent, so there is nothing to stream, and no driver asks the broker for more
-        // connections. Ended, both would be opened again at once.
+        // Both are held open in silence: the agent reads standard output and error itself, and no driver asks the broker for more
+        // connections.
         .hold(&STDIO_STREAM, Event::Stdio)
         .hold_duplex(&BROKER_START_STREAM, Event::Broker)
         .answer(&HEALTH_CHECK, check)

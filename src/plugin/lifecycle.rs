@@ -1,17 +1,20 @@
 //! The calls about one task, as calls to the task room and back.
 
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
 use crate::policy::exit::ExitResult;
 use crate::policy::signal::Signal;
 use crate::task::{Ended, Start, Started, Status, TaskError};
 
 use super::methods::*;
 use super::reply::{Answer, Reply};
-use super::service::{Plugin, Services};
+use super::services::Services;
+use super::state::Plugin;
 use super::wire::driver::*;
-use super::wire::task::{ExitResult as WireExit, TaskConfig, TaskDriverStatus, TaskHandle, TaskState, TaskStatus};
-use super::{clock, decode, status};
-use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use super::wire::task::{TaskConfig, TaskDriverStatus, TaskHandle, TaskState, TaskStatus};
+use super::{clock, decode, exit, status};
 
 /// Of the handle that Nomad stores; 0 would mean none.
 const HANDLE_VERSION: i32 = 1;
@@ -60,7 +63,8 @@ fn started(config: TaskConfig, task: &Started) -> StartTaskResponse {
     StartTaskResponse { handle: Some(handle).into(), ..Default::default() }
 }
 
-/// What finds the task again: its record holds the rest. The client keeps this, and not the task's configuration.
+/// What finds the task again after a restart of the plugin; the rest is in the task's record. The client stores it unchanged, whereas it
+/// stores the handle's configuration without the job's `config` block.
 #[derive(Serialize, Deserialize)]
 struct DriverState {
     version: u32,
@@ -107,7 +111,7 @@ fn wait(plugin: &Plugin, request: WaitTaskRequest, reply: Reply<WaitTaskResponse
     let later = reply.clone();
     let known = plugin.tasks.wait(&request.task_id, move |ended| {
         later.send(Ok(WaitTaskResponse {
-            result: Some(exit(ended.result)).into(),
+            result: Some(exit::message(ended.result)).into(),
             err: ended.error.unwrap_or_default(),
             ..Default::default()
         }));
@@ -166,7 +170,7 @@ fn inspect(plugin: &Plugin, request: InspectTaskRequest) -> Answer<InspectTaskRe
     }
 }
 
-/// The client follows every pointer in it unseen: result and times are always there.
+/// Result and times are always there: the client reads them without a check that they are.
 fn inspected(id: String, status: Status) -> InspectTaskResponse {
     let (state, result, ended_at) = match status.ended {
         None => (TaskState::RUNNING, ExitResult::default(), None),
@@ -178,17 +182,13 @@ fn inspected(id: String, status: Status) -> InspectTaskResponse {
         state: state.into(),
         started_at: Some(clock::timestamp(Some(status.started.started_at))).into(),
         completed_at: Some(clock::timestamp(ended_at)).into(),
-        result: Some(exit(result)).into(),
+        result: Some(exit::message(result)).into(),
         ..Default::default()
     };
     let attributes = [("pid", status.started.pid), ("landlock.abi", status.started.landlock_abi)];
     let driver =
         TaskDriverStatus { attributes: attributes.map(|(name, value)| (name.to_owned(), value.to_string())).into(), ..Default::default() };
     InspectTaskResponse { task: Some(task).into(), driver: Some(driver).into(), ..Default::default() }
-}
-
-fn exit(result: ExitResult) -> WireExit {
-    WireExit { exit_code: result.exit_code, signal: result.signal, oom_killed: result.oom_killed, ..Default::default() }
 }
 
 #[cfg(test)]

@@ -1,49 +1,50 @@
 //! The wire: Nomad's plugin protocol on one side, calls to the task room on the other. grpcio is used here and nowhere else.
+//!
+//! The files stand in groups: one uses others of its own group and of the groups that are listed before it, none of a later one.
 #![forbid(unsafe_code)]
 
-mod base;
+// Messages and methods, and single values as messages write them.
 mod clock;
+mod exit;
+pub mod methods;
+mod status;
+mod task_event;
+pub mod wire;
+
+// Configuration: which options there are, and what a block of them says.
 mod decode;
+mod msgpack;
+mod options;
+pub mod schema;
+
+// What handlers work with: one call's answer or stream, the state that all share, and what they leave to the main thread.
+mod event;
+mod reply;
+mod services;
+mod sink;
+mod state;
+mod streams;
+
+// The handlers, by topic, and what they are made of.
+mod base;
 mod driver;
-mod events;
 mod exec;
 mod exec_command;
 mod exec_input;
 mod exec_stream;
 mod fingerprint;
 mod goplugin;
-pub mod handshake;
 mod lifecycle;
-pub mod log;
-pub mod methods;
-mod msgpack;
-mod options;
-mod reply;
-pub mod schema;
-mod server;
-mod service;
-mod socket;
 mod stats;
-mod status;
+
+// The process: its log, its socket, its main thread. The server binds all.
+mod error;
+pub mod handshake;
+pub mod log;
+mod main_thread;
+mod server;
+mod socket;
 mod stderr;
-mod streams;
-pub mod wire;
 
-use std::path::PathBuf;
-
+pub use error::ServeError;
 pub use server::serve;
-
-/// Why the plugin can't serve the process that started it.
-#[derive(Debug, PartialEq, thiserror::Error)]
-pub enum ServeError {
-    #[error("PLUGIN_CLIENT_CERT is set, but this plugin does not speak TLS: its socket is local and its owner's alone")]
-    Tls,
-    #[error("PLUGIN_PROTOCOL_VERSIONS is {0:?}, but this plugin speaks version 2 only")]
-    Version(String),
-    #[error("socket {path}: {reason}", path = path.display())]
-    Socket { path: PathBuf, reason: String },
-    #[error("gRPC server: {0}")]
-    Server(String),
-    #[error("writing the handshake to standard output: {0}")]
-    Announce(String),
-}

@@ -164,7 +164,7 @@ impl Block {
         Ok(entries)
     }
 
-    /// `None` where nothing is said; an empty list is none.
+    /// `None` where nothing is said. An empty list is not that: it is no capability.
     fn capabilities(&mut self, option: &str) -> Result<Option<Capabilities>, OptionError> {
         if let None | Some(Value::Nil) = self.0.get(option) {
             return Ok(None);
@@ -178,7 +178,7 @@ impl Block {
         self.text(option)?.map(|text| parse(&text)).transpose().map_err(|reason| refuse(option, reason))
     }
 
-    /// 0, or room for a task.
+    /// 0 for no limit, or enough for a task.
     fn pids(&mut self, option: &str) -> Result<Option<u64>, OptionError> {
         match self.number(option)? {
             None => Ok(None),

@@ -11,7 +11,7 @@ use grpcio::{Server, ServerCredentials};
 use rustix::fs::Mode;
 use rustix::process::umask;
 
-use super::ServeError;
+use super::error::ServeError;
 use super::handshake::Terms;
 
 /// sizeof(sockaddr_un.sun_path), with the final NUL.

@@ -15,9 +15,11 @@ use crate::policy::usage::{Memory, Shares, Throttled, Usage};
 use crate::task::Meter;
 
 use super::clock;
-use super::server::Event;
-use super::service::Plugin;
-use super::streams::{Line, put, ready, waker};
+use super::event::Event;
+use super::methods::TASK_STATS;
+use super::services::Services;
+use super::sink::{Line, put, ready, waker};
+use super::state::Plugin;
 use super::wire::driver::{TaskStatsRequest, TaskStatsResponse};
 use super::wire::stats::{CPUUsage, MemoryUsage, TaskResourceUsage, TaskStats, cpuusage, memory_usage};
 
@@ -26,6 +28,10 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// /proc counts in ticks of 10 ms, so that shares of less time would be noise; and it bounds what one client can make this thread do.
 const INTERVAL_MIN: Duration = Duration::from_millis(100);
 const INTERVAL_MAX: Duration = Duration::from_secs(24 * 3600);
+
+pub fn register(services: Services) -> Services {
+    services.feed(&TASK_STATS, Event::TaskStats)
+}
 
 /// All open streams.
 pub struct StatsStreams {
@@ -99,9 +105,13 @@ impl StatsStreams {
     }
 }
 
+/// What becomes of a stream that has been served.
 enum Next {
+    /// It is due again.
     Again,
+    /// It stays open and is never due again.
     Idle,
+    /// Its client has gone away.
     Gone,
 }
 
@@ -135,7 +145,7 @@ fn next(due: Instant, interval: Duration, now: Instant) -> Instant {
     (due + interval).max(now + interval / 2)
 }
 
-/// Complete to the last pointer: the client follows all of them unseen.
+/// Complete to the last pointer: the client follows all of them without a check.
 fn message(id: &str, at: SystemTime, usage: &Usage, compute: Compute) -> TaskStatsResponse {
     let mut all = cpu(usage.cpu, usage.throttled);
     all.total_ticks = compute.ticks(all.percent);

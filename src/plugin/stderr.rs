@@ -14,7 +14,7 @@ const ATOMIC: usize = 4096;
 /// A writer of whole lines that never blocks and never fails.
 pub struct Lossy<F> {
     to: F,
-    /// The last line was cut short; its end must not swallow the next.
+    /// The last line was cut short: the next must not be appended to it.
     torn: bool,
     dropped: u64,
 }
@@ -41,7 +41,7 @@ impl<F: AsFd> Lossy<F> {
         }
     }
 
-    /// Says how many lines are missing before the next one. go-plugin reads the level off the prefix.
+    /// Says how many lines are missing before the next one; false when that could not be written. go-plugin reads the level off the prefix.
     fn report_dropped(&mut self) -> bool {
         if self.dropped == 0 {
             return true;

@@ -1,16 +1,15 @@
-//! Response streams that stay open for ever. They are kept here and looked after by the plugin's main thread: none has a thread, and
-//! nothing here waits.
+//! Response streams that stay open for ever. They are kept here and looked after by the plugin's main thread: none has a thread of
+//! its own, and nothing here waits.
 
 use std::collections::VecDeque;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::mpsc::Sender;
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::Waker;
 
-use futures_util::Sink;
-use grpcio::{Error, ServerStreamingSink, WriteFlags};
+use grpcio::ServerStreamingSink;
 
-/// Messages that wait for one client. A burst of starts makes two each; the agent takes them within moments, or it hangs.
+use super::sink::{Line, put, ready};
+
+/// Messages that wait for one client. Each start of a task makes two, and many may start at once; an agent that does not take them within
+/// moments hangs.
 const WAITING_MAX: usize = 1024;
 
 /// The open streams of one method, all with the same messages.
@@ -50,7 +49,8 @@ impl<T> Streams<T> {
         }
     }
 
-    /// Sends to all: at once, or as soon as the client has taken what came before. One that never does loses the newest.
+    /// Sends to all: at once, or as soon as the client has taken what came before. A client with too many messages waiting does not get
+    /// this one.
     pub fn send(&mut self, message: &T)
     where
         T: Clone,
@@ -86,68 +86,5 @@ impl<T> Stream<T> {
                 return false;
             }
         }
-    }
-}
-
-/// Sends on a stream that is free. False when that failed.
-pub fn put<T>(sink: &mut ServerStreamingSink<T>, message: T) -> bool {
-    Pin::new(sink).start_send((message, WriteFlags::default())).is_ok()
-}
-
-#[derive(PartialEq)]
-pub enum Line {
-    Free,
-    /// The last message is still on its way.
-    Busy,
-    Dead,
-}
-
-/// Whether `sink` can take a message. `waker` is woken when a busy one can, and when its client goes away. A dead sink must not be
-/// asked again.
-pub fn ready<M>(sink: &mut (impl Sink<M, Error = Error> + Unpin), waker: &Waker) -> Line {
-    match Pin::new(sink).poll_ready(&mut Context::from_waker(waker)) {
-        Poll::Ready(Ok(())) => Line::Free,
-        Poll::Pending => Line::Busy,
-        Poll::Ready(Err(_)) => Line::Dead,
-    }
-}
-
-/// Whether `sink` still has a client that listens; `waker` is woken when it goes away. A dead sink must not be asked again.
-pub fn alive<M>(sink: &mut (impl Sink<M, Error = Error> + Unpin), waker: &Waker) -> bool {
-    ready(sink, waker) != Line::Dead
-}
-
-/// A waker that tells `inbox` what `message` makes.
-pub fn waker<M: Send + 'static>(inbox: Sender<M>, message: impl Fn() -> M + Send + Sync + 'static) -> Waker {
-    Waker::from(Arc::new(Told { inbox, message }))
-}
-
-struct Told<M, F> {
-    inbox: Sender<M>,
-    message: F,
-}
-
-impl<M: Send + 'static, F: Fn() -> M + Send + Sync + 'static> Wake for Told<M, F> {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        // Nobody receives only when the process is about to end.
-        let _ = self.inbox.send((self.message)());
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn waking_sends_a_message() {
-        let (inbox, outbox) = std::sync::mpsc::channel();
-        let waker = waker(inbox, || 7);
-        waker.wake_by_ref();
-        waker.wake();
-        assert_eq!(outbox.iter().collect::<Vec<_>>(), [7, 7]);
     }
 }

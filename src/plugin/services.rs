@@ -1,53 +1,13 @@
 //! How handlers are put behind gRPC methods. They run on the completion queue's one thread, so none of them may block.
 
-use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use grpcio::{DuplexSink, Method, RequestStream, RpcContext, RpcStatus, ServerStreamingSink, Service, ServiceBuilder, UnarySink};
 
-use crate::policy::request::PluginOptions;
-use crate::policy::resources::Compute;
-use crate::sys::lock::lock;
-use crate::task::Tasks;
-
+use super::event::Event;
 use super::reply::{Answer, Reply, complete};
-use super::server::Event;
+use super::state::Plugin;
 use super::status;
-
-/// What all handlers share.
-pub struct Plugin {
-    pub tasks: Tasks,
-    settings: Mutex<Arc<Settings>>,
-    events: Mutex<Sender<Event>>,
-}
-
-/// What SetConfig said last.
-#[derive(Clone, Debug, Default)]
-pub struct Settings {
-    pub options: PluginOptions,
-    pub compute: Compute,
-}
-
-impl Plugin {
-    /// `events` go to the plugin's main thread.
-    pub fn new(tasks: Tasks, events: Sender<Event>) -> Plugin {
-        Plugin { tasks, settings: Mutex::default(), events: Mutex::new(events) }
-    }
-
-    pub fn settings(&self) -> Arc<Settings> {
-        lock(&self.settings).clone()
-    }
-
-    pub fn configure(&self, settings: Settings) {
-        *lock(&self.settings) = Arc::new(settings);
-        self.tell(Event::Configured);
-    }
-
-    pub fn tell(&self, event: Event) {
-        // The main thread stops listening only to end the process.
-        let _ = lock(&self.events).send(event);
-    }
-}
 
 /// A call with a stream in each direction. Dropped before its end, it reaches the client as CANCELLED.
 pub struct Conversation<Q, R> {
@@ -80,7 +40,7 @@ impl Services {
         self
     }
 
-    /// A call that is answered at once; `event` happens when the answer has left.
+    /// A call that is answered at once. When the answer has left, the main thread is told `event`.
     pub fn answer_then<Q: 'static, R: Send + 'static>(
         mut self,
         method: &Method<Q, R>,

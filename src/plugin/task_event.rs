@@ -1,4 +1,4 @@
-//! What happens to tasks, as Nomad's task events.
+//! What happened to a task, as Nomad's task event.
 
 use crate::task::TaskEvent;
 

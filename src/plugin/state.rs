@@ -1,0 +1,46 @@
+//! The plugin's state: what all handlers share.
+
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex};
+
+use crate::policy::request::PluginOptions;
+use crate::policy::resources::Compute;
+use crate::sys::lock::lock;
+use crate::task::Tasks;
+
+use super::event::Event;
+
+/// The tasks, the settings, and the way to the main thread.
+pub struct Plugin {
+    pub tasks: Tasks,
+    settings: Mutex<Arc<Settings>>,
+    main_thread: Sender<Event>,
+}
+
+/// What SetConfig said last.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    pub options: PluginOptions,
+    pub compute: Compute,
+}
+
+impl Plugin {
+    pub fn new(tasks: Tasks, main_thread: Sender<Event>) -> Plugin {
+        Plugin { tasks, settings: Mutex::default(), main_thread }
+    }
+
+    pub fn settings(&self) -> Arc<Settings> {
+        lock(&self.settings).clone()
+    }
+
+    pub fn configure(&self, settings: Settings) {
+        *lock(&self.settings) = Arc::new(settings);
+        self.tell(Event::Configured);
+    }
+
+    /// Leaves `event` to the main thread. Never blocks.
+    pub fn tell(&self, event: Event) {
+        // The main thread stops listening only to end the process.
+        let _ = self.main_thread.send(event);
+    }
+}
