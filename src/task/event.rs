@@ -1,6 +1,5 @@
 //! What is told about tasks to whoever listens: the plugin hands it on to Nomad.
 
-use super::Task;
 use crate::policy::event::{Happening, Oom};
 use crate::sys::cgroup::Cgroup;
 use crate::sys::lock::lock;
@@ -47,12 +46,6 @@ pub(super) struct Subject {
     pub task_id: String,
     pub alloc_id: String,
     pub task_name: String,
-}
-
-impl Task {
-    pub(super) fn tell(&self, subject: &Subject, what: Happening) {
-        self.ear.tell_of(subject, what);
-    }
 }
 
 /// Whether the OOM killer took anything of a task; `before` is what the cgroup had counted when the task started.
