@@ -40,7 +40,13 @@ pub enum LaunchError {
     #[error("{}{}: {}", .step.name(), .path, Words(*.errno))]
     Child { step: Step, path: String, errno: Errno },
     #[error("{what}: {}{hint}", Words(*.errno))]
-    Command { what: String, errno: Errno, hint: &'static str },
+    Command {
+        what: String,
+        errno: Errno,
+        hint: &'static str,
+        /// Whether execve itself was refused, and not a step before it.
+        in_exec: bool,
+    },
     #[error("the task's init ended before it could start the command (wait status {0:#x})")]
     InitEnded(i32),
 }
@@ -81,7 +87,7 @@ pub fn command_failed(report: &Report, command: &[String], work_dir: &str) -> La
         message::FAILED_STDIO => ("standard descriptors of the command".to_string(), ""),
         _ => ("command block".to_string(), ""),
     };
-    LaunchError::Command { what, errno, hint }
+    LaunchError::Command { what, errno, hint, in_exec: false }
 }
 
 /// Init tried each path as the task. A directory that the task may not enter gives EACCES whether the file is there or not; looking
@@ -95,5 +101,5 @@ fn not_executed(errno: Errno, command: &[String]) -> LaunchError {
             ": not there, not executable for the task's user, or not unveiled with rx",
         ),
     };
-    LaunchError::Command { what, errno, hint: if errno == Errno::ACCESS { hint } else { "" } }
+    LaunchError::Command { what, errno, hint: if errno == Errno::ACCESS { hint } else { "" }, in_exec: true }
 }

@@ -53,7 +53,7 @@ impl TaskError {
 
     /// Whether the task may not execute its command, or not even learn that there is none.
     pub(super) fn is_denied(&self) -> bool {
-        matches!(self, TaskError::Launch(LaunchError::Command { errno: Errno::ACCESS, what, .. }) if what.starts_with("command"))
+        matches!(self, TaskError::Launch(LaunchError::Command { errno: Errno::ACCESS, in_exec: true, .. }))
     }
 }
 
@@ -61,3 +61,22 @@ impl TaskError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("task not found for given id")]
 pub struct NotFound;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::init::message::{self, Report};
+    use crate::launch::command_failed;
+
+    #[test]
+    fn a_command_that_may_not_be_executed_is_denied() {
+        let failed = |detail, errno: Errno| {
+            let report = Report { kind: message::FAILED, id: 0, value: errno.raw_os_error(), detail };
+            TaskError::from(command_failed(&report, &["/bin/x".into()], "/command"))
+        };
+        assert!(failed(message::FAILED_EXEC, Errno::ACCESS).is_denied());
+        assert!(!failed(message::FAILED_EXEC, Errno::NOENT).is_denied());
+        assert!(!failed(message::FAILED_WORK_DIR, Errno::ACCESS).is_denied());
+        assert!(!failed(message::FAILED_RECEIVE, Errno::ACCESS).is_denied(), "init could not read what to execute");
+    }
+}
