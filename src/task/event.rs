@@ -27,15 +27,11 @@ impl Ear {
         *lock(&self.0) = Some(listener);
     }
 
-    pub fn tell_of(&self, subject: &Subject, what: Happening) {
-        let Subject { task_id, alloc_id, task_name } = subject.clone();
-        self.tell(TaskEvent { task_id, alloc_id, task_name, at: SystemTime::now(), what });
-    }
-
-    fn tell(&self, event: TaskEvent) {
+    pub fn tell(&self, subject: &Subject, what: Happening) {
         let listener = lock(&self.0).clone();
         if let Some(listener) = listener {
-            listener(event);
+            let Subject { task_id, alloc_id, task_name } = subject.clone();
+            listener(TaskEvent { task_id, alloc_id, task_name, at: SystemTime::now(), what });
         }
     }
 }

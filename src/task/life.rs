@@ -12,7 +12,6 @@ use crate::init::message::{self, Report};
 use crate::launch::{LaunchError, Launched, command_failed};
 use crate::policy::abi::Abi;
 use crate::policy::event::Happening;
-use crate::policy::exit::ExitResult;
 use crate::policy::kill::KillMode;
 use crate::policy::namespace::NamespaceMode;
 use crate::policy::signal::Signal;
@@ -318,10 +317,7 @@ impl Life {
         }
         // Nobody tells how another's child ended, but this thread may know.
         let killed = self.killed.then_some(libc::SIGKILL);
-        match record.exit_status().or(init_status).or(killed) {
-            Some(status) => Ended { result: ExitResult::from_wait_status(status, oom_killed), ended_at: SystemTime::now(), error: None },
-            None => Ended::unwatched(None, oom_killed),
-        }
+        Ended::of(record.exit_status().or(init_status).or(killed), oom_killed)
     }
 
     /// Why the command never ran.

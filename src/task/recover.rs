@@ -87,7 +87,7 @@ pub(super) fn recover(id: &str, path: &Path) -> Result<Recovered, TaskError> {
                 log::warn!(task_id = id; "processes in {} have not died yet", saved.cgroup.display());
             }
             let oom = cgroup.and_then(|cgroup| oom(&cgroup, saved.oom_kills));
-            status.ended = Some(Ended::unwatched(record.exit_status(), oom.is_some()));
+            status.ended = Some(Ended::of(record.exit_status(), oom.is_some()));
             Ok(Recovered { record, status, life: None, subject, oom })
         }
     }

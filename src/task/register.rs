@@ -69,6 +69,6 @@ impl Task {
     }
 
     pub fn tell(&self, subject: &Subject, what: Happening) {
-        self.ear.tell_of(subject, what);
+        self.ear.tell(subject, what);
     }
 }

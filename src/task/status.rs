@@ -42,8 +42,8 @@ impl Ended {
         Ended { result: ExitResult { exit_code: 127, ..ExitResult::default() }, ended_at: SystemTime::now(), error: None }
     }
 
-    /// Of a task that ended while nobody watched. Only an init that was killed leaves no status.
-    pub(super) fn unwatched(status: Option<i32>, oom_killed: bool) -> Ended {
+    /// Of a task with this wait status. `None`: nobody watched its end, and an init that was killed left none.
+    pub(super) fn of(status: Option<i32>, oom_killed: bool) -> Ended {
         let (result, error) = match (status, oom_killed) {
             (Some(status), _) => (ExitResult::from_wait_status(status, oom_killed), None),
             (None, true) => (ExitResult::from_wait_status(libc::SIGKILL, true), None),
