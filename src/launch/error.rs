@@ -19,7 +19,13 @@ pub enum LaunchError {
     #[error("{}{}: {}", .step.words(), .path, Words(*.errno))]
     Child { step: Step, path: String, errno: Errno },
     #[error("{what}: {}{hint}", Words(*.errno))]
-    Command { what: String, errno: Errno, hint: &'static str },
+    Command {
+        what: String,
+        errno: Errno,
+        hint: &'static str,
+        /// Whether execve itself was refused, and not a step before it.
+        in_exec: bool,
+    },
     #[error("the task's init ended before it could start the command (wait status {0:#x})")]
     InitEnded(i32),
 }

@@ -37,7 +37,7 @@ pub fn command_failed(report: &Report, command: &[String], work_dir: &str) -> La
         message::FAILED_STDIO => ("standard descriptors of the command".to_string(), ""),
         _ => ("command block".to_string(), ""),
     };
-    LaunchError::Command { what, errno, hint }
+    LaunchError::Command { what, errno, hint, in_exec: false }
 }
 
 /// Init tried each path as the task. A directory that the task may not enter gives EACCES whether the file is there or not; looking
@@ -54,5 +54,5 @@ fn not_executed(errno: Errno, command: &[String]) -> LaunchError {
         (Errno::NOENT | Errno::NOTDIR, _) => ": not there, or not unveiled",
         _ => "",
     };
-    LaunchError::Command { what, errno, hint }
+    LaunchError::Command { what, errno, hint, in_exec: true }
 }

@@ -1,6 +1,6 @@
 //! The host's users and groups, as far as one task names them.
 
-use super::TaskError;
+use super::error::TaskError;
 use super::userdb::{Database, SOCKET};
 use crate::policy::user::{User, is_group, is_user};
 use crate::sys::error::At;

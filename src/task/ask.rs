@@ -2,9 +2,10 @@
 //! machine it may wait for its turn: what the socket has no room for waits here, in order. A signal that was lost could leave a session
 //! running for ever.
 
+use super::error::TaskError;
+use super::order::{Reply, Session, SessionEnd};
 use super::record::Record;
-use super::session::{Open, Session, SessionEnd, Sessions};
-use super::{Reply, TaskError};
+use super::session::{Open, Sessions};
 use crate::init::message::{self, Report, Request};
 use crate::init::socket;
 use crate::policy::kill::KillMode;
@@ -14,15 +15,15 @@ use rustix::io::Errno;
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-pub(super) struct Ask {
-    pub request: Request,
+struct Ask {
+    request: Request,
     /// The receiver's copies are its own; these are closed once it is sent.
-    pub descriptors: Vec<OwnedFd>,
-    pub what: Asked,
+    descriptors: Vec<OwnedFd>,
+    what: Asked,
 }
 
 /// Who is told what becomes of it.
-pub(super) enum Asked {
+enum Asked {
     Signal(Sent),
     Session(Open),
     /// Nobody: the sessions are an earlier plugin's.
@@ -30,7 +31,7 @@ pub(super) enum Asked {
 }
 
 /// A signal to the process that init knows by that pid. The reply is nobody's if it belongs to a stop.
-pub(super) struct Sent {
+struct Sent {
     process: u32,
     signal: Signal,
     reply: Option<Reply<()>>,
@@ -68,7 +69,9 @@ impl Asks {
     /// A command beside the task's own: see [`Sessions::prepare`].
     pub fn session(&mut self, record: &Record, session: Session, reply: Reply<u32>, end: SessionEnd) {
         let queued = self.waiting.iter().filter(|ask| matches!(ask.what, Asked::Session(_))).count();
-        self.waiting.extend(self.sessions.prepare(record, session, queued, reply, end));
+        if let Some((request, descriptors, open)) = self.sessions.prepare(record, session, queued, reply, end) {
+            self.waiting.push_back(Ask { request, descriptors, what: Asked::Session(open) });
+        }
     }
 
     /// The end of all that runs beside the task's command.

@@ -164,7 +164,7 @@ impl Domain {
     /// Each denial once, and not too many.
     fn tell(&mut self, denial: Denial, ear: &Ear) {
         if self.told.len() <= EVENTS && self.told.insert(denial.clone()) {
-            ear.tell_of(&self.subject, if self.told.len() <= EVENTS { Happening::Blocked(denial) } else { Happening::BlockedMore });
+            ear.tell(&self.subject, if self.told.len() <= EVENTS { Happening::Blocked(denial) } else { Happening::BlockedMore });
         }
     }
 }

@@ -1,6 +1,5 @@
 //! What is told about tasks to whoever listens: the plugin hands it on to Nomad.
 
-use super::Task;
 use crate::policy::event::{Happening, Oom};
 use crate::sys::cgroup::Cgroup;
 use crate::sys::lock::lock;
@@ -28,15 +27,11 @@ impl Ear {
         *lock(&self.0) = Some(listener);
     }
 
-    pub fn tell_of(&self, subject: &Subject, what: Happening) {
-        let Subject { task_id, alloc_id, task_name } = subject.clone();
-        self.tell(TaskEvent { task_id, alloc_id, task_name, at: SystemTime::now(), what });
-    }
-
-    fn tell(&self, event: TaskEvent) {
+    pub fn tell(&self, subject: &Subject, what: Happening) {
         let listener = lock(&self.0).clone();
         if let Some(listener) = listener {
-            listener(event);
+            let Subject { task_id, alloc_id, task_name } = subject.clone();
+            listener(TaskEvent { task_id, alloc_id, task_name, at: SystemTime::now(), what });
         }
     }
 }
@@ -47,12 +42,6 @@ pub(super) struct Subject {
     pub task_id: String,
     pub alloc_id: String,
     pub task_name: String,
-}
-
-impl Task {
-    pub(super) fn tell(&self, subject: &Subject, what: Happening) {
-        self.ear.tell_of(subject, what);
-    }
 }
 
 /// Whether the OOM killer took anything of a task; `before` is what the cgroup had counted when the task started.

@@ -2,15 +2,17 @@
 //! time.
 
 use super::ask::Asks;
+use super::error::TaskError;
 use super::event::{Subject, oom};
+use super::order::{Order, Reply};
 use super::record::{Record, Saved};
-use super::{Ended, Order, Reply, Started, Status, Task, TaskError, recover};
+use super::register::Task;
+use super::status::{Ended, Started, Status};
 use crate::init::message::{self, Report};
 use crate::init::socket;
 use crate::launch::{LaunchError, Launched, command_failed};
 use crate::policy::abi::Abi;
 use crate::policy::event::Happening;
-use crate::policy::exit::ExitResult;
 use crate::policy::kill::KillMode;
 use crate::policy::namespace::NamespaceMode;
 use crate::policy::signal::Signal;
@@ -21,7 +23,6 @@ use crate::sys::wake::poll;
 use crate::sys::{pidfd, process};
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
-use std::collections::VecDeque;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -236,7 +237,7 @@ impl Life {
     }
 
     fn orders(&mut self, task: &Task, record: &Record) {
-        for order in take_orders(task) {
+        for order in task.take_orders() {
             // Init takes up nothing while there is no room for its reports.
             self.reports(REPORTS, task, record);
             self.asks.send(self.launched.socket.as_fd());
@@ -322,10 +323,7 @@ impl Life {
         }
         // Nobody tells how another's child ended, but this thread may know.
         let killed = self.killed.then_some(libc::SIGKILL);
-        match record.exit_status().or(init_status).or(killed) {
-            Some(status) => Ended { result: ExitResult::from_wait_status(status, oom_killed), ended_at: SystemTime::now(), error: None },
-            None => recover::ended(None, oom_killed),
-        }
+        Ended::of(record.exit_status().or(init_status).or(killed), oom_killed)
     }
 
     /// Why the command never ran.
@@ -358,10 +356,4 @@ fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),
     }
-}
-
-/// What has been ordered since the last time.
-pub(super) fn take_orders(task: &Task) -> VecDeque<Order> {
-    task.wake.clear();
-    lock(&task.orders).as_mut().map(std::mem::take).unwrap_or_default()
 }

@@ -1,16 +1,10 @@
-//! What a node must have, and the facts that every task's decision needs.
+//! What a node must have to run tasks.
 
-use super::{Accounts, Start, TaskError};
-use crate::launch::Launcher;
 use crate::policy::abi::Abi;
-use crate::policy::error::SpecError;
 use crate::policy::request::PluginOptions;
-use crate::policy::spec::{TaskSpec, compile};
-use crate::policy::user::User;
 use crate::sys;
 use crate::sys::error::Words;
 use rustix::io::Errno;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// What this node gives to every task.
@@ -88,31 +82,6 @@ fn known(abi: rustix::io::Result<u32>) -> Result<Abi, String> {
         Err(Errno::OPNOTSUPP) => Err("Landlock is off: add landlock to the kernel's lsm= parameter".into()),
         Err(errno) => Err(format!("landlock_create_ruleset: {}", Words(errno))),
     }
-}
-
-/// Decides a task; on the task's thread.
-pub(super) fn decide(start: Start, launcher: &Launcher) -> Result<TaskSpec, TaskError> {
-    let (request, options, compute) = match start {
-        Start::Spec(spec) => return Ok(*spec),
-        Start::Request { request, options, compute } => (request, options, compute),
-    };
-    let abi = landlock().map_err(TaskError::Node)?;
-    let owner = std::fs::symlink_metadata(Path::new(&request.alloc_dir).join(&request.name)).map(|dir| (dir.uid(), dir.gid())).ok();
-    let user = User::of_task(&request.user, owner).map_err(SpecError::from)?;
-    let task = &request.options;
-    let groups: Vec<&str> = task.group.iter().chain(&task.group_add).map(String::as_str).collect();
-    let Accounts { passwd, group } = Accounts::of(&user, &groups)?;
-    let host_env = |name: &str| std::env::var(name).ok();
-    let facts = crate::policy::spec::Facts {
-        abi,
-        compute,
-        capabilities: launcher.capabilities(),
-        owner,
-        passwd: &passwd,
-        group: &group,
-        host_env: &host_env,
-    };
-    Ok(compile(&request, &options, &facts)?)
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! Taking over a task that an earlier plugin started.
 
+use super::error::TaskError;
 use super::event::{Subject, oom};
 use super::life::Life;
 use super::record::{Record, Saved};
-use super::{Ended, Started, Status, TaskError};
+use super::status::{Ended, Started, Status};
 use crate::init::message::PLUGIN_END;
 use crate::launch::{Launched, Launcher};
 use crate::policy::event::Oom;
-use crate::policy::exit::ExitResult;
 use crate::policy::namespace::NamespaceMode;
 use crate::sys::cgroup::Cgroup;
 use crate::sys::descriptor::settle;
@@ -16,7 +16,7 @@ use rustix::io::Errno;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 /// How long the kernel may take to tell of an init's end, and to clear the cgroup behind it.
 const SETTLE: Duration = Duration::from_secs(2);
@@ -87,7 +87,7 @@ pub(super) fn recover(id: &str, path: &Path, launcher: &Launcher) -> Result<Reco
                 log::warn!(task_id = id; "processes in {} have not died yet", saved.cgroup.display());
             }
             let oom = cgroup.and_then(|cgroup| oom(&cgroup, saved.oom_kills));
-            status.ended = Some(ended(record.exit_status(), oom.is_some()));
+            status.ended = Some(Ended::of(record.exit_status(), oom.is_some()));
             Ok(Recovered { record, status, life: None, subject, oom })
         }
     }
@@ -117,17 +117,4 @@ fn if_there<T>(found: crate::sys::Result<T>) -> crate::sys::Result<Option<T>> {
         Err(e) if matches!(e.errno, Some(Errno::SRCH | Errno::NOENT)) => Ok(None),
         Err(e) => Err(e),
     }
-}
-
-/// How a task ended that nobody watched. Only an init that was killed leaves no status.
-pub(super) fn ended(status: Option<i32>, oom_killed: bool) -> Ended {
-    let (result, error) = match (status, oom_killed) {
-        (Some(status), _) => (ExitResult::from_wait_status(status, oom_killed), None),
-        (None, true) => (ExitResult::from_wait_status(libc::SIGKILL, true), None),
-        (None, false) => {
-            let lost = "the task was killed while no plugin watched it, and left no exit status".to_string();
-            (ExitResult::from_wait_status(libc::SIGKILL, false), Some(lost))
-        }
-    };
-    Ended { result, ended_at: SystemTime::now(), error }
 }

@@ -1,10 +1,10 @@
 //! Commands that run in a task beside its own: `alloc exec`, script checks. Init starts them, so they are confined as the task is.
 
-use super::ask::{Ask, Asked};
+use super::error::TaskError;
+use super::order::{Reply, Session, SessionEnd};
 use super::record::Record;
-use super::{Reply, TaskError};
-use crate::init;
 use crate::init::message::{self, Report, Request};
+use crate::init;
 use crate::launch::command_failed;
 use crate::policy::command::Command;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -12,21 +12,6 @@ use std::os::fd::OwnedFd;
 
 /// How many may be under way at one time. Init has room for fewer, but a task can hold its init up, and each that waits has descriptors here.
 const MOST: usize = 512;
-
-/// What to run.
-pub struct Session {
-    /// The first word is looked up as a task's command is.
-    pub argv: Vec<String>,
-    /// Standard input, output and error.
-    pub stdio: [OwnedFd; 3],
-    /// Standard input is a terminal, and becomes the controlling one.
-    pub terminal: bool,
-    /// Asked before init is asked for it: false if nobody wants it any more.
-    pub wanted: Box<dyn Fn() -> bool + Send>,
-}
-
-/// How a session ended: its wait status; or why it never ran, or that the task ended first.
-pub type SessionEnd = Box<dyn FnOnce(Result<i32, TaskError>) + Send>;
 
 /// The request with its descriptors, the paths to try, the working directory, and whether it is still wanted.
 type Asking = (Request, Vec<OwnedFd>, Vec<String>, String, Box<dyn Fn() -> bool + Send>);
@@ -57,7 +42,14 @@ impl Sessions {
 
     /// What to ask init for, while `queued` wait to be asked. `reply` gets the pid of its process, which may still fail to execute; `end` is called once after that, or
     /// never if there was no process.
-    pub fn prepare(&mut self, record: &Record, session: Session, queued: usize, reply: Reply<u32>, end: SessionEnd) -> Option<Ask> {
+    pub fn prepare(
+        &mut self,
+        record: &Record,
+        session: Session,
+        queued: usize,
+        reply: Reply<u32>,
+        end: SessionEnd,
+    ) -> Option<(Request, Vec<OwnedFd>, Open)> {
         if self.open.len() + queued >= MOST {
             reply(Err(TaskError::Init(format!("it has not taken up or ended {MOST} commands"))));
             return None;
@@ -65,7 +57,7 @@ impl Sessions {
         match self.request(record, session) {
             Ok((request, descriptors, paths, work_dir, wanted)) => {
                 let open = Open { token: request.id, pid: None, paths, work_dir, reply: Some(reply), end, wanted };
-                Some(Ask { request, descriptors, what: Asked::Session(open) })
+                Some((request, descriptors, open))
             }
             Err(e) => {
                 reply(Err(e));

@@ -1,6 +1,6 @@
 //! What a running task uses at the moment, read from its cgroup and from /proc.
 
-use super::{NotFound, Task, Tasks};
+use super::register::Task;
 use crate::policy::text::pids;
 use crate::policy::usage::{CpuStat, Memory, Process, Reading, Units, Usage};
 use crate::sys::cgroup::Cgroup;
@@ -22,16 +22,12 @@ pub struct Meter {
     last: Option<Reading>,
 }
 
-impl Tasks {
-    /// A meter that starts now: processor shares need two readings.
-    pub fn meter(&self, id: &str) -> Result<Meter, NotFound> {
-        let status = self.inspect(id)?;
-        let task = lock(&self.0.tasks).get(id).map(Arc::downgrade).ok_or(NotFound)?;
-        Ok(Meter { task, cgroup: status.cgroup, last: None })
-    }
-}
-
 impl Meter {
+    /// Starts now: processor shares need two readings.
+    pub(super) fn new(task: &Arc<Task>, cgroup: PathBuf) -> Meter {
+        Meter { task: Arc::downgrade(task), cgroup, last: None }
+    }
+
     /// What the task uses now, and of the processors since the last call. What can't be read is left out. `None`: it has ended.
     pub fn usage(&mut self) -> Option<Usage> {
         let reading = read(&self.cgroup);

@@ -1,10 +1,13 @@
 //! A task's thread: from its start, or from taking it over, to its destroy. One thread follows another when the command runs.
 
-use super::life::{Life, take_orders};
-use super::node::decide;
+use super::error::TaskError;
+use super::life::Life;
+use super::order::{Order, Reply};
 use super::record::Record;
 use super::recover::{Recovered, recover};
-use super::{Ended, Order, Reply, Start, Started, THREAD, Task, TaskError, Tasks};
+use super::register::{Register, Task};
+use super::start::{Start, decide};
+use super::status::{Ended, Started};
 use crate::launch::Plan;
 use crate::policy::event::Happening;
 use crate::sys::lock::lock;
@@ -12,8 +15,11 @@ use crate::sys::thread::spawn;
 use std::path::Path;
 use std::sync::Arc;
 
+/// Name of a task's thread.
+pub(super) const THREAD: &str = "task";
+
 /// Runs a task to its destroy. `reply` is called once.
-pub(super) fn run(tasks: &Tasks, id: &str, task: &Arc<Task>, start: Start, reply: Reply<Started>) {
+pub(super) fn run(tasks: &Arc<Register>, id: &str, task: &Arc<Task>, start: Start, reply: Reply<Started>) {
     match begin(tasks, id, start) {
         Ok((record, mut life)) => {
             life.reply = Some(reply);
@@ -24,8 +30,8 @@ pub(super) fn run(tasks: &Tasks, id: &str, task: &Arc<Task>, start: Start, reply
 }
 
 /// Takes over the task of a record that another plugin made. `reply` is called once.
-pub(super) fn resume(tasks: &Tasks, id: &str, task: &Arc<Task>, record: &Path, reply: Reply<()>) {
-    match recover(id, record, &tasks.0.launcher) {
+pub(super) fn resume(tasks: &Arc<Register>, id: &str, task: &Arc<Task>, record: &Path, reply: Reply<()>) {
+    match recover(id, record, &tasks.launcher) {
         Ok(Recovered { record, status, life, subject, oom }) => {
             let ended = status.ended.clone();
             *lock(&task.status) = Some(status);
@@ -36,32 +42,32 @@ pub(super) fn resume(tasks: &Tasks, id: &str, task: &Arc<Task>, record: &Path, r
             match (life, ended) {
                 (Some(life), _) => live(tasks, task, record, life),
                 (None, Some(ended)) => until_destroy(tasks, id, task, record, &ended),
-                (None, None) => forget(tasks, id, task, &Ended::never()),
+                (None, None) => tasks.forget(id, task, &Ended::never()),
             }
         }
         Err(error) => {
-            forget(tasks, id, task, &Ended::never());
+            tasks.forget(id, task, &Ended::never());
             log::warn!(task_id = id; "not recovered: {error}");
             reply(Err(error));
         }
     }
 }
 
-fn begin(tasks: &Tasks, id: &str, start: Start) -> Result<(Record, Life), TaskError> {
-    let launcher = &tasks.0.launcher;
+fn begin(tasks: &Register, id: &str, start: Start) -> Result<(Record, Life), TaskError> {
+    let launcher = &tasks.launcher;
     let spec = decide(start, launcher)?;
     let (record, exit) = Record::create(&spec.state_dir, id)?;
     let mut expected = None;
     let launched = Plan::new(launcher, &spec, record.directory(), exit).and_then(|plan| {
         let oom_kills = plan.cgroup().oom_kills();
-        expected = spec.rules.denial_events.then(|| tasks.0.denials.expect(&tasks.0.ear));
+        expected = spec.rules.denial_events.then(|| tasks.denials.expect(&tasks.ear));
         Ok((plan.launch()?, oom_kills))
     });
     match launched {
         Ok((launched, oom_kills)) => {
             let life = Life::new(spec, launched, oom_kills);
             if expected.is_some() {
-                tasks.0.denials.attend(life.init(), &life.subject);
+                tasks.denials.attend(life.init(), &life.subject);
             }
             Ok((record, life))
         }
@@ -74,7 +80,7 @@ fn begin(tasks: &Tasks, id: &str, start: Start) -> Result<(Record, Life), TaskEr
 
 /// Serves the task, until its command runs on this thread, and then on a new one: what it takes to start a task stays with a thread that
 /// ends, in its stack and in its part of the allocator, and not beside every task for its life.
-fn live(tasks: &Tasks, task: &Arc<Task>, record: Record, mut life: Life) {
+fn live(tasks: &Arc<Register>, task: &Arc<Task>, record: Record, mut life: Life) {
     while !life.runs() {
         if life.step(task, &record) {
             return end(tasks, task, record, life);
@@ -87,16 +93,16 @@ fn live(tasks: &Tasks, task: &Arc<Task>, record: Record, mut life: Life) {
 }
 
 /// Serves a task whose command runs to its end.
-fn until_end((tasks, task, record, mut life): (Tasks, Arc<Task>, Record, Life)) {
+fn until_end((tasks, task, record, mut life): (Arc<Register>, Arc<Task>, Record, Life)) {
     while !life.step(&task, &record) {}
     end(&tasks, &task, record, life);
 }
 
 /// Init has ended. Keeps what there is to say of the task.
-fn end(tasks: &Tasks, task: &Task, record: Record, mut life: Life) {
+fn end(tasks: &Register, task: &Task, record: Record, mut life: Life) {
     let status = life.init_status();
     let ended = life.end(status, task, &record);
-    tasks.0.denials.forget(life.init());
+    tasks.denials.forget(life.init());
     let id = life.id.clone();
     if let Some(reply) = life.reply.take() {
         let error = life.failure(status);
@@ -117,8 +123,8 @@ fn end(tasks: &Tasks, task: &Task, record: Record, mut life: Life) {
 }
 
 /// Leaves no trace of a task that did not start.
-fn abandon(tasks: &Tasks, id: &str, task: &Task, reply: Reply<Started>, error: TaskError) {
-    forget(tasks, id, task, &Ended::never());
+fn abandon(tasks: &Register, id: &str, task: &Task, reply: Reply<Started>, error: TaskError) {
+    tasks.forget(id, task, &Ended::never());
     log::info!(task_id = id; "not started: {error}");
     reply(Err(error));
 }
@@ -130,37 +136,20 @@ fn discard(id: &str, record: Record) {
 }
 
 /// A task that has ended, until it is forgotten.
-fn until_destroy(tasks: &Tasks, id: &str, task: &Task, record: Record, ended: &Ended) {
+fn until_destroy(tasks: &Register, id: &str, task: &Task, record: Record, ended: &Ended) {
     loop {
-        let mut orders = take_orders(task).into_iter();
+        let mut orders = task.take_orders().into_iter();
         while let Some(order) = orders.next() {
             match order {
                 Order::Destroy { reply, .. } => {
                     let removed = record.remove();
-                    forget(tasks, id, task, ended);
+                    tasks.forget(id, task, ended);
                     reply(removed.map_err(TaskError::from));
-                    return orders.for_each(|order| after_end(order, ended));
+                    return orders.for_each(|order| order.after_end(ended));
                 }
-                other => after_end(other, ended),
+                other => other.after_end(ended),
             }
         }
         task.wake.wait();
     }
-}
-
-/// What an order means to a task that has ended.
-fn after_end(order: Order, ended: &Ended) {
-    match order {
-        Order::Wait(waiter) => waiter(ended.clone()),
-        Order::Stop { reply, .. } | Order::Destroy { reply, .. } => reply(Ok(())),
-        Order::Signal { reply, .. } => reply(Err(TaskError::Ended)),
-        Order::Session { reply, .. } => reply(Err(TaskError::Ended)),
-    }
-}
-
-/// Takes the task out of the register; what was ordered meanwhile is answered as by a task that has ended.
-pub(super) fn forget(tasks: &Tasks, id: &str, task: &Task, ended: &Ended) {
-    lock(&tasks.0.tasks).remove(id);
-    let left = lock(&task.orders).take();
-    left.into_iter().flatten().for_each(|order| after_end(order, ended));
 }

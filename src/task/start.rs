@@ -1,0 +1,48 @@
+//! What to start, and how it is decided.
+
+use super::accounts::Accounts;
+use super::error::TaskError;
+use super::node::landlock;
+use crate::launch::Launcher;
+use crate::policy::error::SpecError;
+use crate::policy::request::{PluginOptions, TaskRequest};
+use crate::policy::resources::Compute;
+use crate::policy::spec::{Facts, TaskSpec, compile};
+use crate::policy::user::User;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+/// What to start.
+pub enum Start {
+    /// As Nomad asks for it: decided on the task's thread, which may read the user database.
+    Request { request: Box<TaskRequest>, options: PluginOptions, compute: Compute },
+    /// Decided already.
+    Spec(Box<TaskSpec>),
+}
+
+impl Start {
+    pub(super) fn id(&self) -> &str {
+        match self {
+            Start::Request { request, .. } => &request.id,
+            Start::Spec(spec) => &spec.id,
+        }
+    }
+}
+
+/// Decides a task; on the task's thread.
+pub(super) fn decide(start: Start, launcher: &Launcher) -> Result<TaskSpec, TaskError> {
+    let (request, options, compute) = match start {
+        Start::Spec(spec) => return Ok(*spec),
+        Start::Request { request, options, compute } => (request, options, compute),
+    };
+    let abi = landlock().map_err(TaskError::Node)?;
+    let owner = std::fs::symlink_metadata(Path::new(&request.alloc_dir).join(&request.name)).map(|dir| (dir.uid(), dir.gid())).ok();
+    let user = User::of_task(&request.user, owner).map_err(SpecError::from)?;
+    let task = &request.options;
+    let groups: Vec<&str> = task.group.iter().chain(&task.group_add).map(String::as_str).collect();
+    let Accounts { passwd, group } = Accounts::of(&user, &groups)?;
+    let host_env = |name: &str| std::env::var(name).ok();
+    let capabilities = launcher.capabilities();
+    let facts = Facts { abi, compute, capabilities, owner, passwd: &passwd, group: &group, host_env: &host_env };
+    Ok(compile(&request, &options, &facts)?)
+}
