@@ -1,9 +1,9 @@
 //! What of /proc and /sys is hidden from every task, or read-only, in both views.
 
+use crate::common::namespace::in_own_namespace;
+use crate::common::place::Place;
 use crate::common::task::Node;
 use crate::common::{Need, Run, outside};
-use crate::mounts::in_own_namespace;
-use crate::place::Place;
 use nomad_driver_exec2::policy::access::Mode;
 use nomad_driver_exec2::policy::capability::Capabilities;
 use nomad_driver_exec2::policy::namespace::NamespaceMode;

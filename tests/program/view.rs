@@ -1,9 +1,9 @@
 //! The private view: what is unveiled exists, and nothing else.
 
+use crate::common::namespace::in_own_namespace;
+use crate::common::place::Place;
 use crate::common::task::{Cgroup, Node, soon};
 use crate::common::{Need, Run, Scratch, open_to_all, outside};
-use crate::mounts::in_own_namespace;
-use crate::place::Place;
 use nomad_driver_exec2::policy::access::Mode;
 use nomad_driver_exec2::policy::device::Device;
 use nomad_driver_exec2::policy::request::DnsRequest;

@@ -1,8 +1,8 @@
 //! Devices: what a task may do with one, at its own path and at another.
 
+use crate::common::namespace::in_own_namespace;
+use crate::common::place::Place;
 use crate::common::{Need, Scratch, from_abi, open_to_all, outside};
-use crate::mounts::in_own_namespace;
-use crate::place::Place;
 use nomad_driver_exec2::policy::access::Mode;
 use nomad_driver_exec2::policy::device::Device;
 use nomad_driver_exec2::policy::spec::TaskSpec;

@@ -1,9 +1,9 @@
 //! Volumes: what a task may do in them and at their own place, and where they can be put.
 
+use crate::common::namespace::in_own_namespace;
+use crate::common::place::Place;
 use crate::common::task::{Cgroup, soon};
 use crate::common::{Need, Scratch, open_to_all, outside};
-use crate::mounts::in_own_namespace;
-use crate::place::Place;
 use nomad_driver_exec2::policy::signal::Signal;
 use nomad_driver_exec2::policy::spec::{ProtectSystem, TaskSpec};
 use nomad_driver_exec2::policy::volume::Volume;
