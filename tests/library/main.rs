@@ -14,4 +14,5 @@ mod namespaces;
 mod privileges;
 mod refuse;
 mod resolver;
+mod scopes;
 mod volumes;
