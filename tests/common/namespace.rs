@@ -33,3 +33,17 @@ pub fn in_own_namespace(test: &str, shared: bool) {
     let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success() && said.contains("1 passed"), "shared: {shared}\n{said}");
 }
+
+/// The control of an attempt on mounts: in a mount namespace that ends with it.
+pub fn with_own_mounts(command: &mut Command) -> &mut Command {
+    let apart = || {
+        // SAFETY: the paths are constants.
+        let done = unsafe {
+            libc::unshare(libc::CLONE_NEWNS);
+            libc::mount(c"none".as_ptr(), c"/".as_ptr(), std::ptr::null(), libc::MS_REC | libc::MS_PRIVATE, std::ptr::null())
+        };
+        if done == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+    };
+    // SAFETY: system calls only.
+    unsafe { command.pre_exec(apart) }
+}
