@@ -224,10 +224,18 @@ fn what_the_kernel_refuses_the_child() {
     let node = warm();
     refused(&node, |spec| spec.oom_score_adj = 2000, "write oom_score_adj 2000: Invalid argument (EINVAL)");
     refused(&node, |spec| spec.identity.groups = vec![1; 70_000], "setgroups: Invalid argument (EINVAL)");
-    if crate::common::abi() < Abi::MAX.0 {
-        let mut spec = node.spec(&["exit 0"]);
-        spec.abi = Abi::MAX;
-        let error = node.start(spec).unwrap_err().to_string();
-        assert!(error.starts_with("landlock_create_ruleset: "), "{error}");
+}
+
+#[test]
+fn rights_that_the_kernel_does_not_know() {
+    needs!(Need::Task);
+    if crate::common::abi() >= Abi::MAX.0 {
+        return crate::common::skip("library::refuse::rights_that_the_kernel_does_not_know", "this kernel knows all that the driver does");
     }
+    let node = Node::new();
+    let mut spec = node.spec(&["exit 0"]);
+    spec.abi = Abi::MAX;
+    let error = node.start(spec.clone()).unwrap_err().to_string();
+    assert!(error.starts_with("landlock_create_ruleset: "), "{error}");
+    node.assert_nothing_left(&spec.id);
 }
