@@ -3,8 +3,8 @@
 use super::error::TaskError;
 use super::order::{Reply, Session, SessionEnd};
 use super::record::Record;
-use crate::init::message::{self, Report, Request};
 use crate::init;
+use crate::init::message::{self, Report, Request};
 use crate::launch::command_failed;
 use crate::policy::command::Command;
 use std::hash::{BuildHasher, Hasher, RandomState};

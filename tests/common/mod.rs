@@ -3,6 +3,8 @@
 
 mod files;
 mod hostile;
+pub mod namespace;
+pub mod place;
 mod probe;
 pub mod task;
 

@@ -64,6 +64,11 @@ impl Drop for Cgroup {
 /// A test that counts what this process holds is alone in it.
 static PROCESS: RwLock<()> = RwLock::new(());
 
+/// While no test is alone.
+pub fn shared() -> RwLockReadGuard<'static, ()> {
+    PROCESS.read().unwrap_or_else(PoisonError::into_inner)
+}
+
 enum Place {
     Shared(RwLockReadGuard<'static, ()>),
     Alone(RwLockWriteGuard<'static, ()>),
@@ -81,7 +86,7 @@ pub struct Node {
 
 impl Node {
     pub fn new() -> Node {
-        Node::at(Place::Shared(PROCESS.read().unwrap_or_else(PoisonError::into_inner)))
+        Node::at(Place::Shared(shared()))
     }
 
     /// While no other test of this process has a node.

@@ -1,11 +1,10 @@
 //! A task's life, from start to destroy, through the library that the plugin is made of.
 
 use crate::common::Need;
-use crate::common::task::{Cgroup, Node, got, held, runs, soon};
+use crate::common::task::{Node, got, held, runs, soon};
 use nomad_driver_exec2::policy::signal::Signal;
 use nomad_driver_exec2::policy::user::Identity;
 use nomad_driver_exec2::task::{NotFound, TaskError};
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 const LONG: Duration = Duration::from_secs(60);
@@ -94,12 +93,20 @@ fn what_is_not_there() {
     assert_eq!(node.destroy(&id, true).unwrap_err(), NotFound);
 }
 
-/// Whether the command of the node's task has come so far.
-fn ignores(node: &Node, signal: i32) -> bool {
-    let Some(pid) = node.cgroup.processes().get(1).copied() else { return false };
+/// A line of the status file of the command of the node's task; empty before there is one.
+fn status(node: &Node, name: &str) -> String {
+    let Some(pid) = node.cgroup.processes().get(1).copied() else { return String::new() };
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let set = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap_or_default();
-    u64::from_str_radix(set.trim(), 16).is_ok_and(|set| set >> (signal - 1) & 1 == 1)
+    status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim().to_string()
+}
+
+/// Whether the command has come so far.
+fn ignores(node: &Node, signal: i32) -> bool {
+    u64::from_str_radix(&status(node, "SigIgn:"), 16).is_ok_and(|set| set >> (signal - 1) & 1 == 1)
+}
+
+fn is_stopped(node: &Node) -> bool {
+    status(node, "State:").starts_with('T')
 }
 
 #[test]
@@ -109,7 +116,10 @@ fn signals_are_replied_to_when_sent() {
     let (id, _) = node.run(&["ignore 10", SLEEPS]);
     assert!(soon(|| ignores(&node, libc::SIGUSR1)));
     node.signal(&id, Signal::USR1).unwrap().unwrap();
-    node.signal(&id, Signal::parse("0").unwrap_or(Signal::CONT)).unwrap().unwrap();
+    for (signal, stopped) in [("SIGSTOP", true), ("SIGCONT", false)] {
+        node.signal(&id, Signal::parse(signal).unwrap()).unwrap().unwrap();
+        assert!(soon(|| is_stopped(&node) == stopped), "{signal}");
+    }
     assert!(node.tasks.inspect(&id).unwrap().ended.is_none());
     node.signal(&id, Signal::USR2).unwrap().unwrap();
     assert_eq!(node.finish(&id), 128 + libc::SIGUSR2);
@@ -292,32 +302,4 @@ fn many_at_once() {
             scope.spawn(move || (0..10).for_each(|code| assert_eq!(node.finish(&node.run(&[&format!("exit {code}")]).0), code)));
         }
     });
-}
-
-/// Whoever started it is gone at once: the task runs on, and its exit status is in the record.
-#[test]
-fn the_drivers_death_takes_no_task_along() {
-    needs!(Need::Task);
-    let node = Node::new();
-    let gate = node.scratch.path("gate");
-    assert!(Command::new("mkfifo").arg(&gate).status().unwrap().success());
-    crate::common::open_to_all(&gate);
-    let wait = format!("text {}", gate.display());
-    let mut run = crate::common::Run::new().unveil("r", gate.display()).spawn_probe(&["say ready", &wait, "exit 7"]);
-    std::io::Read::read_exact(run.stdout.as_mut().unwrap(), &mut [0; 6]).unwrap();
-    let [scope, record] = crate::common::places(run.id());
-    let cgroup = Cgroup(scope);
-    run.kill().unwrap();
-    run.wait().unwrap();
-    assert_eq!(cgroup.processes().len(), 2, "the task runs on");
-    assert_eq!(std::fs::read(record.join("exit")).unwrap(), [0; 8]);
-    assert!(Command::new("sh").args(["-c", "echo >$0"]).arg(&gate).stdin(Stdio::null()).status().unwrap().success());
-    assert!(soon(|| cgroup.processes().is_empty()), "the command ends, and init with it");
-    let written = std::fs::read(record.join("exit")).unwrap();
-    assert_eq!(written, [0x3263_6578u32, 0x0700].map(u32::to_ne_bytes).concat());
-    std::fs::remove_dir_all(&record).unwrap();
-    let slice = cgroup.0.parent().unwrap().to_path_buf();
-    drop(cgroup);
-    // Fails where another run is.
-    let _ = std::fs::remove_dir(slice);
 }

@@ -1,10 +1,18 @@
-//! Tests through the library that the plugin is made of. Some count what this process holds, so that nothing else may run beside them.
+//! Tests through the library that the plugin is made of: how a task lives, and what it can and can't do. Some count what this process
+//! holds, so that nothing else may run beside them.
 
 #[macro_use]
 #[path = "../common/mod.rs"]
 mod common;
 
+mod denials;
+mod devices;
 mod init;
 mod life;
 mod logs;
+mod namespaces;
+mod privileges;
 mod refuse;
+mod resolver;
+mod scopes;
+mod volumes;

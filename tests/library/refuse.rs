@@ -103,7 +103,11 @@ fn commands_and_working_directories() {
         "command /no/such/thing: No such file or directory (ENOENT): not there, or not unveiled",
     );
     let two = vec!["/no/x".to_string(), "/none/x".to_string()];
-    refused(&node, |spec| spec.command.paths = two, "command x, looked for as /no/x, /none/x: No such file or directory (ENOENT)");
+    refused(
+        &node,
+        |spec| spec.command.paths = two,
+        "command x, looked for as /no/x, /none/x: No such file or directory (ENOENT): not there, or not unveiled",
+    );
     let file = node.scratch.file("file", "no program").display().to_string();
     let hint = "Permission denied (EACCES): not executable for the task's user, or not unveiled with rx";
     refused(&node, |spec| spec.command.paths = vec![file.clone()], &format!("command {file}: {hint}"));
@@ -235,10 +239,18 @@ fn what_the_kernel_refuses_the_child() {
     let node = warm();
     refused(&node, |spec| spec.privileges.oom_score_adj = 2000, "write oom_score_adj 2000: Invalid argument (EINVAL)");
     refused(&node, |spec| spec.privileges.identity.groups = vec![1; 70_000], "setgroups: Invalid argument (EINVAL)");
-    if crate::common::abi() < Abi::MAX.0 {
-        let mut spec = node.spec(&["exit 0"]);
-        spec.rules.abi = Abi::MAX;
-        let error = node.start(spec).unwrap_err().to_string();
-        assert!(error.starts_with("landlock_create_ruleset: "), "{error}");
+}
+
+#[test]
+fn rights_that_the_kernel_does_not_know() {
+    needs!(Need::Task);
+    if crate::common::abi() >= Abi::MAX.0 {
+        return crate::common::skip("library::refuse::rights_that_the_kernel_does_not_know", "this kernel knows all that the driver does");
     }
+    let node = Node::new();
+    let mut spec = node.spec(&["exit 0"]);
+    spec.rules.abi = Abi::MAX;
+    let error = node.start(spec.clone()).unwrap_err().to_string();
+    assert!(error.starts_with("landlock_create_ruleset: "), "{error}");
+    node.assert_nothing_left(&spec.id);
 }

@@ -21,21 +21,24 @@ import (
 const pluginName = "nomad-driver-exec2"
 
 func TestHandshake(t *testing.T) {
-	for name, env := range map[string][]string{
-		"without the cookie is refused":        nil,
-		"with a wrong cookie is refused":       {base.Handshake.MagicCookieKey + "=wrong"},
-		"with a client certificate is refused": append(cookie(), "PLUGIN_CLIENT_CERT=certificate"),
+	for name, c := range map[string]struct {
+		env  []string
+		word string
+	}{
+		"without the cookie is refused":        {nil, "plugin"},
+		"with a wrong cookie is refused":       {[]string{base.Handshake.MagicCookieKey + "=wrong"}, "plugin"},
+		"with a client certificate is refused": {append(cookie(), "PLUGIN_CLIENT_CERT=certificate"), "PLUGIN_CLIENT_CERT"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := launchBare(t, env...)
+			b := launchBare(t, c.env...)
 			var stdout, stderr []byte
 			bounded(t, "the refusal", func() {
 				stderr, _ = io.ReadAll(b.stderr)
 				stdout, _ = io.ReadAll(b.stdout)
 				<-b.ended
 			})
-			if code := b.cmd.ProcessState.ExitCode(); code != 1 || len(stdout) > 0 || len(stderr) == 0 {
-				t.Errorf("exit code %d, stdout %q, stderr %q; want 1, nothing and a reason", code, stdout, stderr)
+			if code := b.cmd.ProcessState.ExitCode(); code != 1 || len(stdout) > 0 || !strings.Contains(string(stderr), c.word) {
+				t.Errorf("exit code %d, stdout %q, stderr %q; want 1, nothing and a reason with %q", code, stdout, stderr, c.word)
 			}
 		})
 	}
@@ -144,9 +147,7 @@ func TestSetConfig(t *testing.T) {
 	wantWords(t, d.setConfig(t, nil, `state_dir = "relative/dir"`), "state_dir", "relative/dir")
 	wantWords(t, d.setConfig(t, nil, `unveil_paths = ["/etc"]`), "unveil_paths", "/etc")
 	err := d.base.SetConfig(&base.Config{ApiVersion: drivers.ApiVersion010, PluginConfig: []byte{0xc1, 0xff, 0x00}})
-	if err == nil {
-		t.Error("bytes that are no msgpack were taken for a configuration")
-	}
+	wantWords(t, err, "malformed msgpack")
 	d.answers(t)
 }
 

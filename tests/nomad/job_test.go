@@ -141,6 +141,9 @@ func TestDirectories(t *testing.T) {
 	cat "$NOMAD_SECRETS_DIR/given" || exit 4
 	! mkdir "$NOMAD_TASK_DIR/../made" || exit 5
 	! mkdir "` + a.task.PrivateDir + `/made" || exit 6`
+	if _, err := os.Stat(a.task.PrivateDir); err != nil {
+		t.Fatal(err) // it has to be there to be denied
+	}
 	if err := os.WriteFile(filepath.Join(a.task.MountsSecretsDir, "given"), []byte("secret\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}

@@ -121,8 +121,8 @@ func TestLogPipesStay(t *testing.T) {
 	a := start(t).alloc(t)
 	before := inode(t, a.logs.StdoutFifo)
 	k := a.start(shell(`try() { "$@" 2>/dev/null && echo "done: $*"; }
-		[ -p "$NOMAD_ALLOC_DIR/logs/.main.stdout.fifo" ] || echo "not there"
 		for logs in "$NOMAD_ALLOC_DIR/logs" "` + a.task.LogDir + `" "$NOMAD_TASK_DIR/../alloc/logs" /proc/self/cwd/../alloc/logs; do
+			[ -p "$logs/.main.stdout.fifo" ] || echo "not there: $logs"
 			try mv "$logs/.main.stdout.fifo" "$logs/.moved"
 			try mv "$logs/.main.stdout.fifo" "$NOMAD_ALLOC_DIR/data/moved"
 			try mv "$logs" "$logs-moved"

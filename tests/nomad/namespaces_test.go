@@ -26,10 +26,9 @@ func TestPidModeHost(t *testing.T) {
 	if out := d.output(t, shell(links)); out != ns("pid")+ns("ipc") {
 		t.Errorf("by default the task is in %q", out)
 	}
-	for _, line := range strings.Fields(d.output(t, shell(links, `pid_mode = "private"`, `ipc_mode = "private"`))) {
-		if line+"\n" == ns("pid") || line+"\n" == ns("ipc") {
-			t.Errorf("a private namespace is the host's: %s", line)
-		}
+	private := strings.Fields(d.output(t, shell(links, `pid_mode = "private"`, `ipc_mode = "private"`)))
+	if len(private) != 2 || private[0]+"\n" == ns("pid") || private[1]+"\n" == ns("ipc") {
+		t.Errorf("the task's private namespaces are %q", private)
 	}
 	for _, option := range []string{"pid_mode", "ipc_mode"} {
 		d.alloc(t).refused(shell("exit 0", option+` = "hots"`), option, `"hots"`, "private")

@@ -79,9 +79,8 @@ func TestDuplicateID(t *testing.T) {
 	k.prints("ready")
 	again := shell("exit 0")
 	again.change = func(c *drivers.TaskConfig) { c.ID = k.id }
-	if _, err := a.try(again); err == nil {
-		t.Error("two tasks with one id")
-	}
+	_, err := a.try(again)
+	wantWords(t, err, k.id, "exists already")
 	if !k.running() {
 		t.Fatal("the first task did not survive the refusal of the second")
 	}
@@ -93,17 +92,14 @@ func TestDestroy(t *testing.T) {
 	k := start(t).alloc(t).start(shell(trapping))
 	k.prints("ready")
 	waiter := k.waiting()
-	if err := k.driver.DestroyTask(k.id, false); err == nil {
-		t.Error("a running task was destroyed without force")
-	}
+	wantWords(t, k.driver.DestroyTask(k.id, false), "running")
 	if !k.running() {
 		t.Fatal("an unforced DestroyTask ended the task")
 	}
 	k.destroy()
-	if r := k.received(waiter); r.ExitCode != 137 && r.Err == nil {
+	if r := k.received(waiter); r.ExitCode != 137 || r.Signal != 9 || r.Err != nil {
 		t.Errorf("a waiter of the destroyed task gets %+v", *r)
 	}
-	if _, err := k.driver.InspectTask(k.id); err == nil {
-		t.Error("the task is still known")
-	}
+	_, err := k.driver.InspectTask(k.id)
+	wantWords(t, err, drivers.ErrTaskNotFound.Error())
 }

@@ -106,7 +106,9 @@ fn not_even_the_signals_of_the_c_library_are_ignored() {
         }
         Ok(())
     };
-    assert_eq!(outside_with(&attempts, |command| before_exec(command, ignore)), ["0000000180000000"]);
+    // Whoever started this test may have ignored more, as a shell does for what it starts in the background.
+    let control = u64::from_str_radix(&outside_with(&attempts, |command| before_exec(command, ignore))[0], 16).unwrap();
+    assert_eq!(control & 0x1_8000_0000, 0x1_8000_0000);
     assert_eq!(Run::new().before_exec(ignore).probe(&attempts), ["0000000000000000"]);
 }
 

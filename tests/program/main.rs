@@ -1,11 +1,9 @@
-//! Tests of what tasks can and can't do, and of the binary at the shell and as Nomad's agent meets it.
+//! Tests of the binary at the shell and as Nomad's agent meets it, and of what tasks can and can't do under it.
 
 #[macro_use]
 #[path = "../common/mod.rs"]
 mod common;
 
-mod denials;
-mod devices;
 mod escape;
 mod exit;
 mod inherit;
@@ -13,11 +11,6 @@ mod limits;
 mod link;
 mod masks;
 mod mounts;
-mod namespaces;
-mod place;
 mod plugin;
-mod privileges;
-mod resolver;
 mod unveil;
 mod view;
-mod volumes;

@@ -1,5 +1,6 @@
 //! What a task has mounted: the host read-only, its own directories and no other allocation's, and what the host does meanwhile.
 
+use crate::common::namespace::in_own_namespace;
 use crate::common::task::{Cgroup, Node, soon};
 use crate::common::{Need, Run, Scratch, exe, outside};
 use nomad_driver_exec2::policy::access::Mode;
@@ -13,9 +14,7 @@ use std::ffi::CString;
 use std::fs;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 const VERBS: [&str; 4] = ["chmod", "chown", "utimes", "setxattr"];
@@ -67,35 +66,8 @@ fn what_is_mounted_below_a_writable_directory_is_writable() {
     assert_eq!(answers, ["ok", "ok"]);
 }
 
-/// Runs a test that is ignored otherwise in a process and mount namespace of its own, whose mounts send what is mounted on them, or do not.
 fn inner(test: &str, shared: bool) {
     in_own_namespace(&format!("mounts::{test}"), shared);
-}
-
-/// As [`inner`], a test of any module.
-pub fn in_own_namespace(test: &str, shared: bool) {
-    let kind = if shared { MountPropagationFlags::SHARED } else { MountPropagationFlags::PRIVATE };
-    let mut command = Command::new(exe());
-    command.args([test, "--exact", "--ignored", "--nocapture"]).env("SHARED", if shared { "1" } else { "" });
-    // SAFETY: system calls only.
-    unsafe {
-        command.pre_exec(move || {
-            if libc::unshare(libc::CLONE_NEWNS) != 0 {
-                return Err(std::io::Error::last_os_error());
-            }
-            mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
-            Ok(mount_change("/", kind | MountPropagationFlags::REC)?)
-        });
-    }
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("start this test again");
-    let mark = format!("exec2-{}-", child.id());
-    let output = child.wait_with_output().expect("wait for this test");
-    // Its mounts have kept it from removing its directories, and are gone with it.
-    for entry in fs::read_dir("/var/tmp").unwrap().flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(&mark)) {
-        fs::remove_dir_all(entry.path()).unwrap();
-    }
-    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success() && said.contains("1 passed"), "shared: {shared}\n{said}");
 }
 
 fn shared() -> bool {

@@ -1,9 +1,9 @@
 //! The plugin process as Nomad's agent meets it: the real binary, its handshake, and every call that needs no task.
 
-use crate::common::bin;
+use crate::common::{Need, Scratch, abi, bin, skip};
 use std::io::{BufRead, BufReader, Read, pipe};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use futures_executor::block_on;
 use futures_util::StreamExt;
-use grpcio::{CallOption, ChannelBuilder, Client, EnvBuilder, Environment, Error, Method, RpcStatus, RpcStatusCode};
+use grpcio::{CallOption, ChannelBuilder, Client, ClientSStreamReceiver, EnvBuilder, Environment, Error, Method, RpcStatus, RpcStatusCode};
 use nomad_driver_exec2::plugin::methods::*;
 use nomad_driver_exec2::plugin::wire::base::*;
 use nomad_driver_exec2::plugin::wire::driver::fingerprint_response::HealthState;
@@ -20,6 +20,7 @@ use nomad_driver_exec2::plugin::wire::driver::*;
 use nomad_driver_exec2::plugin::wire::health::HealthCheckRequest;
 use nomad_driver_exec2::plugin::wire::task::network_isolation_spec::NetworkIsolationMode;
 use nomad_driver_exec2::plugin::wire::task::{NetworkIsolationSpec, TaskConfig};
+use nomad_driver_exec2::policy::abi::Abi;
 
 const COOKIE: (&str, &str) = ("NOMAD_PLUGIN_MAGIC_COOKIE", "e4327c2e01eabfd75a8a67adb114fb34a757d57eee7728d857a8cec6e91a7255");
 
@@ -99,6 +100,10 @@ impl Plugin {
 
     fn set_config(&self, msgpack: &[u8]) -> Result<SetConfigResponse, RpcStatus> {
         self.call(&SET_CONFIG, SetConfigRequest { msgpack_config: msgpack.to_vec(), ..Default::default() })
+    }
+
+    fn fingerprints(&self) -> ClientSStreamReceiver<FingerprintResponse> {
+        self.client.server_streaming(&FINGERPRINT, &FingerprintRequest::default(), CallOption::default()).unwrap()
     }
 
     /// Asks the plugin to end, and waits until it has.
@@ -206,19 +211,50 @@ fn the_launches_of_an_agent_start() {
 
 #[test]
 fn fingerprints_come_at_once_and_on_a_change() {
+    needs!(Need::Task, Need::Controller("cpuset"), Need::Controller("cpu"), Need::Controller("memory"), Need::Controller("pids"));
     let plugin = Plugin::start();
-    let mut stream = plugin.client.server_streaming(&FINGERPRINT, &FingerprintRequest::default(), CallOption::default()).unwrap();
+    let mut stream = plugin.fingerprints();
     let mut next = || block_on(stream.next()).unwrap().unwrap();
     let first = next();
-    if first.health != HealthState::HEALTHY.into() {
-        eprintln!("skipped: {}", first.health_description);
-        assert!(!first.health_description.is_empty() && first.attributes.is_empty());
-        return;
-    }
+    assert_eq!(first.health, HealthState::HEALTHY.into(), "{}", first.health_description);
     let by_task = |answer: &FingerprintResponse| answer.attributes["driver.exec2.unveil.tasks"].bool_val();
     assert!(!by_task(&first));
     plugin.set_config(b"\x81\xaeunveil_by_task\xc3").unwrap();
     assert!(by_task(&next()));
+}
+
+/// What a node lacks first is said, then what it is next, or that it lacks nothing more.
+#[test]
+fn a_node_that_lacks_something_says_what() {
+    needs!(Need::Task);
+    if abi() >= Abi::MAX.0 {
+        return skip("program::plugin::a_node_that_lacks_something_says_what", "this kernel has all that an operator can ask for");
+    }
+    let plugin = Plugin::start();
+    plugin.set_config(&[b"\x81\xb0landlock_min_abi".as_slice(), &[Abi::MAX.0 as u8]].concat()).unwrap();
+    let mut stream = plugin.fingerprints();
+    let mut next = || block_on(stream.next()).unwrap().unwrap();
+    let first = next();
+    assert_eq!(first.health, HealthState::UNDETECTED.into());
+    assert_eq!(first.health_description, format!("Landlock ABI {} of this kernel is below landlock_min_abi = {}", abi(), Abi::MAX.0));
+    assert!(first.attributes.is_empty());
+    plugin.set_config(b"\x80").unwrap();
+    let second = next();
+    assert_ne!(second.health_description, first.health_description);
+    assert_eq!(second.attributes.is_empty(), second.health != HealthState::HEALTHY.into());
+}
+
+#[test]
+fn a_plugin_that_is_not_root_says_so() {
+    let scratch = Scratch::new();
+    let plugin = Plugin::start_with(&[("PLUGIN_UNIX_SOCKET_DIR", &scratch.to_string())], |command| {
+        if rustix::process::geteuid().is_root() {
+            command.uid(65534).gid(65534);
+        }
+    });
+    let first = block_on(plugin.fingerprints().next()).unwrap().unwrap();
+    assert_eq!((first.health, first.health_description.as_str()), (HealthState::UNDETECTED.into(), "Driver must run as root"));
+    assert!(first.attributes.is_empty());
 }
 
 #[test]
@@ -336,7 +372,7 @@ fn an_interrupt_is_swallowed_and_termination_is_not() {
 #[test]
 fn nobody_needs_to_read_the_log() {
     // Full: nobody reads it. Gone: its reader has vanished, as after a crash of the agent.
-    let (full, full_writer) = pipe().unwrap();
+    let (mut full, full_writer) = pipe().unwrap();
     let (gone, gone_writer) = pipe().unwrap();
     drop(gone);
     for writer in [full_writer, gone_writer] {
@@ -348,7 +384,10 @@ fn nobody_needs_to_read_the_log() {
         }
         assert!(plugin.shut_down().success());
     }
-    drop(full);
+    let mut text = Vec::new();
+    full.read_to_end(&mut text).unwrap();
+    // Of the pipe's 64 KiB: a pipe takes no more where it has no empty page, and the last line of each page leaves some of it.
+    assert!(text.len() > 50_000, "it was not full: {} bytes", text.len());
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! What a task may do beyond its files.
 
-use crate::common::Need;
+use crate::common::namespace::with_own_mounts;
 use crate::common::task::{Node, With};
+use crate::common::{Need, outside, outside_with};
 use nomad_driver_exec2::policy::capability::Capabilities;
 use nomad_driver_exec2::policy::spec::TaskSpec;
 use nomad_driver_exec2::policy::ulimit::Ulimit;
@@ -74,6 +75,7 @@ fn a_capability_does_not_open_what_is_not_unveiled() {
         spec
     };
     let attempts = [read.as_str(), mount.as_str(), "setuid 7"];
+    assert_eq!(outside_with(&attempts, with_own_mounts), ["ok"; 3]);
     assert_eq!(node.output(with(node.spec(&attempts), &["dac_override", "sys_admin"])), ["ENOENT", "ENOENT", "EPERM"]);
     assert_eq!(node.output(unveiled(with(node.spec(&attempts), &["dac_override", "setuid"]))), ["ok", "EPERM", "ok"]);
     assert_eq!(node.output(unveiled(node.spec(&attempts))), ["EACCES", "EPERM", "EPERM"]);
@@ -97,7 +99,7 @@ fn limits_of_a_task_and_its_sessions() {
     let (id, _) = node.run_spec(limited(node.spec(&[SLEEPS]), &limits));
     assert_eq!(node.session(&id, &probes), want);
     node.destroy(&id, true).unwrap().unwrap();
-    let own = crate::common::outside(&["limit 7", "limit 4"]);
+    let own = outside(&["limit 7", "limit 4"]);
     assert_eq!(node.output(node.spec(&["limit 7", "limit 4"])), own);
 }
 
@@ -116,7 +118,7 @@ fn limits_do_not_hamper_init() {
 fn hard_limits_are_raised_for_every_user() {
     needs!(Need::Task, Need::Capability(24));
     let node = Node::new();
-    let own: u64 = crate::common::outside(&["limit 7"])[0].rsplit(':').next().unwrap().parse().unwrap();
+    let own: u64 = outside(&["limit 7"])[0].rsplit(':').next().unwrap().parse().unwrap();
     let more = format!("{}:{}", own + 1, own + 2);
     let (id, _) =
         node.run_spec(limited(node.spec(&[SLEEPS]), &[("nofile", &more), ("nice", "40"), ("rtprio", "1:99"), ("memlock", "unlimited")]));

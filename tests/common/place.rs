@@ -1,7 +1,7 @@
-//! A node with an allocation whose task may write its own directories. Its mounts are the test's to leave: see `mounts::in_own_namespace`.
+//! A node with an allocation whose task may write its own directories. Its mounts are the test's to leave: see `namespace::in_own_namespace`.
 
-use crate::common::open_to_all;
-use crate::common::task::{Node, With};
+use super::open_to_all;
+use super::task::{Node, With};
 use nomad_driver_exec2::policy::directories::Directories;
 use nomad_driver_exec2::policy::spec::TaskSpec;
 use std::path::PathBuf;

@@ -1,9 +1,9 @@
 //! What a task finds as /etc/resolv.conf and /etc/hosts, on hosts of this test's making.
 
 use crate::common::Need;
+use crate::common::namespace::in_own_namespace;
+use crate::common::place::Place;
 use crate::common::task::With;
-use crate::mounts::in_own_namespace;
-use crate::place::Place;
 use nomad_driver_exec2::policy::request::{DnsRequest, HostRequest};
 use nomad_driver_exec2::policy::resolver::{Dns, HostName};
 use nomad_driver_exec2::policy::spec::TaskSpec;

@@ -74,11 +74,11 @@ fn ask(socket: &OwnedFd, kind: u16, payload: &[u8]) -> Result<(), String> {
 #[test]
 fn denials_are_told() {
     needs!(Need::Task, Need::Abi(Abi::AUDIT.0));
+    let node = Node::new();
     let _auditing = match Auditing::on() {
         Ok(auditing) => auditing,
         Err(reason) => return crate::common::skip("denials_are_told", &reason),
     };
-    let node = Node::new();
     let heard: Arc<Mutex<Vec<(String, Happening)>>> = Arc::default();
     let hears = heard.clone();
     node.tasks.listen(move |event| hears.lock().unwrap().push((event.task_id, event.what)));
