@@ -1,20 +1,16 @@
 //! The driver for a person at a terminal.
 
 mod arguments;
+mod exit_code;
 mod run;
 mod scope;
 
 use arguments::{Command, parse};
+use exit_code::SETUP_FAILED;
 use std::ffi::OsString;
 use std::io::IsTerminal;
 
 pub use arguments::USAGE;
-
-/// What a shell gives for a command that was not run: set-up failed, not executable, not found. 124 is timeout(1)'s.
-pub const SETUP_FAILED: u8 = 125;
-pub const NOT_EXECUTABLE: u8 = 126;
-pub const NOT_FOUND: u8 = 127;
-pub const TIMED_OUT: u8 = 124;
 
 /// Leads the life of a command line. The exit code.
 pub fn main(arguments: impl Iterator<Item = OsString>) -> u8 {

@@ -1,8 +1,8 @@
 //! `run`: one task with the launch code of the plugin, its standard streams attached.
 
 use super::arguments::Run;
+use super::exit_code::{NOT_EXECUTABLE, NOT_FOUND, SETUP_FAILED, TIMED_OUT};
 use super::scope::Scope;
-use super::{NOT_EXECUTABLE, NOT_FOUND, SETUP_FAILED, TIMED_OUT};
 use crate::launch::{LaunchError, Launcher};
 use crate::policy::cgroup::Cgroup;
 use crate::policy::command::Command;
@@ -118,7 +118,7 @@ fn exit_code(options: &Run, ended: Ended, timed_out: bool) -> u8 {
 fn not_started(error: TaskError, paths: &[String]) -> Failure {
     let there = || paths.iter().any(|path| std::fs::metadata(path).is_ok());
     let code = match &error {
-        TaskError::Launch(LaunchError::Command { what, errno, .. }) if what.starts_with("command") => match *errno {
+        TaskError::Launch(LaunchError::Command { errno, in_exec: true, .. }) => match *errno {
             Errno::NOENT | Errno::NOTDIR | Errno::ACCESS if !there() => NOT_FOUND,
             _ => NOT_EXECUTABLE,
         },

@@ -11,7 +11,7 @@ use super::privileges::Privileges;
 use super::rules::Ruleset;
 use super::stdio::Stdio;
 use super::step::{Failure, Step};
-use super::view::{Given, TaskDirectories, View};
+use super::view::{self, Given, TaskDirectories};
 use crate::policy::access::{Mode, PathKind};
 use crate::policy::spec::TaskSpec;
 use crate::sys::cgroup::Cgroup;
@@ -77,7 +77,7 @@ impl Plan {
         }
         let (stdio, streams) = Stdio::plan(&spec.stdio, spec.privileges.identity.gid, &ruleset, &mut held)?;
         let given = Given { launcher, record, cgroup: &cgroup, null: &streams.null, directories: directories.as_ref() };
-        let (view, made) = View::plan(spec, &given, &mut ruleset, &mut held)?;
+        let (view, made) = view::plan(spec, &given, &mut ruleset, &mut held)?;
         let rules = ruleset.finish(&mut held)?;
         let privileges = Privileges::plan(&spec.privileges, &spec.command.ulimits, launcher)?;
         let (command, plugin_end) = Command::plan(&spec.command, streams.each(), exit, &init, &mut held)?;

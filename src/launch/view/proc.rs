@@ -2,8 +2,9 @@
 
 use super::super::error::LaunchError;
 use super::super::rules::Ruleset;
+use super::given::Given;
+use super::orders::Proc;
 use super::tree::Tree;
-use super::{Given, Proc};
 use crate::policy::mask;
 use crate::policy::mount::Copy;
 use crate::policy::namespace::NamespaceMode;

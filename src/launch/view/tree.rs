@@ -4,9 +4,9 @@
 use super::super::base::Base;
 use super::super::error::LaunchError;
 use super::super::held::Held;
-use super::super::rules::{Granted, Ruleset};
-use super::{Attachment, TaskDirectories, View};
-use crate::policy::access::{Mode, PathKind};
+use super::super::rules::Granted;
+use super::orders::{Attachment, View};
+use crate::policy::access::PathKind;
 use crate::policy::allocation::Allocation;
 use crate::policy::layout::Layout;
 use crate::policy::mount::Copy;
@@ -168,7 +168,7 @@ impl<'h> Tree<'h> {
         self.place(mount::copy(file, how, target)?, is_directory, !how.is_read_only, target)
     }
 
-    fn place(&mut self, mount: OwnedFd, is_directory: bool, is_writable: bool, target: &Path) -> Result<(), LaunchError> {
+    pub fn place(&mut self, mount: OwnedFd, is_directory: bool, is_writable: bool, target: &Path) -> Result<(), LaunchError> {
         self.point(target, is_directory)?;
         let mount = self.held.hold(mount)?;
         self.put(mount, target)?;
@@ -270,43 +270,6 @@ impl<'h> Tree<'h> {
     /// Whether the task's cgroup is mounted at `path`, below or above.
     pub fn is_taken(&self, path: &Path) -> bool {
         path.starts_with(CGROUPS) || Path::new(CGROUPS).starts_with(path)
-    }
-
-    /// What every program looks for, where nothing of the host's stands: /dev beside its nodes, terminals and a /tmp of the task's own, and the
-    /// allocation's directories by the names that Nomad's exec driver has for them.
-    pub fn furnish(&mut self, ruleset: &Ruleset, directories: Option<&TaskDirectories>) -> Result<(), LaunchError> {
-        for (name, text) in [("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2")] {
-            self.link(&Path::new("/dev").join(name), Path::new(&format!("/proc/self/fd{text}")))?;
-        }
-        for (name, place) in directories.iter().flat_map(|directories| directories.names()) {
-            self.link(&Path::new(ROOT).join(name), &place)?;
-        }
-        let [memory, terminals, temporary] = ["/dev/shm", "/dev/pts", "/tmp"].map(Path::new);
-        let [no_memory, no_terminals, no_temporary] = [memory, terminals, temporary].map(|path| !self.layout.holds(path));
-        if no_terminals {
-            self.link(Path::new("/dev/ptmx"), Path::new("pts/ptmx"))?;
-            let mount = mount::terminals()?;
-            // Terminals are the task's own, all of them, and so are their ioctls.
-            for kind in [PathKind::Directory, PathKind::Device] {
-                ruleset.add(&mount, kind, Mode::RW, terminals)?;
-            }
-            self.place(mount, true, true, terminals)?;
-        }
-        let create = Mode::RW | Mode::C;
-        if no_memory {
-            let mount = mount::tmpfs(&[("mode", "1777")], false)?;
-            ruleset.add(&mount, PathKind::Directory, create, memory)?;
-            self.place(mount, true, true, memory)?;
-        }
-        match directories {
-            _ if !no_temporary => Ok(()),
-            Some(directories) => self.attach(directories.tmp(), Copy::alone(false), temporary),
-            None => {
-                let mount = mount::tmpfs(&[("mode", "1777")], true)?;
-                ruleset.add(&mount, PathKind::Directory, create | Mode::X, temporary)?;
-                self.place(mount, true, true, temporary)
-            }
-        }
     }
 
     /// Nothing is attached or made any more: the view for the child.

@@ -1,0 +1,47 @@
+//! What every program looks for, in a view where nothing of the host's stands.
+
+use super::super::error::LaunchError;
+use super::super::rules::Ruleset;
+use super::directories::TaskDirectories;
+use super::tree::Tree;
+use crate::policy::access::{Mode, PathKind};
+use crate::policy::mount::Copy;
+use crate::sys::mount;
+use std::path::Path;
+
+/// /dev beside its nodes, terminals and a /tmp of the task's own, and the
+/// allocation's directories by the names that Nomad's exec driver has for them.
+pub(super) fn furnish(tree: &mut Tree<'_>, ruleset: &Ruleset, directories: Option<&TaskDirectories>) -> Result<(), LaunchError> {
+    for (name, text) in [("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2")] {
+        tree.link(&Path::new("/dev").join(name), Path::new(&format!("/proc/self/fd{text}")))?;
+    }
+    for (name, place) in directories.iter().flat_map(|directories| directories.names()) {
+        tree.link(&Path::new("/").join(name), &place)?;
+    }
+    let [memory, terminals, temporary] = ["/dev/shm", "/dev/pts", "/tmp"].map(Path::new);
+    let [no_memory, no_terminals, no_temporary] = [memory, terminals, temporary].map(|path| !tree.layout().holds(path));
+    if no_terminals {
+        tree.link(Path::new("/dev/ptmx"), Path::new("pts/ptmx"))?;
+        let mount = mount::terminals()?;
+        // Terminals are the task's own, all of them, and so are their ioctls.
+        for kind in [PathKind::Directory, PathKind::Device] {
+            ruleset.add(&mount, kind, Mode::RW, terminals)?;
+        }
+        tree.place(mount, true, true, terminals)?;
+    }
+    let create = Mode::RW | Mode::C;
+    if no_memory {
+        let mount = mount::tmpfs(&[("mode", "1777")], false)?;
+        ruleset.add(&mount, PathKind::Directory, create, memory)?;
+        tree.place(mount, true, true, memory)?;
+    }
+    match directories {
+        _ if !no_temporary => Ok(()),
+        Some(directories) => tree.attach(directories.tmp(), Copy::alone(false), temporary),
+        None => {
+            let mount = mount::tmpfs(&[("mode", "1777")], true)?;
+            ruleset.add(&mount, PathKind::Directory, create | Mode::X, temporary)?;
+            tree.place(mount, true, true, temporary)
+        }
+    }
+}
