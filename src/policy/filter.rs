@@ -112,11 +112,12 @@ fn table(arch: Arch, subject: &Subject) -> Vec<Instruction> {
     table
 }
 
+/// The kernel tries a program on every number when it is installed, so that each step costs a start a thousand times: one comparison a step.
 fn halve(entries: &[(u32, Vec<Instruction>)]) -> Vec<Instruction> {
     match entries {
         [] => vec![statement(RETURN, ALLOW)],
         [(number, body)] => {
-            let mut found = vec![or_skip(EQUAL, *number), statement(JUMP, 1), statement(RETURN, ALLOW)];
+            let mut found = vec![Instruction { code: EQUAL, jt: 0, jf: body.len() as u8, k: *number }];
             found.extend(body);
             found.push(statement(RETURN, ALLOW));
             found
@@ -124,7 +125,10 @@ fn halve(entries: &[(u32, Vec<Instruction>)]) -> Vec<Instruction> {
         _ => {
             let (low, high) = entries.split_at(entries.len() / 2);
             let below = halve(low);
-            let mut both = vec![or_skip(AT_LEAST, high[0].0), statement(JUMP, below.len() as u32)];
+            let mut both = match u8::try_from(below.len()) {
+                Ok(jt) => vec![Instruction { code: AT_LEAST, jt, jf: 0, k: high[0].0 }],
+                Err(_) => vec![or_skip(AT_LEAST, high[0].0), statement(JUMP, below.len() as u32)],
+            };
             both.extend(below);
             both.extend(halve(high));
             both
