@@ -53,6 +53,11 @@ impl Identity {
         Ok(Identity { dev: stat.st_dev, ino: stat.st_ino })
     }
 
+    /// `None` where nothing is found.
+    pub fn at(path: &Path) -> Option<Identity> {
+        rustix::fs::stat(path).ok().map(|stat| Identity { dev: stat.st_dev, ino: stat.st_ino })
+    }
+
     /// Of this thread's root directory.
     pub fn at_root() -> super::Result<Identity> {
         let stat = rustix::fs::stat("/").at_path("stat", "/")?;
