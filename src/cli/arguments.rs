@@ -20,8 +20,8 @@ unprivileged user, and exits with its exit code (128+n for signal n).
   --unveil MODE:PATH   let it use PATH; MODE of r, w, x, c (create); may repeat;
                        a leading ? makes a missing PATH no error
   --no-defaults        without the usual system paths
-  --view VIEW          host (default): the host's tree; private: a root that holds
-                       what is unveiled and nothing else
+  --view VIEW          host (default): the host's system and what is unveiled;
+                       private: what is unveiled and nothing else
   --protect-system S   strict (default): what is not unveiled for writing is also
                        mounted read-only; off: Landlock alone keeps it
   --user USER          name, uid or uid:gid (default: 65534)
@@ -35,8 +35,8 @@ unprivileged user, and exits with its exit code (128+n for signal n).
   -h, --help           this text
   -V, --version        the version
 
-Exit code 125: it could not be started. 126: COMMAND can't be executed.
-127: COMMAND was not found.
+Exit code 125: it could not be started. 126: COMMAND can't be executed, or
+is not unveiled with rx. 127: COMMAND was not found.
 
   nomad-driver-exec2 help [TOPIC]
 
