@@ -53,6 +53,8 @@ pub enum Command {
     Version,
     Topics,
     Page(&'static Page),
+    /// The system call filter's table.
+    Filter,
     Run(Box<Run>),
 }
 
@@ -96,6 +98,7 @@ fn help(parser: &mut Parser) -> Result<Command, String> {
     let found = match parser.next().map_err(|e| format!("help: {e}"))? {
         None => return Ok(Command::Topics),
         Some(Arg::Short('h') | Arg::Long("help")) => return Ok(Command::Help),
+        Some(Arg::Value(topic)) if topic == "seccomp" => Command::Filter,
         Some(Arg::Value(topic)) => Command::Page(manual::page(&topic.to_string_lossy())?),
         Some(other) => return Err(format!("help: {}; see --help", other.unexpected())),
     };
@@ -250,6 +253,7 @@ mod tests {
         assert_eq!(typed("run --help").unwrap(), Command::Help);
         assert_eq!(typed("-V").unwrap(), Command::Version);
         assert_eq!(typed("help").unwrap(), Command::Topics);
+        assert_eq!(typed("help seccomp").unwrap(), Command::Filter);
         assert!(matches!(typed("help architecture"), Ok(Command::Page(page)) if page.topic == "architecture"));
     }
 }

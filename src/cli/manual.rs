@@ -18,14 +18,18 @@ const PAGES: &[Page] = &[Page {
 /// The error is one line that says which topics there are.
 pub fn page(topic: &str) -> Result<&'static Page, String> {
     PAGES.iter().find(|page| page.topic == topic).ok_or_else(|| {
-        let topics: Vec<&str> = PAGES.iter().map(|page| page.topic).collect();
+        let topics: Vec<&str> = PAGES.iter().map(|page| page.topic).chain(["seccomp"]).collect();
         format!("help: no topic {topic:?}; there are: {}", topics.join(", "))
     })
 }
 
 /// A line for each topic.
 pub fn topics() -> String {
-    PAGES.iter().map(|Page { topic, about, .. }| format!("{topic:16}{about}\n")).collect()
+    let pages = PAGES.iter().map(|Page { topic, about, .. }| (*topic, *about));
+    pages
+        .chain([("seccomp", "which system calls are refused to a task, and why")])
+        .map(|(topic, about)| format!("{topic:16}{about}\n"))
+        .collect()
 }
 
 #[cfg(test)]
@@ -46,6 +50,6 @@ mod tests {
     fn topics_are_listed_and_found() {
         assert!(topics().starts_with("architecture    how "));
         assert!(page("architecture").is_ok_and(|page| page.text.starts_with("# ")));
-        assert_eq!(page("run").map(|page| page.topic), Err("help: no topic \"run\"; there are: architecture".into()));
+        assert_eq!(page("run").map(|page| page.topic), Err("help: no topic \"run\"; there are: architecture, seccomp".into()));
     }
 }
