@@ -206,20 +206,15 @@ fn nor_the_state_of_the_driver() {
     let node = Node::new();
     let state = node.state_dir();
     for view in VIEWS {
-        for path in [node.scratch.path(""), state.clone()] {
-            std::fs::create_dir_all(&state).unwrap();
-            std::fs::set_permissions(&state, std::fs::Permissions::from_mode(0o700)).unwrap();
-            let beside = node.scratch.path(&format!("new-{view:?}"));
-            let attempts = [format!("mkdir {}/new", state.display()), format!("mkdir {}", beside.display())];
-            assert_eq!(outside(&[&attempts[0], &format!("rmdir {}/new", state.display())]), ["ok"; 2], "the control");
-            let answers = tried(&node, &attempts, |mut spec| {
-                spec.rules.grants.push(Grant { mode: Mode::RWXC, path: path.clone(), option: "unveil", required: true });
-                root(spec, 0).with(|spec| spec.view.mode = view)
-            });
-            assert_eq!(answers[0], "EROFS", "{view:?}, {}", path.display());
-            if path != state {
-                assert_eq!(answers[1], "ok", "the control");
-            }
-        }
+        std::fs::create_dir_all(&state).unwrap();
+        std::fs::set_permissions(&state, std::fs::Permissions::from_mode(0o700)).unwrap();
+        let beside = node.scratch.path(&format!("new-{view:?}"));
+        let attempts = [format!("mkdir {}/new", state.display()), format!("mkdir {}", beside.display())];
+        assert_eq!(outside(&[&attempts[0], &format!("rmdir {}/new", state.display())]), ["ok"; 2], "the control");
+        let answers = tried(&node, &attempts, |mut spec| {
+            spec.rules.grants.push(Grant { mode: Mode::RWXC, path: node.scratch.path(""), option: "unveil", required: true });
+            root(spec, 0).with(|spec| spec.view.mode = view)
+        });
+        assert_eq!(answers, ["EROFS", "ok"], "{view:?}");
     }
 }
