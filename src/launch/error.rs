@@ -1,7 +1,7 @@
 //! Why a task was not started.
 
 use super::step::Step;
-use crate::sys::error::Words;
+use crate::watch::error::Words;
 use rustix::io::Errno;
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum LaunchError {
     #[error("{0}")]
-    Sys(#[from] crate::sys::Error),
+    Sys(#[from] crate::watch::Error),
     #[error("{option} {mode}:{}: {}", .path.display(), Words(*.errno))]
     Unveil { option: &'static str, mode: String, path: PathBuf, errno: Errno },
     #[error("{option}: {reason}")]

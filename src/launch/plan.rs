@@ -15,9 +15,10 @@ use super::view::{self, Given, TaskDirectories};
 use crate::policy::access::{Mode, PathKind};
 use crate::policy::spec::TaskSpec;
 use crate::sys::cgroup::Cgroup;
-use crate::sys::descriptor::settle;
+use crate::sys::clone;
 use crate::sys::point::Made;
-use crate::sys::{clone, pidfd};
+use crate::watch::descriptor::settle;
+use crate::watch::pidfd;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -120,7 +121,7 @@ impl Plan {
         drop(self.held);
         let socket = match Arc::try_unwrap(self.plugin_end) {
             Ok(socket) => socket,
-            Err(shared) => shared.try_clone().map_err(crate::sys::error::io("dup"))?,
+            Err(shared) => shared.try_clone().map_err(crate::watch::error::io("dup"))?,
         };
         let pidfd = Arc::new(settle(started.pidfd));
         self.launcher.attend(&pidfd);

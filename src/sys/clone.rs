@@ -1,8 +1,8 @@
 //! `clone3` from the plugin: on a stack of its own with a guard page, all signals blocked, the caller's thread suspended
 //! until the child has executed a program or ended.
 
-use super::lock::lock;
 use super::syscall::{CloneArgs, clone3};
+use crate::watch::lock::lock;
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};

@@ -1,7 +1,7 @@
 //! Landlock: the ABI of the running kernel, and rulesets. Structures as in linux/landlock.h.
 
-use super::error::{At, Result};
 use super::syscall::common;
+use crate::watch::error::{At, Result};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 

@@ -1,9 +1,9 @@
 //! Mount namespaces, and detached mounts: made in the plugin, attached by the child in its own namespace.
 
-use super::error::{At, Result};
-use super::mount_table::Table;
 use super::syscall::common;
 use crate::policy::mount::{Copy, Follows};
+use crate::watch::error::{At, Error, Result};
+use crate::watch::mount_table::Table;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, Statx, StatxAttributes, StatxFlags, makedev, statx};
 use rustix::io::Errno;
 use rustix::mount::{
@@ -124,7 +124,7 @@ pub fn empty_namespace(proc: BorrowedFd<'_>) -> Result<OwnedFd> {
         // The file system of an initramfs stays below, without a path, and alone.
         let mounts = table.read()?;
         if mounts.iter().any(|mount| mount.is_shared) {
-            return Err(super::Error::refusal("can't be made private:", "/"));
+            return Err(Error::refusal("can't be made private:", "/"));
         }
         let below = mounts.iter().find(|mount| mount.path == Path::new("/")).map(|mount| mount.id);
         fchdir(&root).at_path("chdir", "/")?;

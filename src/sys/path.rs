@@ -1,6 +1,5 @@
 //! Opening paths that a task could have had a hand in.
 
-use super::error::At;
 use rustix::fs::{CWD, FileType, Mode, OFlags, PROC_SUPER_MAGIC, ResolveFlags, fstat, fstatfs, openat2, readlinkat};
 use rustix::io::Errno;
 use std::collections::VecDeque;
@@ -50,12 +49,6 @@ pub struct Identity {
 impl Identity {
     pub fn of(file: impl AsFd) -> rustix::io::Result<Identity> {
         let stat = fstat(file)?;
-        Ok(Identity { dev: stat.st_dev, ino: stat.st_ino })
-    }
-
-    /// Of this thread's root directory.
-    pub fn at_root() -> super::Result<Identity> {
-        let stat = rustix::fs::stat("/").at_path("stat", "/")?;
         Ok(Identity { dev: stat.st_dev, ino: stat.st_ino })
     }
 }

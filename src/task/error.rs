@@ -15,7 +15,7 @@ pub enum TaskError {
     #[error("{0}")]
     Launch(#[from] LaunchError),
     #[error("{0}")]
-    Sys(#[from] crate::sys::Error),
+    Sys(#[from] crate::watch::Error),
     #[error("start the task's thread: {0}")]
     Thread(std::io::Error),
     #[error("{0}")]

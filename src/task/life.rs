@@ -17,10 +17,10 @@ use crate::policy::kill::KillMode;
 use crate::policy::namespace::NamespaceMode;
 use crate::policy::signal::Signal;
 use crate::policy::spec::TaskSpec;
-use crate::sys::error::Words;
-use crate::sys::lock::lock;
-use crate::sys::wake::poll;
-use crate::sys::{pidfd, process};
+use crate::watch::error::Words;
+use crate::watch::lock::lock;
+use crate::watch::wake::poll;
+use crate::watch::{pidfd, process};
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use std::os::fd::AsFd;
@@ -212,7 +212,7 @@ impl Life {
         }
     }
 
-    fn saved(&self, spec: TaskSpec, started_at: SystemTime) -> crate::sys::Result<Saved> {
+    fn saved(&self, spec: TaskSpec, started_at: SystemTime) -> crate::watch::Result<Saved> {
         let pid = self.init();
         Ok(Saved {
             version: Saved::VERSION,

@@ -8,6 +8,7 @@ mod event;
 mod life;
 mod node;
 mod order;
+pub mod pty;
 mod record;
 mod recover;
 mod register;

@@ -10,8 +10,8 @@ use crate::launch::{Launched, Launcher};
 use crate::policy::event::Oom;
 use crate::policy::namespace::NamespaceMode;
 use crate::sys::cgroup::Cgroup;
-use crate::sys::descriptor::settle;
-use crate::sys::{pidfd, process};
+use crate::watch::descriptor::settle;
+use crate::watch::{pidfd, process};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
@@ -111,7 +111,7 @@ fn alive(saved: &Saved) -> Result<Option<(OwnedFd, OwnedFd)>, TaskError> {
 }
 
 /// `None` where a process or a cgroup is no more. Another error, such as EMFILE, says nothing of a task.
-fn if_there<T>(found: crate::sys::Result<T>) -> crate::sys::Result<Option<T>> {
+fn if_there<T>(found: crate::watch::Result<T>) -> crate::watch::Result<Option<T>> {
     match found {
         Ok(found) => Ok(Some(found)),
         Err(e) if matches!(e.errno, Some(Errno::SRCH | Errno::NOENT)) => Ok(None),

@@ -5,8 +5,8 @@ use super::places::Places;
 use crate::policy::access::{Mode, PathKind};
 use crate::policy::device::{Device, OPEN};
 use crate::policy::mount::Copy;
-use crate::sys::error::Words;
 use crate::sys::path;
+use crate::watch::error::Words;
 use rustix::fs::{FileType, fstat};
 use std::os::fd::{AsFd, OwnedFd};
 

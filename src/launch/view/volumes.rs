@@ -5,8 +5,8 @@ use super::places::{Mounted, Places};
 use crate::policy::access::{Mode, PathKind};
 use crate::policy::mount::Copy;
 use crate::policy::volume::{LEAKY, Volume};
-use crate::sys::error::Words;
 use crate::sys::path;
+use crate::watch::error::Words;
 use rustix::fs::{FileType, fstat};
 use std::os::fd::{AsFd, OwnedFd};
 
