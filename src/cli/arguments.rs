@@ -1,5 +1,6 @@
 //! What was typed.
 
+use crate::policy::filter;
 use crate::policy::limits::{parse_bytes, parse_percent, pids_in_range};
 use crate::policy::view_mode::{ProtectSystem, ViewMode};
 use lexopt::{Arg, Parser};
@@ -23,6 +24,7 @@ unprivileged user, and exits with its exit code (128+n for signal n).
                        what is unveiled and nothing else
   --protect-system S   strict (default): what is not unveiled for writing is also
                        mounted read-only; off: Landlock alone keeps it
+  --seccomp S          default: a system call filter; off: none
   --user USER          name, uid or uid:gid (default: 65534)
   --memory SIZE        memory.max, such as 64MiB
   --cpu-max PERCENT    cpu.max, such as 50%; 100% is one CPU
@@ -52,6 +54,7 @@ pub struct Run {
     pub unveil: Vec<String>,
     pub no_defaults: bool,
     pub protect_system: ProtectSystem,
+    pub unfiltered: bool,
     pub view: ViewMode,
     pub user: Option<String>,
     /// Bytes.
@@ -88,6 +91,7 @@ fn run(parser: &mut Parser) -> Result<Command, String> {
             Arg::Long("unveil") => run.unveil.push(value(parser, "--unveil")?),
             Arg::Long("no-defaults") => run.no_defaults = true,
             Arg::Long("protect-system") => run.protect_system = limit(parser, "--protect-system", protect_system)?,
+            Arg::Long("seccomp") => run.unfiltered = !limit(parser, "--seccomp", seccomp)?,
             Arg::Long("view") => run.view = limit(parser, "--view", view)?,
             Arg::Long("user") => run.user = Some(value(parser, "--user")?),
             Arg::Long("memory") => run.memory = Some(limit(parser, "--memory", |text| parse_bytes(text).map_err(|e| e.to_string()))?),
@@ -121,6 +125,10 @@ fn value(parser: &mut Parser, option: &str) -> Result<String, String> {
 fn limit<T>(parser: &mut Parser, option: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<T, String> {
     let text = value(parser, option)?;
     parse(&text).map_err(|reason| format!("run: {option} {reason}"))
+}
+
+fn seccomp(text: &str) -> Result<bool, String> {
+    filter::is_wanted(text).ok_or_else(|| format!("{text:?}: neither default nor off"))
 }
 
 fn protect_system(text: &str) -> Result<ProtectSystem, String> {
@@ -168,13 +176,14 @@ mod tests {
 
     #[test]
     fn reads_every_option() {
-        let line = "run --unveil r:/a --unveil=?rw:/b --no-defaults --protect-system off --view private --user 7:8 --memory 64MiB --cpu-max 50% --pids 9 \
+        let line = "run --unveil r:/a --unveil=?rw:/b --no-defaults --protect-system off --seccomp off --view private --user 7:8 --memory 64MiB --cpu-max 50% --pids 9 \
                     --env A=b=c --work-dir /w --timeout 500ms -v -- prog -x --user y";
         let Command::Run(run) = typed(line).unwrap() else { panic!("not run") };
         let want = Run {
             unveil: vec!["r:/a".into(), "?rw:/b".into()],
             no_defaults: true,
             protect_system: ProtectSystem::Off,
+            unfiltered: true,
             view: ViewMode::Private,
             user: Some("7:8".into()),
             memory: Some(64 << 20),
@@ -197,6 +206,7 @@ mod tests {
         for (line, want) in [
             ("run", "run: no COMMAND given"),
             ("run --view all -- x", "run: --view \"all\": neither host nor private"),
+            ("run --seccomp on -- x", "run: --seccomp \"on\": neither default nor off"),
             ("run --pids 1 -- x", "run: --pids 1 is too few"),
             ("run --pids many -- x", "run: --pids \"many\": not a whole number"),
             ("run --memory lots -- x", "run: --memory \"lots\": "),

@@ -7,6 +7,7 @@ use crate::launch::{LaunchError, Launcher};
 use crate::policy::cgroup::Cgroup;
 use crate::policy::command::Command;
 use crate::policy::environment::environment;
+use crate::policy::filter::Subject;
 use crate::policy::grant::grants;
 use crate::policy::limits::{CgroupWrite, cli_writes};
 use crate::policy::privileges::Privileges;
@@ -141,13 +142,14 @@ fn spec(options: &Run) -> Result<TaskSpec, Failure> {
     let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
     let work_dir = here.join(options.work_dir.as_deref().unwrap_or("/")).to_string_lossy().into_owned();
     let grants = grants(!options.no_defaults, options.view, &options.unveil, "--unveil").map_err(|e| setup(format!("--unveil: {e}")))?;
+    let subject = Subject { uid: identity.uid, ..Subject::default() };
     Ok(TaskSpec {
         id: name()?,
         name: options.command.clone(),
         state_dir: PluginOptions::default().state_dir,
         command: Command::new(&options.command, &options.args, env, work_dir, &here).map_err(setup)?,
         view: View { mode: options.view, protect_system: options.protect_system, ..View::default() },
-        rules: Rules { abi, grants, ..Rules::default() },
+        rules: Rules { abi, grants, filter: (!options.unfiltered).then_some(subject), ..Rules::default() },
         privileges: Privileges { identity, ..Privileges::default() },
         stdio: Stdio::Inherit,
         ..TaskSpec::default()
@@ -173,9 +175,16 @@ fn explain(TaskSpec { cgroup, view, rules, privileges, .. }: &TaskSpec) {
     for CgroupWrite { file, value, .. } in &cgroup.writes {
         eprintln!("limit: {file} = {}", value.trim());
     }
+    let filter = if rules.filter.is_some() { ", a system call filter" } else { "" };
     let user = &privileges.identity;
     let groups: Vec<String> = user.groups.iter().map(u32::to_string).collect();
-    eprintln!("user: {} (uid {}, gid {}, groups [{}]), no capabilities, no_new_privs", user.name, user.uid, user.gid, groups.join(" "));
+    eprintln!(
+        "user: {} (uid {}, gid {}, groups [{}]), no capabilities, no_new_privs{filter}",
+        user.name,
+        user.uid,
+        user.gid,
+        groups.join(" ")
+    );
     let protected = if view.protect_system == ProtectSystem::Strict { "; read-only but for what is unveiled for writing" } else { "" };
     let root = if view.mode == ViewMode::Private { "; a root of its own" } else { "" };
     eprintln!("namespaces: pid, ipc, mount; fresh /proc{root}{protected}");

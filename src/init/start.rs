@@ -1,7 +1,7 @@
 //! Starting a command: the task's own, and those beside it.
 
 use crate::message::*;
-use crate::syscall::{CloneArgs, clone3, nr, syscall as call};
+use crate::syscall::{clone, nr, syscall as call};
 use crate::{EINVAL, PROT_READ_WRITE, SIGCHLD, Unsaid, close, exit, send};
 
 const MAP_PRIVATE: usize = 2;
@@ -31,9 +31,8 @@ pub fn start(request: &Request, descriptors: &[i32; 4], flags: u64, unsaid: &mut
     let started = map(block).and_then(|mapped| {
         let stdio = [stdin, stdout, stderr];
         let mut command = Command { block: mapped, stdio, terminal: request.flags & TERMINAL != 0, token: request.id, failed: false };
-        let arguments = CloneArgs { flags, exit_signal: SIGCHLD, ..CloneArgs::default() };
         // SAFETY: without a stack of its own the child runs below this frame, in a copy of it, or while this process stands still.
-        let pid = unsafe { clone3(&arguments, execute, (&raw mut command).cast()) };
+        let pid = unsafe { clone(flags | SIGCHLD, execute, (&raw mut command).cast()) };
         // SAFETY: a local, which a child in this memory wrote behind the compiler's back, and is gone.
         let failed = unsafe { (&raw const command.failed).read_volatile() };
         // Before the clean-up: somebody waits for it. A child that failed has said so itself.

@@ -11,6 +11,7 @@ use super::stdio::Stdio;
 use super::step::{Failure, Step};
 use super::view::{Attachment, Proc, View};
 use crate::init::message::{PLUGIN_END, RECORD, SOCKET};
+use crate::policy::filter::Instruction;
 use crate::policy::user::Identity;
 use crate::sys::landlock::{PATH_BENEATH, PathBeneathAttr};
 use crate::sys::mount::{MOUNT_ATTR_RDONLY, MountAttr};
@@ -47,6 +48,13 @@ struct OpenHow {
     resolve: u64,
 }
 
+/// `struct sock_fprog` of linux/filter.h.
+#[repr(C)]
+struct FilterProgram {
+    length: u16,
+    instructions: *const Instruction,
+}
+
 const AT_FDCWD: usize = -100isize as usize;
 const AT_EMPTY_PATH: usize = 0x1000;
 const CLONE_NEWNS: usize = 0x2_0000;
@@ -73,6 +81,7 @@ const PR_CAP_AMBIENT: usize = 47;
 const PR_CAP_AMBIENT_RAISE: usize = 2;
 const PR_SET_NO_NEW_PRIVS: usize = 38;
 const CAPABILITY_VERSION_3: u32 = 0x2008_0522;
+const SECCOMP_SET_MODE_FILTER: usize = 1;
 
 /// `extern "C"` entry of the clone.
 ///
@@ -227,6 +236,11 @@ fn confine(orders: &Orders) -> Failure {
         step!(Confine, 0, common::LANDLOCK_RESTRICT_SELF, rules.ruleset, rules.flags);
         // Marked, not closed: init's own image is among them.
         step!(CloseOnExec, 0, common::CLOSE_RANGE, PLUGIN_END + 1, u32::MAX, CLOSE_RANGE_CLOEXEC);
+        // The last: it refuses what comes before.
+        if !rules.filter.is_empty() {
+            let program = FilterProgram { length: rules.filter.len() as u16, instructions: rules.filter.as_ptr() };
+            step!(Filter, 0, nr::SECCOMP, SECCOMP_SET_MODE_FILTER, 0, &raw const program);
+        }
         let argv = [c"exec2-init".as_ptr(), core::ptr::null()];
         let envp = [core::ptr::null::<u8>()];
         step!(ExecInit, 0, nr::EXECVEAT, orders.command.init, empty, argv.as_ptr(), envp.as_ptr(), AT_EMPTY_PATH);

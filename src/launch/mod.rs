@@ -19,6 +19,7 @@ mod view;
 pub use error::LaunchError;
 pub use launcher::{Launcher, private_memory};
 pub use plan::{Launched, Plan};
+pub use privileges::hard_limit;
 pub use step::Step;
 
 use crate::init::message::{self, Report};
@@ -31,7 +32,7 @@ pub fn command_failed(report: &Report, command: &[String], work_dir: &str) -> La
         message::FAILED_WORK_DIR if errno == Errno::NOENT => (format!("work_dir {work_dir}"), ": not there, or not unveiled"),
         message::FAILED_WORK_DIR => (format!("work_dir {work_dir}"), ""),
         message::FAILED_EXEC => return not_executed(errno, command),
-        message::FAILED_CLONE => ("clone3 of the command".to_string(), ""),
+        message::FAILED_CLONE => ("clone of the command".to_string(), ""),
         message::FAILED_SESSION => ("session of the command".to_string(), ""),
         message::FAILED_ULIMIT => ("prlimit of an ulimit".to_string(), ""),
         message::FAILED_STDIO => ("standard descriptors of the command".to_string(), ""),

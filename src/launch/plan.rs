@@ -79,7 +79,7 @@ impl Plan {
         let (stdio, streams) = Stdio::plan(&spec.stdio, spec.privileges.identity.gid, &ruleset, &mut held)?;
         let given = Given { launcher, record, cgroup: &cgroup, null: &streams.null, directories: directories.as_ref() };
         let (view, made) = view::plan(spec, &given, &mut ruleset, &mut held)?;
-        let rules = ruleset.finish(&mut held)?;
+        let rules = ruleset.finish(spec.rules.filter.as_ref(), &mut held)?;
         let privileges = Privileges::plan(&spec.privileges, &spec.command.ulimits, launcher)?;
         let (command, plugin_end) = Command::plan(&spec.command, streams.each(), exit, &init, &mut held)?;
         let orders = Orders { last: held.last(), join: None, namespaces, view, stdio, rules, privileges, command };

@@ -48,13 +48,22 @@ fn raised(ulimits: &[Ulimit], launcher: &Launcher) -> Vec<Limit> {
         raised.push(Limit { resource: Resource::Nofile as u64, soft, hard });
     }
     for ulimit in ulimits {
-        let Some(resource) = RESOURCES.iter().copied().find(|resource| *resource as u32 == ulimit.resource) else { continue };
+        let Some(resource) = resource(ulimit.resource) else { continue };
         let (soft, hard) = limit(resource);
         if ulimit.hard > hard {
             raised.push(Limit { resource: ulimit.resource.into(), soft, hard: ulimit.hard });
         }
     }
     raised
+}
+
+/// This process's own hard limit of that number, `u64::MAX` for none.
+pub fn hard_limit(number: u32) -> u64 {
+    resource(number).map_or(0, |resource| limit(resource).1)
+}
+
+fn resource(number: u32) -> Option<Resource> {
+    RESOURCES.iter().copied().find(|resource| *resource as u32 == number)
 }
 
 /// This process's soft and hard limit; `u64::MAX` for none, as RLIM_INFINITY.

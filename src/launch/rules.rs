@@ -5,6 +5,7 @@ use super::held::Held;
 use crate::policy::abi::Abi;
 use crate::policy::access::{Mode, PathKind, handled_fs, rights, ruleset_attr_size, scoped};
 use crate::policy::allocation::Allocation;
+use crate::policy::filter::{self, Arch, Instruction};
 use crate::policy::grant::Grant;
 use crate::policy::namespace::NamespaceMode;
 use crate::policy::spec::TaskSpec;
@@ -18,19 +19,21 @@ use std::os::fd::{AsFd, RawFd};
 use std::path::Path;
 
 /// What the child enforces on itself.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Rules {
     pub ruleset: RawFd,
     /// Of landlock_restrict_self(2).
     pub flags: u32,
     /// Rights on the task's own /proc, which exists only in the child: a rule opened in the plugin would name the host's.
     pub proc_access: u64,
+    /// The system call filter; empty: there is none.
+    pub filter: Vec<Instruction>,
 }
 
 impl Default for Rules {
     /// No ruleset: the child fails.
     fn default() -> Rules {
-        Rules { ruleset: -1, flags: 0, proc_access: 0 }
+        Rules { ruleset: -1, flags: 0, proc_access: 0, filter: Vec::new() }
     }
 }
 
@@ -123,9 +126,10 @@ impl Ruleset {
     }
 
     /// Nothing is added any more, but what the child adds.
-    pub fn finish(self, held: &mut Held) -> Result<Rules, LaunchError> {
+    pub fn finish(self, filter: Option<&filter::Subject>, held: &mut Held) -> Result<Rules, LaunchError> {
         let proc_access = rights(Mode::R, PathKind::Directory, self.abi).0;
-        Ok(Rules { ruleset: held.hold(self.kernel.into())?, flags: self.flags, proc_access })
+        let filter = filter.map(|subject| filter::program(Arch::native(), subject)).unwrap_or_default();
+        Ok(Rules { ruleset: held.hold(self.kernel.into())?, flags: self.flags, proc_access, filter })
     }
 }
 

@@ -56,6 +56,7 @@ steps! {
     NoNewPrivs = "no_new_privs",
     Confine = "landlock_restrict_self",
     CloseOnExec = "close_range",
+    Filter = "seccomp filter",
     ExecInit = "exec of init",
 }
 

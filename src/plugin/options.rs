@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use crate::policy::abi::Abi;
 use crate::policy::capability::Capabilities;
+use crate::policy::ceiling::Ceilings;
+use crate::policy::filter;
 use crate::policy::ids::IdRanges;
 use crate::policy::kill::KillMode;
 use crate::policy::limits::{Swap, pids_in_range};
@@ -58,6 +60,8 @@ pub fn plugin(msgpack: &[u8]) -> Result<PluginOptions, OptionError> {
         state_dir: block.directory("state_dir")?.unwrap_or(unset.state_dir),
         no_pivot_root: block.boolean("no_pivot_root")?.unwrap_or(unset.no_pivot_root),
         require_view: block.parsed("require_view", required_view)?.unwrap_or(unset.require_view),
+        seccomp: block.parsed("seccomp", seccomp)?.unwrap_or(unset.seccomp),
+        forbid_by_task: block.ceilings("forbid_by_task")?.unwrap_or(unset.forbid_by_task),
     })
 }
 
@@ -92,6 +96,9 @@ pub fn task(msgpack: &[u8]) -> Result<TaskOptions, OptionError> {
         group_add: block.texts("group_add")?,
         work_dir: block.text("work_dir")?,
         protect_system: block.text("protect_system")?,
+        seccomp: block.parsed("seccomp", seccomp)?,
+        udp: block.boolean("udp")?,
+        denial_events: block.boolean("denial_events")?.unwrap_or_default(),
         view: block.parsed("view", |text| ViewMode::parse(text).ok_or_else(|| format!("{text:?} is not \"host\" or \"private\"")))?,
     })
 }
@@ -102,6 +109,10 @@ fn ids(text: &str) -> Result<IdRanges, String> {
 
 fn namespace(text: &str) -> Result<NamespaceMode, String> {
     NamespaceMode::parse(text).ok_or_else(|| format!("{text:?} is not \"private\" or \"host\""))
+}
+
+fn seccomp(text: &str) -> Result<bool, String> {
+    filter::is_wanted(text).ok_or_else(|| format!("{text:?} is neither \"default\" nor \"off\""))
 }
 
 fn required_view(text: &str) -> Result<Option<ViewMode>, String> {
@@ -171,6 +182,14 @@ impl Block {
         }
         let names = self.texts(option)?;
         Capabilities::parse(&names).map(Some).map_err(|error| refuse(option, error.to_string()))
+    }
+
+    fn ceilings(&mut self, option: &str) -> Result<Option<Ceilings>, OptionError> {
+        if let None | Some(Value::Nil) = self.0.get(option) {
+            return Ok(None);
+        }
+        let words = self.texts(option)?;
+        Ceilings::parse(&words).map(Some).map_err(|element| refuse_element(option, element))
     }
 
     /// A text that `parse` reads, or says why not.
@@ -245,11 +264,13 @@ mod tests {
             ("denied_host_gids", b"\xa70,10-20"),
             ("denied_host_uids", b"\xa10"),
             ("denial_events", &[0xc2]),
+            ("forbid_by_task", b"\x91\xa4user"),
             ("landlock_min_abi", &[0x04]),
             ("max_pids", &[0x09]),
             ("no_pivot_root", &[0xc3]),
             ("not_ours", b"\x91\xc0"),
             ("require_view", b"\xa7private"),
+            ("seccomp", b"\xa3off"),
             ("state_dir", b"\xa5/srv/"),
             ("unveil_by_task", &[0xc3]),
             ("unveil_defaults", &[0xc2]),
@@ -271,6 +292,8 @@ mod tests {
             denial_events: false,
             no_pivot_root: true,
             require_view: Some(ViewMode::Private),
+            seccomp: false,
+            forbid_by_task: Ceilings::parse(&["user".to_owned()]).unwrap(),
         };
         assert_eq!(plugin(&bytes), Ok(options));
     }
@@ -299,6 +322,9 @@ mod tests {
             ("unveil", b"\x91\xa6r:/srv"),
             ("work_dir", b"\xa1w"),
             ("protect_system", b"\xa3off"),
+            ("seccomp", b"\xa3off"),
+            ("udp", &[0xc2]),
+            ("denial_events", &[0xc3]),
             ("view", b"\xa4host"),
         ]);
         let options = TaskOptions {
@@ -324,13 +350,23 @@ mod tests {
             work_dir: Some("w".to_owned()),
             protect_system: Some("off".to_owned()),
             view: Some(ViewMode::Host),
+            seccomp: Some(false),
+            udp: Some(false),
+            denial_events: true,
         };
         assert_eq!(task(&bytes), Ok(options));
     }
 
     #[test]
     fn a_refusal_names_option_value_and_reason() {
-        let table: [(&str, &[u8], &str); 12] = [
+        let table: [(&str, &[u8], &str); 14] = [
+            ("seccomp", b"\xa2on", "seccomp: \"on\" is neither \"default\" nor \"off\""),
+            (
+                "forbid_by_task",
+                b"\x91\xa4view",
+                "forbid_by_task[0]: \"view\" is no option that can be forbidden; there are seccomp, protect_system, pid_mode, ipc_mode, \
+                 oom_score_adj, ulimit, user, denial_events",
+            ),
             ("require_view", b"\xa4host", "require_view: \"host\" is neither \"private\" nor empty"),
             ("max_pids", &[0x01], "max_pids: 1 is too few: a task's init and its command are two"),
             (
@@ -370,17 +406,19 @@ mod tests {
     }
 
     /// A value of an option that takes only some of its kind, other than its default.
-    fn valid(name: &str, kind: Kind) -> &'static [u8] {
-        match name {
-            "unveil_defaults" | "denial_events" | "cpu_hard_limit" => &[0xc2],
+    fn valid(choice: &Choice) -> &'static [u8] {
+        match choice.name {
+            _ if choice.unset == Unset::Bool(true) => &[0xc2],
             "memory_swap" => b"\xa21M",
             "pid_mode" | "ipc_mode" | "default_pid_mode" | "default_ipc_mode" => b"\xa4host",
             "kill_mode" => b"\xa4main",
+            "seccomp" => b"\xa3off",
+            "forbid_by_task" => b"\x91\xa4user",
             "view" | "require_view" => b"\xa7private",
             "allow_caps" => b"\x91\xa3bpf",
             "denied_host_uids" | "denied_host_gids" => b"\xa50,2-3",
-            _ if kind == Kind::Number => &[0x07],
-            _ => of_kind(kind),
+            _ if choice.kind == Kind::Number => &[0x07],
+            _ => of_kind(choice.kind),
         }
     }
 
@@ -402,19 +440,19 @@ mod tests {
         required: &[(&str, &[u8])],
     ) {
         let unset = read(&block(required)).unwrap();
-        for Choice { name, kind, .. } in choices {
+        for choice @ Choice { name, kind, .. } in choices {
             let with = |value| {
                 let others = required.iter().filter(|(other, _)| other != name);
                 read(&block(&others.copied().chain([(*name, value)]).collect::<Vec<_>>()))
             };
             for other in [Kind::Bool, Kind::Number, Kind::Text, Kind::Texts, Kind::Numbers, Kind::NamedTexts] {
-                let result = with(if other == *kind { valid(name, other) } else { of_kind(other) });
+                let result = with(if other == *kind { valid(choice) } else { of_kind(other) });
                 assert_eq!(result.is_ok(), other == *kind, "{name} given {other:?}: {result:?}");
                 if let Err(error) = result {
                     assert!(error.to_string().starts_with(name), "{error}");
                 }
             }
-            assert_ne!(with(valid(name, *kind)).unwrap(), unset, "{name} is not read");
+            assert_ne!(with(valid(choice)).unwrap(), unset, "{name} is not read");
         }
     }
 
@@ -439,6 +477,13 @@ mod tests {
                 "default_pid_mode" | "default_ipc_mode" => Unset::Text("private"),
                 "max_pids" => Unset::Number(defaults.max_pids as i64),
                 "landlock_min_abi" => Unset::Number(defaults.landlock_min_abi.into()),
+                "seccomp" => Unset::Text(if defaults.seccomp { "default" } else { "off" }),
+                "forbid_by_task" => {
+                    let Unset::Texts(words, _) = choice.unset else { panic!("{:?}", choice.unset) };
+                    let words: Vec<String> = words.iter().map(|word| word.to_string()).collect();
+                    assert_eq!(Ceilings::parse(&words), Ok(defaults.forbid_by_task.clone()));
+                    continue;
+                }
                 "allow_caps" => {
                     assert!(matches!(choice.unset, Unset::Texts(names, _) if Capabilities::parse(names) == Ok(defaults.allow_caps)));
                     continue;

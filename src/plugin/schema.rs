@@ -49,8 +49,19 @@ pub const PLUGIN: &[Choice] = &[
     choice(
         "allow_caps",
         Kind::Texts,
-        Unset::Texts(&DEFAULT_ALLOWED, "the 13 of Nomad's exec driver"),
+        Unset::Texts(
+            &DEFAULT_ALLOWED,
+            "`audit_write`, `chown`, `fowner`, `fsetid`, `kill`, `net_bind_service`, `setgid`, `setuid`, `sys_chroot`",
+        ),
         "the most that `cap_add` may ask for; `all` for every one",
+    ),
+    choice("seccomp", Kind::Text, Unset::Text("default"), "`default`: a system call filter for every task, see below; `off`: none"),
+    choice(
+        "forbid_by_task",
+        Kind::Texts,
+        Unset::Texts(&["seccomp", "protect_system"], "`[\"seccomp\", \"protect_system\"]`"),
+        "task options that a job may not move from their safe value; also `pid_mode`, `ipc_mode`, `oom_score_adj` (below 0), `ulimit` (above the \
+         plugin's own, or a priority), `user` (uid 0), `denial_events`",
     ),
     choice("default_pid_mode", Kind::Text, Unset::Text("private"), "`pid_mode` where the task says nothing"),
     choice("default_ipc_mode", Kind::Text, Unset::Text("private"), "`ipc_mode` where the task says nothing"),
@@ -61,12 +72,7 @@ pub const PLUGIN: &[Choice] = &[
     choice("denied_host_gids", Kind::Text, EMPTY, "the same for groups, supplementary ones included"),
     choice("max_pids", Kind::Number, Unset::Number(0), "ceiling and default of `pids_limit`; 0: none"),
     choice("landlock_min_abi", Kind::Number, Unset::Number(1), "below this Landlock ABI the node is undetected"),
-    choice(
-        "denial_events",
-        Kind::Bool,
-        Unset::Bool(true),
-        "what Landlock denies to tasks is written to the node's audit log, if that is on, and reported as task events; Landlock ABI 7",
-    ),
+    choice("denial_events", Kind::Bool, Unset::Bool(true), "tasks may have `denial_events`"),
     choice(
         "state_dir",
         Kind::Text,
@@ -129,6 +135,14 @@ pub const TASK: &[Choice] = &[
         Kind::Text,
         Unset::Text("group"),
         "who gets the stop signal: the command's process `group`, or the command alone (`main`)",
+    ),
+    choice("seccomp", Kind::Text, Unset::Null("the plugin's"), "`default`, or `off` where `forbid_by_task` lets it"),
+    choice("udp", Kind::Bool, Unset::Bool(true), "`false`: no UDP and raw sockets"),
+    choice(
+        "denial_events",
+        Kind::Bool,
+        Unset::Bool(false),
+        "what Landlock denies to the task is written to the node's audit log, if that is on, and told as task events; Landlock ABI 7",
     ),
     choice("group", Kind::Text, EMPTY, "name or gid of the primary group, instead of the user's"),
     choice("group_add", Kind::Texts, NOTHING, "supplementary groups beside the user's own"),

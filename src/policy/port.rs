@@ -40,6 +40,16 @@ impl Ports {
         Ok(Ports { bind: ports("bind_tcp", bind)?, connect: ports("connect_tcp", connect)? })
     }
 
+    /// Whether any is named.
+    pub fn are_named(&self) -> bool {
+        self.bind.is_some() || self.connect.is_some()
+    }
+
+    /// Whether none may be bound.
+    pub fn bind_nothing(&self) -> bool {
+        self.bind.as_ref().is_some_and(Vec::is_empty)
+    }
+
     /// For `landlock_ruleset_attr.handled_access_net`.
     pub fn handled(&self) -> u64 {
         self.bind.as_ref().map_or(0, |_| BIND) | self.connect.as_ref().map_or(0, |_| CONNECT)

@@ -1,6 +1,7 @@
 //! What is asked for, in plain values: one task as Nomad's StartTask (or the command line) describes it, and the plugin's options.
 
 use super::capability::{Capabilities, DEFAULT_ALLOWED};
+use super::ceiling::Ceilings;
 use super::ids::IdRanges;
 use super::kill::KillMode;
 use super::limits::Swap;
@@ -38,6 +39,10 @@ pub struct PluginOptions {
     pub no_pivot_root: bool,
     /// The only one that a task may have.
     pub require_view: Option<ViewMode>,
+    /// Whether tasks have a system call filter.
+    pub seccomp: bool,
+    /// Options that a task may not move from their safe value.
+    pub forbid_by_task: Ceilings,
 }
 
 impl Default for PluginOptions {
@@ -58,6 +63,8 @@ impl Default for PluginOptions {
             denial_events: true,
             no_pivot_root: false,
             require_view: None,
+            seccomp: true,
+            forbid_by_task: Ceilings::default(),
         }
     }
 }
@@ -93,6 +100,11 @@ pub struct TaskOptions {
     pub work_dir: Option<String>,
     pub protect_system: Option<String>,
     pub view: Option<ViewMode>,
+    /// `None` where nothing is said: as the plugin has it.
+    pub seccomp: Option<bool>,
+    /// `None` where nothing is said, which is true.
+    pub udp: Option<bool>,
+    pub denial_events: bool,
 }
 
 /// One task, as StartTask describes it.

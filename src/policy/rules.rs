@@ -1,6 +1,7 @@
 //! What a task may do with what it sees: the values of its Landlock ruleset.
 
 use super::abi::Abi;
+use super::filter;
 use super::grant::Grant;
 use super::port::Ports;
 
@@ -10,6 +11,8 @@ pub struct Rules {
     pub abi: Abi,
     pub grants: Vec<Grant>,
     pub ports: Ports,
+    /// Whom the system call filter is for; `None`: there is none.
+    pub filter: Option<filter::Subject>,
     /// Whether the kernel is to write the task's denials to the audit log, and they are told.
     pub denial_events: bool,
 }

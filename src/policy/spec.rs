@@ -2,16 +2,18 @@
 
 use super::abi::Abi;
 use super::capability::{Capabilities, granted};
+use super::ceiling::Asked;
 use super::cgroup::Cgroup;
 use super::command::Command;
 use super::device::devices;
 use super::directories::{Directories, absolute};
 use super::environment::environment;
 use super::error::SpecError;
+use super::filter::Subject;
 use super::grant::{grants, written};
 use super::kill::KillMode;
 use super::limits::{Limits, cgroup_writes, pids};
-use super::namespace::Namespaces;
+use super::namespace::{NamespaceMode, Namespaces};
 use super::port::Ports;
 use super::privileges::Privileges;
 use super::request::{PluginOptions, TaskRequest};
@@ -56,6 +58,8 @@ pub struct Facts<'a> {
     pub passwd: &'a str,
     pub group: &'a str,
     pub host_env: &'a dyn Fn(&str) -> Option<String>,
+    /// This process's own hard limits, by their `RLIMIT_*`.
+    pub hard_limits: &'a dyn Fn(u32) -> u64,
 }
 
 /// Decides everything about a task, part by part.
@@ -65,7 +69,17 @@ pub fn compile(request: &TaskRequest, options: &PluginOptions, facts: &Facts<'_>
     let cgroup = cgroup(request, options, facts.compute)?;
     let command = command(request, options, facts, &privileges.identity, &directories)?;
     let mode = view_mode(request.options.view, options.require_view)?;
-    let rules = rules(request, options, facts.abi, mode)?;
+    let namespaces = namespaces(request, options)?;
+    let rules = rules(request, options, facts.abi, mode, &privileges, &namespaces)?;
+    let view = view(request, options, mode, directories, &rules)?;
+    options.forbid_by_task.check(&Asked {
+        task: &request.options,
+        filters: options.seccomp,
+        protect_system: view.protect_system,
+        privileges: &privileges,
+        ulimits: &command.ulimits,
+        hard_limits: facts.hard_limits,
+    })?;
     Ok(TaskSpec {
         id: request.id.clone(),
         name: request.name.clone(),
@@ -74,8 +88,8 @@ pub fn compile(request: &TaskRequest, options: &PluginOptions, facts: &Facts<'_>
         kill_mode: request.options.kill_mode,
         command,
         cgroup,
-        namespaces: namespaces(request, options)?,
-        view: view(request, options, mode, directories, &rules)?,
+        namespaces,
+        view,
         rules,
         privileges,
         stdio: Stdio::Logs {
@@ -132,7 +146,14 @@ fn namespaces(request: &TaskRequest, options: &PluginOptions) -> Result<Namespac
     })
 }
 
-fn rules(request: &TaskRequest, options: &PluginOptions, abi: Abi, mode: ViewMode) -> Result<Rules, SpecError> {
+fn rules(
+    request: &TaskRequest,
+    options: &PluginOptions,
+    abi: Abi,
+    mode: ViewMode,
+    privileges: &Privileges,
+    namespaces: &Namespaces,
+) -> Result<Rules, SpecError> {
     let task = &request.options;
     let mut grants = grants(options.unveil_defaults, mode, &options.unveil_paths, "unveil_paths").map_err(SpecError::UnveilPaths)?;
     if let (false, Some(first)) = (options.unveil_by_task, task.unveil.first()) {
@@ -140,7 +161,20 @@ fn rules(request: &TaskRequest, options: &PluginOptions, abi: Abi, mode: ViewMod
     }
     grants.extend(written(&task.unveil, "unveil").map_err(SpecError::Unveil)?);
     let ports = Ports::new(task.bind_tcp.as_deref(), task.connect_tcp.as_deref(), abi)?;
-    Ok(Rules { abi, grants, ports, denial_events: options.denial_events && abi >= Abi::AUDIT })
+    let subject = Subject {
+        uid: privileges.identity.uid,
+        capabilities: privileges.capabilities,
+        host_pids: namespaces.pid == NamespaceMode::Host,
+        names_ports: ports.are_named(),
+        binds_nothing: ports.bind_nothing(),
+        refuses_udp: task.udp == Some(false),
+    };
+    let filter = task.seccomp.unwrap_or(options.seccomp).then_some(subject);
+    if filter.is_none() && subject.refuses_udp {
+        return Err(SpecError::value("udp", "false is the system call filter's work, and seccomp is \"off\""));
+    }
+    let denial_events = task.denial_events && options.denial_events && abi >= Abi::AUDIT;
+    Ok(Rules { abi, grants, ports, filter, denial_events })
 }
 
 fn view(
@@ -204,6 +238,7 @@ fn oom_score_adj(value: Option<i64>) -> Result<i32, SpecError> {
 mod tests {
     use super::*;
     use crate::policy::access::Mode;
+    use crate::policy::ceiling::Ceilings;
     use crate::policy::defaults::DEFAULTS;
     use crate::policy::request::TaskOptions;
     use std::collections::BTreeMap;
@@ -238,8 +273,16 @@ mod tests {
     }
 
     fn with_abi(abi: Abi, owner: Option<(u32, u32)>, request: &TaskRequest, options: &PluginOptions) -> Result<TaskSpec, String> {
-        let facts =
-            Facts { abi, compute: Compute::default(), capabilities: Capabilities::ALL, owner, passwd: "", group: "", host_env: &|_| None };
+        let facts = Facts {
+            abi,
+            compute: Compute::default(),
+            capabilities: Capabilities::ALL,
+            owner,
+            passwd: "",
+            group: "",
+            host_env: &|_| None,
+            hard_limits: &|_| 1024,
+        };
         compile(request, options, &facts).map_err(|e| e.to_string())
     }
 
@@ -340,10 +383,31 @@ mod tests {
     }
 
     #[test]
-    fn denials_are_told_where_the_kernel_can_and_the_operator_wants() {
-        for (abi, wanted, told) in [(7, true, true), (7, false, false), (6, true, false)] {
+    fn a_task_has_a_filter_unless_it_may_do_without() {
+        let with = |seccomp, udp| TaskRequest { options: TaskOptions { seccomp, udp, ..request().options }, ..request() };
+        let open = PluginOptions { forbid_by_task: Ceilings::parse(&[]).unwrap(), ..PluginOptions::default() };
+        let off = PluginOptions { seccomp: false, ..PluginOptions::default() };
+        let filter = |options: &PluginOptions, seccomp, udp| compiled(&with(seccomp, udp), options).map(|spec| spec.rules.filter.is_some());
+        assert_eq!(filter(&PluginOptions::default(), None, None), Ok(true));
+        assert_eq!([filter(&open, Some(false), None), filter(&open, None, None)], [Ok(false), Ok(true)]);
+        assert_eq!(
+            [filter(&off, None, None), filter(&off, Some(false), None), filter(&off, Some(true), None)],
+            [Ok(false), Ok(false), Ok(true)]
+        );
+        let refused = filter(&PluginOptions::default(), Some(false), None).unwrap_err();
+        assert_eq!(refused, "seccomp: \"off\" is refused: the plugin's forbid_by_task holds \"seccomp\"");
+        assert_eq!(filter(&off, None, Some(false)).unwrap_err(), "udp: false is the system call filter's work, and seccomp is \"off\"");
+        assert!(compiled(&with(None, Some(false)), &open).unwrap().rules.filter.unwrap().refuses_udp);
+    }
+
+    #[test]
+    fn denials_are_told_where_kernel_operator_and_job_will() {
+        for (abi, wanted, asked, told) in [(7, true, true, true), (7, true, false, false), (7, false, true, false), (6, true, true, false)]
+        {
             let options = PluginOptions { denial_events: wanted, ..PluginOptions::default() };
-            assert_eq!(with_abi(Abi(abi), None, &request(), &options).unwrap().rules.denial_events, told, "ABI {abi}, {wanted}");
+            let request = TaskRequest { options: TaskOptions { denial_events: asked, ..request().options }, ..request() };
+            let rules = with_abi(Abi(abi), None, &request, &options).unwrap().rules;
+            assert_eq!(rules.denial_events, told, "ABI {abi}, {wanted}, {asked}");
         }
         assert!(PluginOptions::default().denial_events);
     }

@@ -41,6 +41,8 @@ pub mod nr {
     pub const PRLIMIT64: usize = 302;
     pub const SETNS: usize = 308;
     pub const EXECVEAT: usize = 322;
+    pub const CLONE: usize = 56;
+    pub const SECCOMP: usize = 317;
 }
 
 #[cfg(target_arch = "aarch64")]
@@ -79,6 +81,8 @@ pub mod nr {
     pub const PRLIMIT64: usize = 261;
     pub const SETNS: usize = 268;
     pub const EXECVEAT: usize = 281;
+    pub const CLONE: usize = 220;
+    pub const SECCOMP: usize = 277;
 }
 
 /// Numbers that every architecture shares.
@@ -187,6 +191,49 @@ pub unsafe fn clone3(args: &CloneArgs, child: unsafe extern "C" fn(*mut u8) -> !
             "2:",
             in("x8") common::CLONE3, inlateout("x0") args as *const CloneArgs as isize => result,
             in("x1") size_of::<CloneArgs>(), in("x2") child, in("x3") argument);
+    }
+    result
+}
+
+/// `clone`, for where a filter refuses clone3: the new process calls `child(argument)` on a copy of the caller's stack or, with `CLONE_VM` and
+/// `CLONE_VFORK` in `flags`, below the caller's frames, while the caller stands still. `flags` has the exit signal. Returns the pid, or `-errno`.
+///
+/// # Safety
+/// As for [`clone3`] without a stack.
+#[inline(never)]
+pub unsafe fn clone(flags: u64, child: unsafe extern "C" fn(*mut u8) -> !, argument: *mut u8) -> isize {
+    let result: isize;
+    // SAFETY: as for clone3; no thread id and no thread-local storage is asked for.
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        asm!(
+            "syscall",
+            "test rax, rax",
+            "jnz 2f",
+            "xor ebp, ebp",
+            "and rsp, -16",
+            "mov rdi, r13",
+            "call r12",
+            "ud2",
+            "2:",
+            inlateout("rax") nr::CLONE as isize => result,
+            in("rdi") flags, in("rsi") 0usize, in("rdx") 0usize, in("r10") 0usize, in("r8") 0usize, in("r12") child, in("r13") argument,
+            lateout("rcx") _, lateout("r11") _);
+    }
+    // SAFETY: as above.
+    #[cfg(target_arch = "aarch64")]
+    unsafe {
+        asm!(
+            "svc 0",
+            "cbnz x0, 2f",
+            "mov x29, xzr",
+            "mov x30, xzr",
+            "mov x0, x6",
+            "blr x5",
+            "brk 1",
+            "2:",
+            in("x8") nr::CLONE, inlateout("x0") flags as isize => result,
+            in("x1") 0usize, in("x2") 0usize, in("x3") 0usize, in("x4") 0usize, in("x5") child, in("x6") argument);
     }
     result
 }

@@ -3,7 +3,7 @@
 use super::accounts::Accounts;
 use super::error::TaskError;
 use super::node::landlock;
-use crate::launch::Launcher;
+use crate::launch::{Launcher, hard_limit};
 use crate::policy::error::SpecError;
 use crate::policy::request::{PluginOptions, TaskRequest};
 use crate::policy::resources::Compute;
@@ -43,6 +43,6 @@ pub(super) fn decide(start: Start, launcher: &Launcher) -> Result<TaskSpec, Task
     let Accounts { passwd, group } = Accounts::of(&user, &groups)?;
     let host_env = |name: &str| std::env::var(name).ok();
     let capabilities = launcher.capabilities();
-    let facts = Facts { abi, compute, capabilities, owner, passwd: &passwd, group: &group, host_env: &host_env };
+    let facts = Facts { abi, compute, capabilities, owner, passwd: &passwd, group: &group, host_env: &host_env, hard_limits: &hard_limit };
     Ok(compile(&request, &options, &facts)?)
 }

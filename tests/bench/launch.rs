@@ -116,6 +116,15 @@ pub fn spec(bench: &Bench, allocation: &Allocation) -> io::Result<TaskSpec> {
     };
     let abi = landlock().map_err(io::Error::other)?;
     let capabilities = Capabilities::default();
-    let facts = Facts { abi, compute: Compute::default(), capabilities, owner: None, passwd: "", group: "", host_env: &|_| None };
+    let facts = Facts {
+        abi,
+        compute: Compute::default(),
+        capabilities,
+        owner: None,
+        passwd: "",
+        group: "",
+        host_env: &|_| None,
+        hard_limits: &|_| u64::MAX,
+    };
     compile(&request, &options, &facts).map_err(io::Error::other)
 }

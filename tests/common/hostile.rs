@@ -23,6 +23,9 @@ pub fn make(verb: &str, words: &[&str]) -> Option<Result<String>> {
         "kill" => numbers(libc::SYS_kill, [number(0), number(1), 0]),
         "unshare" => numbers(libc::SYS_unshare, [number(0), 0, 0]),
         "setuid" => numbers(libc::SYS_setresuid, [number(0); 3]),
+        "call" => raw(words),
+        #[cfg(target_arch = "x86_64")]
+        "call32" => raw_32(words),
         "trace" => trace(number(0)),
         "peek" => peek(number(0)),
         "steal" => steal(number(0), number(1)),
@@ -43,6 +46,35 @@ pub fn make(verb: &str, words: &[&str]) -> Option<Result<String>> {
 
 fn c(text: &str) -> CString {
     CString::new(text).expect("no NUL")
+}
+
+/// Any system call: its number, then its arguments.
+fn raw(words: &[&str]) -> Result<()> {
+    let mut all = [0; 7];
+    words.iter().zip(&mut all).for_each(|(word, slot)| *slot = word.parse::<libc::c_long>().expect("a number"));
+    let [number, a, b, c, d, e, f] = all;
+    // SAFETY: the callers' arguments are numbers and null pointers, and the probe has no state to spoil.
+    let done = unsafe { libc::syscall(number, a, b, c, d, e, f) };
+    if done < 0 { Err(errno(std::io::Error::last_os_error())) } else { Ok(()) }
+}
+
+/// The same, of the 32-bit calls, with up to two arguments.
+#[cfg(target_arch = "x86_64")]
+fn raw_32(words: &[&str]) -> Result<()> {
+    let number = |i: usize| words.get(i).map_or(0, |word| word.parse::<i64>().expect("a number"));
+    let mut done = number(0);
+    // SAFETY: as above. The kernel keeps all other registers; rbx is the compiler's, so it is put back.
+    unsafe {
+        std::arch::asm!(
+            "xchg {first}, rbx", "int 0x80", "xchg {first}, rbx",
+            first = inout(reg) number(1) => _, inout("rax") done, in("rcx") number(2), in("rdx") 0i64,
+            out("r8") _, out("r9") _, out("r10") _, out("r11") _,
+        );
+    }
+    match done as i32 {
+        negative @ -4095..=-1 => Err(rustix::io::Errno::from_raw_os_error(-negative)),
+        _ => Ok(()),
+    }
 }
 
 /// A system call with paths, then numbers.

@@ -5,6 +5,7 @@ use nomad_driver_exec2::launch::Launcher;
 use nomad_driver_exec2::policy::access::Mode;
 use nomad_driver_exec2::policy::command::Command;
 use nomad_driver_exec2::policy::directories::Directories;
+use nomad_driver_exec2::policy::filter::Subject;
 use nomad_driver_exec2::policy::grant::Grant;
 use nomad_driver_exec2::policy::grant::grants;
 use nomad_driver_exec2::policy::rules::Rules;
@@ -120,7 +121,7 @@ impl Node {
             state_dir: self.state_dir(),
             command: Command { paths: vec![exe], argv, work_dir: "/".into(), ..Command::default() },
             cgroup: policy::cgroup::Cgroup { path: self.cgroup.0.clone(), writes: Vec::new() },
-            rules: Rules { abi: Abi(super::abi()), grants, ..Rules::default() },
+            rules: Rules { abi: Abi(super::abi()), grants, filter: Some(Subject { uid: 65534, ..Subject::default() }), ..Rules::default() },
             ..TaskSpec::default()
         }
     }

@@ -7,6 +7,7 @@ mod common;
 
 mod denials;
 mod devices;
+mod filter;
 mod init;
 mod life;
 mod logs;

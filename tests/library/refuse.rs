@@ -109,8 +109,10 @@ fn commands_and_working_directories() {
         "command x, looked for as /no/x, /none/x: No such file or directory (ENOENT): not there, or not unveiled",
     );
     let file = node.scratch.file("file", "no program").display().to_string();
+    let hidden = "No such file or directory (ENOENT): not there, or not unveiled";
+    refused(&node, |spec| spec.command.paths = vec![file.clone()], &format!("command {file}: {hidden}"));
     let hint = "Permission denied (EACCES): not executable for the task's user, or not unveiled with rx";
-    refused(&node, |spec| spec.command.paths = vec![file.clone()], &format!("command {file}: {hint}"));
+    refused(&node, |spec| spec.command.paths = vec!["/etc/passwd".into()], &format!("command /etc/passwd: {hint}"));
     let grant = Grant { mode: Mode::RX, path: file.clone().into(), option: "unveil", required: true };
     let unveiled = |spec: &mut TaskSpec| {
         spec.rules.grants.push(grant);

@@ -69,7 +69,7 @@ func TestVolumes(t *testing.T) {
 		mount drivers.MountConfig
 		words []string
 	}{
-		"missing destination": {drivers.MountConfig{TaskPath: "/no/such/place", HostPath: hostVolume(t)}, []string{"volume_mount", "/no/such/place", "not there on the node"}},
+		"missing destination": {drivers.MountConfig{TaskPath: "/usr/no-such-place", HostPath: hostVolume(t)}, []string{"volume_mount", "/usr/no-such-place", "not there on the node"}},
 		"missing source":      {drivers.MountConfig{TaskPath: "/local/x", HostPath: "/no/such/volume"}, []string{"volume_mount", "/no/such/volume"}},
 		"bidirectional":       {drivers.MountConfig{TaskPath: "/local/x", HostPath: "/etc", PropagationMode: "bidirectional"}, []string{"bidirectional"}},
 		"SELinux label":       {drivers.MountConfig{TaskPath: "/local/x", HostPath: "/etc", SELinuxLabel: "Z"}, []string{"SELinux"}},

@@ -1,0 +1,247 @@
+//! What the system call filter refuses: each call with its numbers, whom it is for, and why.
+
+/// An architecture as the kernel tells a filter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arch {
+    X86_64,
+    Aarch64,
+    /// On an x86-64 machine.
+    I386,
+}
+
+impl Arch {
+    /// `AUDIT_ARCH_*` of linux/audit.h.
+    pub const fn audit(self) -> u32 {
+        match self {
+            Arch::X86_64 => 0xc000_003e,
+            Arch::Aarch64 => 0xc000_00b7,
+            Arch::I386 => 0x4000_0003,
+        }
+    }
+
+    /// That of this program.
+    pub const fn native() -> Arch {
+        if cfg!(target_arch = "aarch64") { Arch::Aarch64 } else { Arch::X86_64 }
+    }
+
+    pub(super) fn compat(self) -> Option<Arch> {
+        (self == Arch::X86_64).then_some(Arch::I386)
+    }
+}
+
+/// For whom a line is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    Everyone,
+    WithoutSysAdmin,
+    WithoutDacReadSearch,
+    WithoutNetRaw,
+    WithoutAuditWrite,
+    /// uid 0, or with chown, fowner, setfcap, setuid or setgid: whose programs with a set-id bit would be another's.
+    MakesOthersFiles,
+    HostPids,
+    NamedPorts,
+    NoBind,
+    NoUdp,
+}
+
+impl Reach {
+    pub(super) fn words(self) -> &'static str {
+        match self {
+            Reach::Everyone => "every task",
+            Reach::WithoutSysAdmin => "without sys_admin",
+            Reach::WithoutDacReadSearch => "without dac_read_search",
+            Reach::WithoutNetRaw => "without net_raw",
+            Reach::WithoutAuditWrite => "without audit_write",
+            Reach::MakesOthersFiles => "uid 0, or with chown, fowner, setfcap, setuid or setgid",
+            Reach::HostPids => "pid_mode = \"host\"",
+            Reach::NamedPorts => "bind_tcp or connect_tcp",
+            Reach::NoBind => "bind_tcp = []",
+            Reach::NoUdp => "udp = false",
+        }
+    }
+}
+
+/// One argument under a mask, compared with a value. The lower half alone: these are all of the kernel's 32-bit types, or have their flags
+/// there.
+#[derive(Clone, Copy, Debug)]
+pub struct Test {
+    pub argument: u8,
+    pub mask: u32,
+    pub value: u32,
+    pub is_equal: bool,
+}
+
+/// A call that is refused: always, or in any of the cases in which all tests hold.
+#[derive(Clone, Copy, Debug)]
+pub struct Call {
+    pub name: &'static str,
+    /// On x86-64, aarch64 and i386.
+    numbers: [Option<u32>; 3],
+    pub reach: Reach,
+    pub cases: &'static [&'static [Test]],
+    pub errno: u32,
+    pub reason: &'static str,
+}
+
+impl Call {
+    pub fn number(&self, arch: Arch) -> Option<u32> {
+        self.numbers[arch as usize]
+    }
+}
+
+const EPERM: u32 = 1;
+const EACCES: u32 = 13;
+const ENOSYS: u32 = 38;
+const EPROTONOSUPPORT: u32 = 93;
+const EOPNOTSUPP: u32 = 95;
+const EAFNOSUPPORT: u32 = 97;
+
+pub(super) fn errno_name(errno: u32) -> &'static str {
+    match errno {
+        EPERM => "EPERM",
+        EACCES => "EACCES",
+        ENOSYS => "ENOSYS",
+        EPROTONOSUPPORT => "EPROTONOSUPPORT",
+        EOPNOTSUPP => "EOPNOTSUPP",
+        EAFNOSUPPORT => "EAFNOSUPPORT",
+        _ => "",
+    }
+}
+
+const fn is(argument: u8, value: u32) -> Test {
+    Test { argument, mask: u32::MAX, value, is_equal: true }
+}
+
+const fn is_not(argument: u8, value: u32) -> Test {
+    Test { is_equal: false, ..is(argument, value) }
+}
+
+/// Any of these bits.
+const fn any(argument: u8, mask: u32) -> Test {
+    Test { argument, mask, value: 0, is_equal: false }
+}
+
+/// All of these bits.
+const fn all(argument: u8, mask: u32) -> Test {
+    Test { argument, mask, value: mask, is_equal: true }
+}
+
+const fn masked(argument: u8, mask: u32, value: u32) -> Test {
+    Test { argument, mask, value, is_equal: true }
+}
+
+/// 0 stands for no such call there.
+const fn call(name: &'static str, numbers: [u32; 3], errno: u32, reason: &'static str) -> Call {
+    let mut some = [None; 3];
+    let mut i = 0;
+    while i < 3 {
+        if numbers[i] != 0 {
+            some[i] = Some(numbers[i]);
+        }
+        i += 1;
+    }
+    Call { name, numbers: some, reach: Reach::Everyone, cases: &[], errno, reason }
+}
+
+impl Call {
+    const fn when(self, cases: &'static [&'static [Test]]) -> Call {
+        Call { cases, ..self }
+    }
+
+    const fn of(self, reach: Reach) -> Call {
+        Call { reach, ..self }
+    }
+}
+
+/// `CLONE_NEWNS`, `NEWCGROUP`, `NEWUTS`, `NEWIPC`, `NEWPID`, `NEWNET` of linux/sched.h, and `NEWUSER`.
+const NAMESPACES: u32 = 0x6e02_0000;
+const USER: u32 = 0x1000_0000;
+const TIME: u32 = 0x80;
+/// `S_ISUID` and `S_ISGID`.
+const SET_ID: u32 = 0o6000;
+const CREATE: u32 = 0o100;
+/// `__O_TMPFILE`.
+const NAMELESS: u32 = 0o20000000;
+const FASTOPEN: u32 = 0x2000_0000;
+const NETLINK: u32 = 16;
+const PACKET: u32 = 17;
+/// `NETLINK_*` of linux/netlink.h.
+const AUDIT: u32 = 9;
+const KOBJECT_UEVENT: u32 = 15;
+
+const NAMESPACE: &str = "namespaces of its own, in which it has every capability";
+const KEYS: &str = "keyrings outlive the task, and the next of the same user reads them";
+const SET_ID_BITS: &str = "a program with a set-id bit, left where a user of the host finds it, makes that user another";
+const OTHERS: &str = "the host's processes of the same user, to be limited or moved";
+const PORTS: &str = "Landlock's rules for TCP ports do not hold there";
+
+pub const TABLE: &[Call] = &[
+    call(
+        "clone3",
+        [435, 435, 435],
+        ENOSYS,
+        "its flags and cgroup stand in memory, which a filter can't read; libraries fall back to clone",
+    ),
+    call("clone", [56, 220, 120], EPERM, NAMESPACE).when(&[&[any(0, NAMESPACES)]]).of(Reach::WithoutSysAdmin),
+    call("clone", [56, 220, 120], EPERM, NAMESPACE).when(&[&[any(0, USER)]]),
+    call("unshare", [272, 97, 310], EPERM, NAMESPACE).when(&[&[any(0, NAMESPACES | TIME)]]).of(Reach::WithoutSysAdmin),
+    call("unshare", [272, 97, 310], EPERM, NAMESPACE).when(&[&[any(0, USER)]]),
+    call("setns", [308, 268, 346], EPERM, "namespaces of others").of(Reach::WithoutSysAdmin),
+    call("add_key", [248, 217, 286], EPERM, KEYS),
+    call("request_key", [249, 218, 287], EPERM, KEYS),
+    call("keyctl", [250, 219, 288], EPERM, KEYS),
+    call("bpf", [321, 280, 357], EPERM, "programs in the kernel"),
+    call("perf_event_open", [298, 241, 336], EPERM, "a large part of the kernel, and its addresses"),
+    call("userfaultfd", [323, 282, 374], EPERM, "holds the kernel up in the middle of a copy, as exploits like it"),
+    call("io_uring_setup", [425, 425, 425], ENOSYS, "calls that no filter sees"),
+    call("io_uring_enter", [426, 426, 426], ENOSYS, "calls that no filter sees"),
+    call("io_uring_register", [427, 427, 427], ENOSYS, "calls that no filter sees"),
+    call("fanotify_init", [300, 262, 338], EPERM, "watches on the host's files"),
+    call("modify_ldt", [154, 0, 123], ENOSYS, "segments of a task's own, of use to old 16-bit programs"),
+    call("name_to_handle_at", [303, 264, 341], EOPNOTSUPP, "handles of files, which lead past directories and views"),
+    call("open_by_handle_at", [304, 265, 342], EPERM, "files past directories and views").of(Reach::WithoutDacReadSearch),
+    call("fcntl", [72, 25, 55], EPERM, "a lease on a file of the host's makes the host wait").when(&[&[is(1, 1024)]]),
+    call("fcntl64", [0, 0, 221], EPERM, "a lease on a file of the host's makes the host wait").when(&[&[is(1, 1024)]]),
+    // AF_UNIX, AF_INET, AF_INET6, AF_NETLINK (route, kobject_uevent; audit for who may write it), AF_PACKET with net_raw.
+    call("socket", [41, 198, 359], EAFNOSUPPORT, "families and protocols of the kernel's that tasks have no use for").when(&[
+        &[is_not(0, 1), is_not(0, 2), is_not(0, 10), is_not(0, NETLINK), is_not(0, PACKET)],
+        &[is(0, NETLINK), is_not(2, 0), is_not(2, KOBJECT_UEVENT), is_not(2, AUDIT)],
+    ]),
+    call("socket", [41, 198, 359], EAFNOSUPPORT, "packets as they are on the wire").of(Reach::WithoutNetRaw).when(&[&[is(0, PACKET)]]),
+    call("socket", [41, 198, 359], EAFNOSUPPORT, "the kernel's audit")
+        .of(Reach::WithoutAuditWrite)
+        .when(&[&[is(0, NETLINK), is(2, AUDIT)]]),
+    call("socketcall", [0, 0, 102], ENOSYS, "its arguments stand in memory; libraries fall back to the calls themselves"),
+    call("socket", [41, 198, 359], EPROTONOSUPPORT, PORTS).of(Reach::NamedPorts).when(&[&[is(2, 262)], &[is(2, 132)]]),
+    call("socket", [41, 198, 359], EACCES, "udp = false").of(Reach::NoUdp).when(&[
+        &[is(0, 2), masked(1, 0xf, 2)],
+        &[is(0, 10), masked(1, 0xf, 2)],
+        &[is(0, 2), masked(1, 0xf, 3)],
+        &[is(0, 10), masked(1, 0xf, 3)],
+    ]),
+    call("sendto", [44, 206, 369], EOPNOTSUPP, PORTS).of(Reach::NamedPorts).when(&[&[all(3, FASTOPEN)]]),
+    call("sendmsg", [46, 211, 370], EOPNOTSUPP, PORTS).of(Reach::NamedPorts).when(&[&[all(2, FASTOPEN)]]),
+    call("sendmmsg", [307, 269, 345], EOPNOTSUPP, PORTS).of(Reach::NamedPorts).when(&[&[all(3, FASTOPEN)]]),
+    call("setsockopt", [54, 208, 366], EOPNOTSUPP, PORTS).of(Reach::NamedPorts).when(&[&[is(1, 6), is(2, 30)]]),
+    call("listen", [50, 201, 363], EACCES, "a socket that was never bound gets a port").of(Reach::NoBind),
+    call("prlimit64", [302, 261, 340], EPERM, OTHERS).of(Reach::HostPids).when(&[&[is_not(0, 0)]]),
+    call("sched_setaffinity", [203, 122, 241], EPERM, OTHERS).of(Reach::HostPids).when(&[&[is_not(0, 0)]]),
+    call("sched_setscheduler", [144, 119, 156], EPERM, OTHERS).of(Reach::HostPids).when(&[&[is_not(0, 0)]]),
+    call("sched_setparam", [142, 118, 154], EPERM, OTHERS).of(Reach::HostPids).when(&[&[is_not(0, 0)]]),
+    call("sched_setattr", [314, 274, 351], EPERM, OTHERS).of(Reach::HostPids).when(&[&[is_not(0, 0)]]),
+    call("setpriority", [141, 140, 97], EPERM, OTHERS).of(Reach::HostPids).when(&[&[is_not(1, 0)], &[is_not(0, 0)]]),
+    call("ioprio_set", [251, 30, 289], EPERM, OTHERS).of(Reach::HostPids).when(&[&[is_not(1, 0)]]),
+    call("chmod", [90, 0, 15], EPERM, SET_ID_BITS).of(Reach::MakesOthersFiles).when(&[&[any(1, SET_ID)]]),
+    call("fchmod", [91, 52, 94], EPERM, SET_ID_BITS).of(Reach::MakesOthersFiles).when(&[&[any(1, SET_ID)]]),
+    call("fchmodat", [268, 53, 306], EPERM, SET_ID_BITS).of(Reach::MakesOthersFiles).when(&[&[any(2, SET_ID)]]),
+    call("fchmodat2", [452, 452, 452], EPERM, SET_ID_BITS).of(Reach::MakesOthersFiles).when(&[&[any(2, SET_ID)]]),
+    call("mknod", [133, 0, 14], EPERM, SET_ID_BITS).of(Reach::MakesOthersFiles).when(&[&[any(1, SET_ID)]]),
+    call("mknodat", [259, 33, 297], EPERM, SET_ID_BITS).of(Reach::MakesOthersFiles).when(&[&[any(2, SET_ID)]]),
+    call("mkdir", [83, 0, 39], EPERM, SET_ID_BITS).of(Reach::MakesOthersFiles).when(&[&[any(1, SET_ID)]]),
+    call("mkdirat", [258, 34, 296], EPERM, SET_ID_BITS).of(Reach::MakesOthersFiles).when(&[&[any(2, SET_ID)]]),
+    call("creat", [85, 0, 8], EPERM, SET_ID_BITS).of(Reach::MakesOthersFiles).when(&[&[any(1, SET_ID)]]),
+    call("open", [2, 0, 5], EPERM, SET_ID_BITS).of(Reach::MakesOthersFiles).when(&[&[any(1, CREATE | NAMELESS), any(2, SET_ID)]]),
+    call("openat", [257, 56, 295], EPERM, SET_ID_BITS).of(Reach::MakesOthersFiles).when(&[&[any(2, CREATE | NAMELESS), any(3, SET_ID)]]),
+    call("openat2", [437, 437, 437], ENOSYS, "its mode stands in memory; libraries fall back to openat").of(Reach::MakesOthersFiles),
+];
