@@ -18,12 +18,6 @@ pub struct Command {
     pub descriptors: [RawFd; 3],
 }
 
-impl Default for Command {
-    fn default() -> Command {
-        Command { init: -1, descriptors: [-1; 3] }
-    }
-}
-
 impl Command {
     /// `streams` are the command's standard descriptors, `exit` the exit record. Beside it the plugin's end of the socket pair.
     pub(super) fn plan(

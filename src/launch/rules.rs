@@ -30,13 +30,6 @@ pub struct Rules {
     pub filter: Vec<Instruction>,
 }
 
-impl Default for Rules {
-    /// No ruleset: the child fails.
-    fn default() -> Rules {
-        Rules { ruleset: -1, flags: 0, proc_access: 0, filter: Vec::new() }
-    }
-}
-
 /// The ruleset under construction, with what decides how paths are opened.
 pub(super) struct Ruleset {
     kernel: sys::landlock::Ruleset,
@@ -98,12 +91,7 @@ impl Ruleset {
                 Err(Errno::NOENT | Errno::NOTDIR) if !required => continue,
                 other => other.map_err(unveil)?,
             };
-            let file_type = FileType::from_raw_mode(fstat(&found.file).map_err(unveil)?.st_mode);
-            let kind = match file_type {
-                FileType::Directory => PathKind::Directory,
-                FileType::CharacterDevice | FileType::BlockDevice => PathKind::Device,
-                _ => PathKind::File,
-            };
+            let (kind, file_type) = kind_of(&found.file).map_err(unveil)?;
             // The host's /proc may be mounted elsewhere too, and the task's own has its rule from the child.
             if !(self.own_proc && found.path.starts_with("/proc")) {
                 self.add(&found.file, kind, *mode, path)?;
@@ -131,6 +119,17 @@ impl Ruleset {
         let filter = filter.map(|subject| filter::program(Arch::native(), subject)).unwrap_or_default();
         Ok(Rules { ruleset: held.hold(self.kernel.into())?, flags: self.flags, proc_access, filter })
     }
+}
+
+/// What rules know of a file, and what it is.
+pub(super) fn kind_of(file: impl AsFd) -> rustix::io::Result<(PathKind, FileType)> {
+    let file_type = FileType::from_raw_mode(fstat(file)?.st_mode);
+    let kind = match file_type {
+        FileType::Directory => PathKind::Directory,
+        FileType::CharacterDevice | FileType::BlockDevice => PathKind::Device,
+        _ => PathKind::File,
+    };
+    Ok((kind, file_type))
 }
 
 /// The directories in which the task may create files. A path that leads there by a link of the task's own making is found all the same:

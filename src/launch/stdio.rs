@@ -17,12 +17,6 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug)]
 pub struct Stdio(pub [RawFd; 3]);
 
-impl Default for Stdio {
-    fn default() -> Stdio {
-        Stdio([-1; 3])
-    }
-}
-
 /// What goes to the command with its start.
 pub(super) struct Streams {
     /// One for each task: its flags and locks would be shared.

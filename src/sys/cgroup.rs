@@ -1,6 +1,6 @@
 //! A task's cgroup (version 2): its directory is held, every file is opened relative to it.
 
-use crate::policy::text::{keyed, pids};
+use crate::policy::text::keyed;
 use crate::watch::descriptor::settle;
 use crate::watch::error::{At, Error, Result};
 use crate::watch::wake::poll;
@@ -71,35 +71,6 @@ impl Cgroup {
     /// CLONE_INTO_CGROUP here makes a child that is killed at birth.
     pub fn kill(&self) -> Result<()> {
         self.write("cgroup.kill", "1")
-    }
-
-    /// SIGKILL for each process, frozen meanwhile so that none can fork. For a task without a pid namespace, which its init's end does not
-    /// end; it does not do to later clones what [`Cgroup::kill`] does. Waits for a second at most; what has not died by then can't.
-    pub fn kill_each(&self) -> Result<()> {
-        self.write("cgroup.freeze", "1")?;
-        let killed = self.kill_listed();
-        self.write("cgroup.freeze", "0")?;
-        killed
-    }
-
-    fn kill_listed(&self) -> Result<()> {
-        let list = || -> Result<Vec<u32>> { Ok(pids(&self.read("cgroup.procs")?).collect()) };
-        for _ in 0..100 {
-            for some in list()?.chunks(64) {
-                let opened = some.iter().filter_map(|pid| Some((*pid, crate::watch::pidfd::open(*pid).ok()?)));
-                let opened: Vec<_> = opened.collect();
-                // A pid that is still listed is not another's by now.
-                let still = list()?;
-                for (_, pidfd) in opened.iter().filter(|(pid, _)| still.contains(pid)) {
-                    // ESRCH: it has died.
-                    let _ = rustix::process::pidfd_send_signal(pidfd, rustix::process::Signal::KILL);
-                }
-            }
-            if self.wait_empty(Duration::from_millis(10))? {
-                break;
-            }
-        }
-        Ok(())
     }
 
     /// Whether a process is in it, and whether it is frozen, from cgroup.events.

@@ -5,6 +5,8 @@ mod ask;
 mod denials;
 mod error;
 mod event;
+mod failure;
+mod kill;
 mod life;
 mod node;
 mod order;

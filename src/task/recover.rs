@@ -2,6 +2,7 @@
 
 use super::error::TaskError;
 use super::event::{Subject, oom};
+use super::kill::kill_each;
 use super::life::Life;
 use super::record::{Record, Saved};
 use super::status::{Ended, Started, Status};
@@ -64,21 +65,13 @@ pub(super) fn recover(id: &str, path: &Path, launcher: &Launcher) -> Result<Reco
             let init = Arc::new(init);
             status.started.init = Some(init.clone());
             launcher.attend(&init);
-            let launched = Launched {
-                pid: saved.pid as i32,
-                pidfd: init,
-                socket,
-                cgroup,
-                command: Vec::new(),
-                work_dir: String::new(),
-                unread: Vec::new(),
-            };
+            let launched = Launched { pid: saved.pid as i32, pidfd: init, socket, cgroup, unread: Vec::new() };
             Ok(Recovered { record, status, life: Some(Life::recovered(saved, launched)), subject, oom: None })
         }
         (_, cgroup) => {
             // What init's end did not end.
             if let (Some(cgroup), NamespaceMode::Host) = (&cgroup, saved.pid_mode)
-                && let Err(e) = cgroup.kill_each()
+                && let Err(e) = kill_each(cgroup)
             {
                 log::warn!(task_id = id; "{e}");
             }

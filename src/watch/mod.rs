@@ -4,8 +4,12 @@
 pub mod audit;
 pub mod descriptor;
 pub mod error;
+#[allow(unsafe_code)]
+pub mod forwarded;
 pub mod host;
 pub mod keeper;
+#[allow(unsafe_code)]
+pub mod limit;
 pub mod lock;
 #[allow(unsafe_code)]
 pub mod mount_table;
