@@ -1,5 +1,6 @@
 //! What was typed.
 
+use super::manual::{self, Page};
 use crate::policy::filter;
 use crate::policy::limits::{parse_bytes, parse_percent, pids_in_range};
 use crate::policy::view_mode::{ProtectSystem, ViewMode};
@@ -20,8 +21,8 @@ unprivileged user, and exits with its exit code (128+n for signal n).
   --unveil MODE:PATH   let it use PATH; MODE of r, w, x, c (create); may repeat;
                        a leading ? makes a missing PATH no error
   --no-defaults        without the usual system paths
-  --view VIEW          host (default): the host's tree; private: a root that holds
-                       what is unveiled and nothing else
+  --view VIEW          host (default): the host's system and what is unveiled;
+                       private: what is unveiled and nothing else
   --protect-system S   strict (default): what is not unveiled for writing is also
                        mounted read-only; off: Landlock alone keeps it
   --seccomp S          default: a system call filter; off: none
@@ -36,8 +37,13 @@ unprivileged user, and exits with its exit code (128+n for signal n).
   -h, --help           this text
   -V, --version        the version
 
-Exit code 125: it could not be started. 126: COMMAND can't be executed.
-127: COMMAND was not found.
+Exit code 125: it could not be started. 126: COMMAND can't be executed, or
+is not unveiled with rx. 127: COMMAND was not found.
+
+  nomad-driver-exec2 help [TOPIC]
+
+prints a page of the manual, such as architecture; without TOPIC which
+there are.
 ";
 
 #[derive(Debug, PartialEq)]
@@ -45,6 +51,10 @@ pub enum Command {
     None,
     Help,
     Version,
+    Topics,
+    Page(&'static Page),
+    /// The system call filter's table.
+    Filter,
     Run(Box<Run>),
 }
 
@@ -78,8 +88,23 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command, Strin
         Some(Arg::Short('h') | Arg::Long("help")) => Ok(Command::Help),
         Some(Arg::Short('V') | Arg::Long("version")) => Ok(Command::Version),
         Some(Arg::Value(word)) if word == "run" => run(&mut parser),
+        Some(Arg::Value(word)) if word == "help" => help(&mut parser),
         Some(Arg::Value(word)) => Err(format!("unknown command {:?}; see --help", word.to_string_lossy())),
         Some(other) => Err(format!("{}; see --help", other.unexpected())),
+    }
+}
+
+fn help(parser: &mut Parser) -> Result<Command, String> {
+    let found = match parser.next().map_err(|e| format!("help: {e}"))? {
+        None => return Ok(Command::Topics),
+        Some(Arg::Short('h') | Arg::Long("help")) => return Ok(Command::Help),
+        Some(Arg::Value(topic)) if topic == "seccomp" => Command::Filter,
+        Some(Arg::Value(topic)) => Command::Page(manual::page(&topic.to_string_lossy())?),
+        Some(other) => return Err(format!("help: {}; see --help", other.unexpected())),
+    };
+    match parser.next().map_err(|e| format!("help: {e}"))? {
+        None => Ok(found),
+        Some(other) => Err(format!("help: {}; see --help", other.unexpected())),
     }
 }
 
@@ -216,6 +241,9 @@ mod tests {
             ("run --env A -- x", "run: --env: not NAME=VALUE"),
             ("run --unveil", "run: missing argument for option '--unveil'"),
             ("run --nope -- x", "run: invalid option '--nope'"),
+            ("help music", "help: no topic \"music\"; there are: architecture"),
+            ("help architecture too", "help: unexpected argument \"too\""),
+            ("help -x", "help: invalid option '-x'"),
             ("walk", "unknown command \"walk\""),
         ] {
             let error = typed(line).unwrap_err();
@@ -224,5 +252,8 @@ mod tests {
         assert_eq!(typed("").unwrap(), Command::None);
         assert_eq!(typed("run --help").unwrap(), Command::Help);
         assert_eq!(typed("-V").unwrap(), Command::Version);
+        assert_eq!(typed("help").unwrap(), Command::Topics);
+        assert_eq!(typed("help seccomp").unwrap(), Command::Filter);
+        assert!(matches!(typed("help architecture"), Ok(Command::Page(page)) if page.topic == "architecture"));
     }
 }

@@ -2,23 +2,24 @@
 
 mod arguments;
 mod exit_code;
+mod manual;
 mod run;
 mod scope;
 
 use arguments::{Command, parse};
 use exit_code::SETUP_FAILED;
 use std::ffi::OsString;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 
 pub use arguments::USAGE;
 
 /// Leads the life of a command line. The exit code.
 pub fn main(arguments: impl Iterator<Item = OsString>) -> u8 {
     match parse(arguments) {
-        Ok(Command::Help) => {
-            print!("{USAGE}");
-            0
-        }
+        Ok(Command::Help) => show(USAGE),
+        Ok(Command::Topics) => show(&manual::topics()),
+        Ok(Command::Filter) => show(&crate::policy::filter::explain()),
+        Ok(Command::Page(page)) => show(page.text),
         Ok(Command::Version) => {
             println!("nomad-driver-exec2 {}", env!("CARGO_PKG_VERSION"));
             0
@@ -42,4 +43,9 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> u8 {
             SETUP_FAILED
         }
     }
+}
+
+/// A reader that has seen enough and closed the pipe is no reason for more than an exit code.
+fn show(text: &str) -> u8 {
+    u8::from(std::io::stdout().write_all(text.as_bytes()).is_err())
 }

@@ -6,15 +6,17 @@ use super::giver::Giver;
 use crate::init::{IMAGE, message};
 use crate::policy::capability::Capabilities;
 use crate::policy::mask;
+use crate::policy::request::HOME;
 use crate::sys::capability::{self, Sets};
 use crate::sys::clone::Stacks;
 use crate::sys::{memfd, signal};
 use crate::watch::descriptor::{self, lift};
 use crate::watch::error::At;
 use crate::watch::lock::lock;
+use std::collections::BTreeSet;
 use std::ffi::CStr;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 
 /// Descriptors that the plugin's table has room for from the first. A task takes five.
@@ -32,6 +34,8 @@ pub struct Launcher {
     pub(super) bases: Bases,
     pub(super) stacks: Stacks,
     masks: OnceLock<Vec<&'static CStr>>,
+    /// Directories that no task sees.
+    hidden: Mutex<Vec<PathBuf>>,
 }
 
 /// The image that every task's init is executed from.
@@ -53,6 +57,7 @@ impl Launcher {
             bases: Bases::default(),
             stacks: Stacks::default(),
             masks: OnceLock::new(),
+            hidden: Mutex::new(vec![real(Path::new(HOME))]),
         }
     }
 
@@ -68,6 +73,20 @@ impl Launcher {
     pub fn without_capabilities() -> Launcher {
         capability::drop_bounding_set();
         Launcher::new()
+    }
+
+    /// From now on no task sees that directory.
+    pub fn hide(&self, directory: &Path) {
+        lock(&self.hidden).push(real(directory));
+    }
+
+    /// Where these are, with the task's records, and those of other plugins.
+    pub(super) fn hidden(&self, state_dir: &Path) -> BTreeSet<PathBuf> {
+        let mut hidden: BTreeSet<PathBuf> = lock(&self.hidden).iter().cloned().collect();
+        if state_dir != Path::new(HOME) {
+            hidden.insert(real(state_dir));
+        }
+        hidden
     }
 
     /// What a task can be given here.
@@ -134,4 +153,9 @@ pub fn private_memory() -> Result<(), LaunchError> {
         return Err(LaunchError::refused("sysctl fs.suid_dumpable", reason));
     }
     Ok(())
+}
+
+/// Where a path leads, if it leads anywhere.
+fn real(path: &Path) -> PathBuf {
+    std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf())
 }

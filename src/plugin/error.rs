@@ -11,6 +11,8 @@ pub enum ServeError {
     Version(String),
     #[error("socket {path}: {reason}", path = path.display())]
     Socket { path: PathBuf, reason: String },
+    #[error("PLUGIN_UNIX_SOCKET_DIR {path}: {reason}", path = path.display())]
+    Directory { path: PathBuf, reason: String },
     #[error("gRPC server: {0}")]
     Server(String),
     #[error("writing the handshake to standard output: {0}")]

@@ -36,7 +36,8 @@ pub fn invited(env: impl Fn(&str) -> Option<OsString>) -> Invitation {
 /// What the client asks of the connection.
 #[derive(Debug, PartialEq)]
 pub struct Terms {
-    pub socket_dir: PathBuf,
+    /// Where the client wants the socket.
+    pub socket_dir: Option<PathBuf>,
     /// Name or gid of a group that may connect besides the owner.
     pub socket_group: Option<String>,
     /// The client wants to know whether several connections can share the socket.
@@ -57,9 +58,8 @@ impl Terms {
                 return Err(ServeError::Version(versions.into_owned()));
             }
         }
-        let dir = set("PLUGIN_UNIX_SOCKET_DIR").or_else(|| set("TMPDIR"));
         Ok(Terms {
-            socket_dir: dir.map_or_else(|| PathBuf::from("/tmp"), PathBuf::from),
+            socket_dir: set("PLUGIN_UNIX_SOCKET_DIR").map(PathBuf::from),
             socket_group: set("PLUGIN_UNIX_SOCKET_GROUP").map(|group| group.to_string_lossy().into_owned()),
             asks_multiplex: set("PLUGIN_MULTIPLEX_GRPC").is_some(),
         })
@@ -90,12 +90,11 @@ mod tests {
     }
 
     #[test]
-    fn the_socket_directory_is_the_first_one_set() {
+    fn the_socket_directory_is_the_one_that_is_set() {
         let dir = |pairs: &[(&str, &str)]| Terms::read(env(pairs)).unwrap().socket_dir;
-        assert_eq!(dir(&[]), Path::new("/tmp"));
-        assert_eq!(dir(&[("TMPDIR", "/t")]), Path::new("/t"));
-        assert_eq!(dir(&[("TMPDIR", "/t"), ("PLUGIN_UNIX_SOCKET_DIR", "")]), Path::new("/t"));
-        assert_eq!(dir(&[("TMPDIR", "/t"), ("PLUGIN_UNIX_SOCKET_DIR", "/s")]), Path::new("/s"));
+        assert_eq!(dir(&[("TMPDIR", "/t")]), None);
+        assert_eq!(dir(&[("PLUGIN_UNIX_SOCKET_DIR", "")]), None);
+        assert_eq!(dir(&[("PLUGIN_UNIX_SOCKET_DIR", "/s")]).as_deref(), Some(Path::new("/s")));
     }
 
     #[test]

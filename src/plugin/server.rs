@@ -30,9 +30,11 @@ pub fn serve(tasks: Tasks) -> Result<(), ServeError> {
     let heard = events.clone();
     // On the task's thread, which a channel without bounds never blocks.
     tasks.listen(move |event| drop(heard.send(Event::Task(event))));
+    let hidden = tasks.clone();
     let plugin = Arc::new(Plugin::new(tasks, events.clone()));
     let mut server = server(plugin.clone())?;
     let socket = Socket::bind(&mut server, &terms)?;
+    hidden.hide(socket.directory());
     server.start();
     // Taking it down would wait for calls that never end, such as WaitTask; the end of the process does it at once.
     let _server = ManuallyDrop::new(server);

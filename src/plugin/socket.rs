@@ -1,15 +1,19 @@
-//! The Unix socket that the plugin listens on. Whoever connects runs commands as root, so it is its owner's alone from birth.
+//! The Unix socket that the plugin listens on. Whoever connects runs commands as root, so it is its owner's alone from birth; and since a task
+//! may be root, it is in a directory that no task sees.
 
 use std::collections::hash_map::RandomState;
 use std::fs;
 use std::hash::{BuildHasher, Hasher};
 use std::io;
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt, chown};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use grpcio::{Server, ServerCredentials};
 use rustix::fs::Mode;
 use rustix::process::umask;
+
+use crate::policy::request::HOME;
 
 use super::error::ServeError;
 use super::handshake::Terms;
@@ -17,20 +21,23 @@ use super::handshake::Terms;
 /// sizeof(sockaddr_un.sun_path), with the final NUL.
 const PATH_MAX: usize = 108;
 
+/// Below [`HOME`]. No task's id makes a record of this name.
+const SOCKETS: &str = ".sockets";
+const PREFIX: &str = "plugin";
+
 /// A socket file, removed when dropped.
 pub struct Socket(PathBuf);
 
 impl Socket {
     /// Lets `server` listen on a new socket as `terms` ask. Connections are accepted by the kernel from then on.
     pub fn bind(server: &mut Server, terms: &Terms) -> Result<Socket, ServeError> {
-        let path = name(&terms.socket_dir);
+        let dir = directory(terms)?;
+        clear(&dir);
+        let path = name(&dir);
         let refuse = |reason: String| ServeError::Socket { path: path.clone(), reason };
         let address = path.to_str().ok_or_else(|| refuse("not UTF-8".to_owned()))?;
         if address.len() >= PATH_MAX {
             return Err(refuse(format!("longer than {} bytes; set PLUGIN_UNIX_SOCKET_DIR to a shorter directory", PATH_MAX - 1)));
-        }
-        if !terms.socket_dir.is_dir() {
-            return Err(refuse(format!("{} is not a directory", terms.socket_dir.display())));
         }
         // The C core decodes %-escapes in what it takes for a URI.
         let address = format!("unix:{}", address.replace('%', "%25"));
@@ -51,6 +58,11 @@ impl Socket {
         &self.0
     }
 
+    /// Which no task may see.
+    pub fn directory(&self) -> &Path {
+        self.0.parent().unwrap_or(&self.0)
+    }
+
     /// Lets `group` (a name or a gid) connect too.
     fn admit(&self, group: &str) -> Result<(), ServeError> {
         let admitted = gid(group).and_then(|gid| {
@@ -69,11 +81,56 @@ impl Drop for Socket {
     }
 }
 
+/// Where the socket goes: the client's directory, or one of root's alone. Without root no task runs, and any will do.
+fn directory(terms: &Terms) -> Result<PathBuf, ServeError> {
+    let is_root = rustix::process::geteuid().is_root();
+    match &terms.socket_dir {
+        Some(dir) => {
+            let refuse = |reason: &str| ServeError::Directory { path: dir.clone(), reason: reason.to_owned() };
+            let found = fs::metadata(dir).map_err(|error| refuse(&error.to_string()))?;
+            match found.permissions().mode() & 0o007 {
+                _ if !found.is_dir() => Err(refuse("it is not a directory")),
+                0 => Ok(dir.clone()),
+                _ if !is_root => Ok(dir.clone()),
+                _ => Err(refuse("it is open to others (mode o+rwx), and no task may see the socket; leave it unset, or give root's alone")),
+            }
+        }
+        None if !is_root => Ok(std::env::temp_dir()),
+        None => {
+            let sockets = Path::new(HOME).join(SOCKETS);
+            private(Path::new(HOME)).and_then(|()| private(&sockets)).map(|()| sockets)
+        }
+    }
+}
+
+/// Makes a directory of root's alone, or finds that it is that.
+fn private(path: &Path) -> Result<(), ServeError> {
+    let refuse = |reason: &dyn std::fmt::Display| ServeError::Socket { path: path.to_owned(), reason: reason.to_string() };
+    fs::DirBuilder::new().mode(0o700).recursive(true).create(path).map_err(|error| refuse(&error))?;
+    let found = fs::symlink_metadata(path).map_err(|error| refuse(&error))?;
+    match found.is_dir() && found.uid() == 0 && found.mode() & 0o077 == 0 {
+        true => Ok(()),
+        false => Err(refuse(&"it must belong to root with mode 0700")),
+    }
+}
+
+/// Removes sockets that nobody listens on: those of plugins that were killed.
+fn clear(dir: &Path) {
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let (path, name) = (entry.path(), entry.file_name());
+        let is_ours = name.to_str().and_then(|name| name.strip_prefix(PREFIX)).is_some_and(|rest| rest.parse::<u64>().is_ok());
+        let is_socket = entry.file_type().is_ok_and(|kind| kind.is_socket());
+        if is_ours && is_socket && UnixStream::connect(&path).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused) {
+            let _ = fs::remove_file(&path);
+        }
+    }
+}
+
 /// A name that nobody can have guessed, in `dir`.
 fn name(dir: &Path) -> PathBuf {
     // Each RandomState is keyed by the kernel's random numbers.
     let random = RandomState::new().build_hasher().finish();
-    let path = dir.join(format!("plugin{random}"));
+    let path = dir.join(format!("{PREFIX}{random}"));
     std::path::absolute(&path).unwrap_or(path)
 }
 
@@ -104,6 +161,22 @@ mod tests {
         assert_eq!(gid_in(groups, "nomad"), Some(998));
         assert_eq!(gid_in(groups, "broken"), None);
         assert_eq!(gid_in(groups, ""), None);
+    }
+
+    #[test]
+    fn only_sockets_that_nobody_listens_on_are_cleared() {
+        let dir = std::env::temp_dir().join(format!("exec2-sockets-{}", std::process::id()));
+        fs::create_dir(&dir).unwrap();
+        let at = |name: &str| dir.join(name);
+        let listener = std::os::unix::net::UnixListener::bind(at("plugin1")).unwrap();
+        drop(std::os::unix::net::UnixListener::bind(at("plugin2")).unwrap());
+        drop(std::os::unix::net::UnixListener::bind(at("other2")).unwrap());
+        fs::write(at("plugin3"), "").unwrap();
+        clear(&dir);
+        let left = ["plugin1", "plugin2", "other2", "plugin3"].map(|name| at(name).exists());
+        assert_eq!(left, [true, false, true, true]);
+        drop(listener);
+        fs::remove_dir_all(&dir).unwrap();
     }
 
     #[test]

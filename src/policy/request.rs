@@ -11,6 +11,9 @@ use super::view_mode::ViewMode;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+/// Of the driver's own: what is in there is for no task to see.
+pub const HOME: &str = "/run/nomad-driver-exec2";
+
 /// Options of the plugin block that concern tasks.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PluginOptions {
@@ -58,7 +61,7 @@ impl Default for PluginOptions {
             denied_host_uids: IdRanges::default(),
             denied_host_gids: IdRanges::default(),
             allow_caps: Capabilities::parse(&DEFAULT_ALLOWED).unwrap_or_default(),
-            state_dir: PathBuf::from("/run/nomad-driver-exec2"),
+            state_dir: HOME.into(),
             landlock_min_abi: 1,
             denial_events: true,
             no_pivot_root: false,

@@ -48,6 +48,11 @@ impl Identity {
         let stat = fstat(file)?;
         Ok(Identity { dev: stat.st_dev, ino: stat.st_ino })
     }
+
+    /// `None` where nothing is found.
+    pub fn at(path: &Path) -> Option<Identity> {
+        rustix::fs::stat(path).ok().map(|stat| Identity { dev: stat.st_dev, ino: stat.st_ino })
+    }
 }
 
 /// What a path leads to, and by which way.

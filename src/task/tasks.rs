@@ -12,7 +12,7 @@ use crate::launch::Launcher;
 use crate::policy::signal::Signal;
 use crate::watch::lock::lock;
 use crate::watch::wake::Wake;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +23,11 @@ pub struct Tasks(Arc<Register>);
 impl Tasks {
     pub fn new(launcher: Launcher) -> Tasks {
         Tasks(Arc::new(Register::new(launcher)))
+    }
+
+    /// From now on no task sees that directory.
+    pub fn hide(&self, directory: &Path) {
+        self.0.launcher.hide(directory);
     }
 
     /// From now on `listener` is told what happens to tasks, on their threads: it must not block. There is one at most.

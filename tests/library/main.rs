@@ -8,6 +8,7 @@ mod common;
 mod denials;
 mod devices;
 mod filter;
+mod hidden;
 mod init;
 mod life;
 mod logs;

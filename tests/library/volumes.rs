@@ -53,6 +53,28 @@ fn strs(words: &[String]) -> Vec<&str> {
     words.iter().map(String::as_str).collect()
 }
 
+#[test]
+fn a_volume_above_what_is_the_drivers_own() {
+    needs!(Need::Task);
+    in_own_namespace("volumes::inner_own", true);
+}
+
+#[test]
+#[ignore = "started by a_volume_above_what_is_the_drivers_own"]
+fn inner_own() {
+    let place = Place::new();
+    let scratch = Scratch::new();
+    let from = source(&scratch, "vol");
+    let target = place.own("local/data");
+    let look = [format!("entries {}", target.display()), format!("entries {}", target.join("sub").display())];
+    scratch.file("vol/sub/file", "");
+    assert_eq!(probe(&place, vec![volume(&from, &target)], &strs(&look)), ["3", "1"]);
+    place.node.tasks.hide(&from.join("sub"));
+    assert_eq!(probe(&place, vec![volume(&from, &target)], &strs(&look)), ["3", "0"]);
+    let error = refused(&place, vec![volume(&from.join("sub"), &target)]);
+    assert!(error.ends_with("is the driver's own, which no task may have"), "{error}");
+}
+
 /// CAP_MKNOD
 const MKNOD: u32 = 27;
 

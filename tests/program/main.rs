@@ -9,6 +9,7 @@ mod exit;
 mod inherit;
 mod limits;
 mod link;
+mod manual;
 mod masks;
 mod mounts;
 mod plugin;

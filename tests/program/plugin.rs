@@ -1,6 +1,6 @@
 //! The plugin process as Nomad's agent meets it: the real binary, its handshake, and every call that needs no task.
 
-use crate::common::{Need, Scratch, abi, bin, skip};
+use crate::common::{Need, Run, Scratch, abi, bin, outside, skip};
 use std::io::{BufRead, BufReader, Read, pipe};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -44,6 +44,7 @@ impl Directory {
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let path = std::env::temp_dir().join(format!("exec2-plugin-{}-{count}", std::process::id()));
         std::fs::create_dir(&path).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).unwrap();
         Directory(path)
     }
 }
@@ -72,7 +73,7 @@ impl Plugin {
     fn start_with(variables: &[(&str, &str)], change: impl FnOnce(&mut Command)) -> Plugin {
         let directory = Directory::new();
         let path = directory.0.to_str().unwrap();
-        let mut command = command(&[&[COOKIE, ("PLUGIN_PROTOCOL_VERSIONS", "2"), ("TMPDIR", path)], variables].concat());
+        let mut command = command(&[&[COOKIE, ("PLUGIN_PROTOCOL_VERSIONS", "2"), ("PLUGIN_UNIX_SOCKET_DIR", path)], variables].concat());
         command.stderr(Stdio::null());
         change(&mut command);
         let mut child = command.spawn().unwrap();
@@ -138,7 +139,7 @@ fn terms_that_cannot_be_met_are_refused_in_words() {
     let table = [
         (("PLUGIN_CLIENT_CERT", "-----BEGIN"), "PLUGIN_CLIENT_CERT is set"),
         (("PLUGIN_PROTOCOL_VERSIONS", "1,3"), "PLUGIN_PROTOCOL_VERSIONS is \"1,3\""),
-        (("PLUGIN_UNIX_SOCKET_DIR", "/nonexistent"), "/nonexistent is not a directory"),
+        (("PLUGIN_UNIX_SOCKET_DIR", "/nonexistent"), "PLUGIN_UNIX_SOCKET_DIR /nonexistent: No such file or directory"),
         (("PLUGIN_UNIX_SOCKET_GROUP", "no such group"), "no such group in /etc/group"),
     ];
     for (variable, reason) in table {
@@ -410,4 +411,30 @@ fn log_lines_are_what_the_agent_parses() {
         assert!(date.len() == 19 && fraction.len() == 7 && fraction.ends_with('Z'), "{line}");
         assert!(fields.contains_key("@message") && fields.contains_key("@module"));
     }
+}
+
+#[test]
+fn no_task_sees_the_socket() {
+    needs!(Need::Task);
+    let plugin = Plugin::start_with(&[("PLUGIN_UNIX_SOCKET_DIR", "")], |_| ());
+    let parent = plugin.socket.parent().unwrap();
+    assert_eq!(parent, Path::new("/run/nomad-driver-exec2/.sockets"));
+    assert_eq!(std::fs::metadata(parent).unwrap().permissions().mode() & 0o777, 0o700);
+    let attempts = [format!("connect {}", plugin.socket.display()), "list /run".into(), "entries /run/nomad-driver-exec2".into()];
+    let control = outside(&attempts);
+    assert!(control[..2] == ["ok", "ok"] && control[2] != "0", "{control:?}");
+    for view in ["host", "private"] {
+        assert_eq!(Run::root().option("--view", view).unveil("rwxc", "/run").probe(&attempts), ["ENOENT", "ok", "0"], "{view}");
+    }
+    assert_eq!(Run::root().unveil("rx", "/").probe(&attempts), ["ENOENT", "ok", "0"]);
+}
+
+#[test]
+fn a_directory_that_is_open_to_others_is_refused() {
+    needs!(Need::Task);
+    let directory = Directory::new();
+    std::fs::set_permissions(&directory.0, std::fs::Permissions::from_mode(0o701)).unwrap();
+    let output = refused(&[COOKIE, ("PLUGIN_UNIX_SOCKET_DIR", directory.0.to_str().unwrap())]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("it is open to others"), "{output:?}");
 }

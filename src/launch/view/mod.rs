@@ -4,6 +4,7 @@ mod devices;
 mod directories;
 mod furniture;
 mod given;
+mod hidden;
 mod orders;
 mod places;
 mod proc;
@@ -23,6 +24,7 @@ use crate::policy::spec::TaskSpec;
 use crate::policy::standing::Kind;
 use crate::policy::view_mode::{ProtectSystem, ViewMode};
 use crate::sys::point::Made;
+use hidden::Hidden;
 use places::Places;
 use std::path::Path;
 use std::sync::Arc;
@@ -32,7 +34,8 @@ use tree::Tree;
 pub(super) fn plan(spec: &TaskSpec, given: &Given<'_>, ruleset: &mut Ruleset, held: &mut Held) -> Result<(View, Made), LaunchError> {
     let base = base(spec, given, ruleset)?;
     let allocation = given.directories.map(|directories| &directories.allocation);
-    let mut tree = Tree::new(&base, held)?;
+    let hidden = Hidden::new(given.launcher.hidden(&spec.state_dir));
+    let mut tree = Tree::new(&base, &hidden, held)?;
     tree.unveil(&ruleset.granted, spec.view.protect_system == ProtectSystem::Strict, allocation)?;
     if let Some(directories) = given.directories {
         directories.attach(&mut tree, ruleset)?;
@@ -42,8 +45,8 @@ pub(super) fn plan(spec: &TaskSpec, given: &Given<'_>, ruleset: &mut Ruleset, he
     volumes::mount(&spec.view.volumes, &mut places)?;
     devices::mount(&spec.view.devices, &mut places)?;
     let made = places.made;
-    // What is in there of other tasks, and what a later plugin goes by.
-    tree.hide(&std::fs::canonicalize(&spec.state_dir).unwrap_or_else(|_| spec.state_dir.clone()))?;
+    // What is in there of other tasks, what a later plugin goes by, and by which way it is told what to do.
+    tree.hide_own()?;
     let proc = proc::plan(spec, given, ruleset, &mut tree)?;
     tree.cgroup(given.cgroup, &ruleset.granted)?;
     if spec.view.mode == ViewMode::Private {

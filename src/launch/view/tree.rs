@@ -5,6 +5,7 @@ use super::super::base::Base;
 use super::super::error::LaunchError;
 use super::super::held::Held;
 use super::super::rules::Granted;
+use super::hidden::Hidden;
 use super::orders::{Attachment, Proc, View};
 use crate::policy::access::PathKind;
 use crate::policy::allocation::Allocation;
@@ -12,13 +13,14 @@ use crate::policy::layout::Layout;
 use crate::policy::mount::Copy;
 use crate::sys::cgroup::Cgroup;
 use crate::sys::mount;
-use crate::sys::path;
-use crate::watch::error::At;
+use crate::sys::path::{self, Identity};
+use crate::watch::error::{At, Words};
 use rustix::fs::{AtFlags, FileType, Gid, Mode as FileMode, Uid, chmodat, chownat, fstat, mkdirat, mknodat, symlinkat};
 use rustix::io::Errno;
 use std::cell::LazyCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CString;
+use std::mem::take;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -39,14 +41,18 @@ pub(super) struct Tree<'h> {
     shallow: Vec<(&'static Path, u64)>,
     root: Option<RawFd>,
     attachments: Vec<Attachment>,
+    hidden: &'h Hidden,
+    /// Where something is to be hidden that came along under another path than its own.
+    aliases: BTreeSet<PathBuf>,
     held: &'h mut Held,
 }
 
 impl<'h> Tree<'h> {
     /// What stands in the base, in a root of the task's own.
-    pub fn new(base: &Base, held: &'h mut Held) -> Result<Tree<'h>, LaunchError> {
+    pub fn new(base: &Base, hidden: &'h Hidden, held: &'h mut Held) -> Result<Tree<'h>, LaunchError> {
         let (shallow, attachments) = (base.shallow.clone(), Vec::new());
-        let mut tree = Tree { layout: Layout::default(), areas: Vec::new(), shallow, root: None, attachments, held };
+        let mut tree =
+            Tree { layout: Layout::default(), areas: Vec::new(), shallow, root: None, attachments, hidden, aliases: BTreeSet::new(), held };
         let root = Path::new(ROOT);
         if base.is_whole {
             tree.layout.attached(root, !base.is_read_only);
@@ -196,9 +202,29 @@ impl<'h> Tree<'h> {
         self.put(mount, path)
     }
 
+    /// Nothing in the place of what no task sees, where it came along with something above.
+    pub fn hide_own(&mut self) -> Result<(), LaunchError> {
+        let hidden = self.hidden;
+        let aliases = take(&mut self.aliases);
+        let aside = aliases.iter().filter(|place| !hidden.holds_path(place));
+        aside.filter(|place| self.layout.covers(place)).collect::<Vec<_>>().into_iter().try_for_each(|place| self.cover(place))?;
+        hidden.directories().try_for_each(|directory| self.hide(directory))
+    }
+
     /// Nothing in the place of a directory that came along with one above, if there is one.
     pub fn hide(&mut self, path: &Path) -> Result<(), LaunchError> {
         if self.layout.covers(path) && path.is_dir() { self.cover(path) } else { Ok(()) }
+    }
+
+    /// Of `file`, which is `source` on the host and comes to `target`: that it is nothing that no task sees, and where there is such below it.
+    pub fn look_below(&mut self, file: BorrowedFd<'_>, source: &Path, target: &Path) -> Result<(), String> {
+        let identity = Identity::of(file).map_err(|errno| Words(errno).to_string())?;
+        if self.hidden.holds(source, &identity) {
+            return Err(format!("{} is the driver's own, which no task may have", source.display()));
+        }
+        let ways = self.hidden.ways(&identity).filter(|way| path::open_beneath(file, way).is_ok());
+        self.aliases.extend(ways.map(|way| target.join(way)));
+        Ok(())
     }
 
     /// What was granted, where it is on the host, with the symlinks that lead there: what does not come along with what stands or is attached
@@ -221,6 +247,7 @@ impl<'h> Tree<'h> {
         }
         for (path, (one, is_writable)) in places {
             let file = one.found.file.as_fd();
+            self.look_below(file, path, path).map_err(|reason| LaunchError::refused(one.option, reason))?;
             if self.shows(path, file) && (!is_writable || self.layout.covers_writable(path)) {
                 continue;
             }

@@ -1,0 +1,92 @@
+//! What no task sees, whatever is unveiled above it.
+
+use crate::common::Need;
+use crate::common::task::{Node, With};
+use nomad_driver_exec2::policy::access::Mode;
+use nomad_driver_exec2::policy::grant::Grant;
+use nomad_driver_exec2::policy::view_mode::ViewMode;
+use rustix::mount::{UnmountFlags, mount_bind, unmount};
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+const VIEWS: [ViewMode; 2] = [ViewMode::Host, ViewMode::Private];
+
+fn entries(node: &Node, view: ViewMode, unveiled: &Path, looked: &[&Path]) -> Vec<String> {
+    let attempts: Vec<String> = looked.iter().map(|path| format!("entries {}", path.display())).collect();
+    let attempts: Vec<&str> = attempts.iter().map(String::as_str).collect();
+    node.output(node.spec(&attempts).with(|spec| {
+        spec.privileges.identity.uid = 0;
+        spec.view.mode = view;
+        spec.rules.grants.push(Grant { mode: Mode::RWXC, path: unveiled.into(), option: "unveil", required: true });
+    }))
+}
+
+#[test]
+fn directories_of_the_plugins_own() {
+    needs!(Need::Task);
+    let node = Node::new();
+    let (hidden, beside) = (node.scratch.dir("above/hidden"), node.scratch.dir("above/beside"));
+    for dir in [&hidden, &beside] {
+        fs::write(dir.join("file"), "").unwrap();
+    }
+    let above = hidden.parent().unwrap();
+    for view in VIEWS {
+        assert_eq!(entries(&node, view, above, &[above, &hidden, &beside]), ["2", "1", "1"]);
+    }
+    let other = node.beside();
+    other.tasks.hide(&hidden);
+    for view in VIEWS {
+        assert_eq!(entries(&other, view, above, &[above, &hidden, &beside]), ["2", "0", "1"]);
+    }
+}
+
+/// The state directory, in which the task that looks has a record, where a mount shows it at another path.
+#[test]
+fn records_by_another_path() {
+    needs!(Need::Task);
+    let node = Node::new();
+    let state = node.state_dir();
+    fs::create_dir_all(&state).unwrap();
+    fs::set_permissions(&state, Permissions::from_mode(0o700)).unwrap();
+    let above = node.scratch.path("").canonicalize().unwrap();
+    let other = node.beside();
+    let alias = other.scratch.dir("alias");
+    mount_bind(&above, &alias).unwrap();
+    let looked = alias.join(state.file_name().unwrap());
+    for view in VIEWS {
+        let own = entries(&node, view, &alias, &[&alias, &looked, &state]);
+        assert_eq!(own[1..], ["0", "ENOENT"], "{view:?}: {own:?}");
+        assert_ne!(own[0], "0");
+    }
+    // Another's, as the control: to it this is a directory like any.
+    assert_eq!(entries(&other, ViewMode::Host, &alias, &[&looked]), ["0"]);
+    fs::write(state.join("file"), "").unwrap();
+    assert_eq!(entries(&other, ViewMode::Host, &alias, &[&looked]), ["1"]);
+    fs::remove_file(state.join("file")).unwrap();
+    unmount(&alias, UnmountFlags::DETACH).unwrap();
+}
+
+#[test]
+fn what_is_the_drivers_own_can_not_be_unveiled() {
+    needs!(Need::Task);
+    let node = Node::new();
+    let hidden = node.scratch.dir("hidden/deep");
+    let file = node.scratch.file("hidden/deep/file", "");
+    let alias = node.scratch.dir("alias");
+    let hidden_itself = hidden.parent().unwrap();
+    mount_bind(hidden_itself, &alias).unwrap();
+    let unveiled = |path: &Path| {
+        let grant = Grant { mode: Mode::R, path: path.into(), option: "unveil", required: true };
+        let spec = node.spec(&["exit 0"]).with(|spec| spec.rules.grants.push(grant));
+        let id = spec.id.clone();
+        node.start(spec).map(|_| assert_eq!(node.finish(&id), 0)).map_err(|e| e.to_string())
+    };
+    node.tasks.hide(hidden_itself);
+    for path in [hidden_itself, &hidden, &file, &alias] {
+        let error = unveiled(path).unwrap_err();
+        assert_eq!(error, format!("unveil: {} is the driver's own, which no task may have", path.display()));
+    }
+    unmount(&alias, UnmountFlags::DETACH).unwrap();
+    assert_eq!(unveiled(&alias), Ok(()));
+}

@@ -1,0 +1,50 @@
+//! `help`: the manual that is in the binary, and that it is true.
+
+use crate::common::{Ended, bin, finish, skip};
+use std::fs::read_to_string;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+fn help(words: &[&str]) -> Ended {
+    finish(Command::new(bin()).arg("help").args(words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
+}
+
+#[test]
+fn topics_and_pages() {
+    let topics = help(&[]);
+    assert_eq!((topics.code, topics.stderr.as_str()), (0, ""));
+    for line in topics.text().lines() {
+        let topic = line.split(' ').next().unwrap();
+        let page = help(&[topic]);
+        assert_eq!((page.code, page.stderr.as_str()), (0, ""), "{topic}");
+        assert!(page.text().to_lowercase().starts_with(&format!("# {topic}")), "{topic}");
+    }
+    let none = help(&["music"]);
+    let want = "nomad-driver-exec2: help: no topic \"music\"; there are: architecture\n";
+    assert_eq!((none.code, none.text().as_str(), none.stderr.as_str()), (125, "", want));
+}
+
+/// Each file that the page names is there, and in it the functions of the table's second column.
+#[test]
+fn the_architecture_is_the_codes() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    if !source.exists() {
+        return skip("the_architecture_is_the_codes", "no sources here");
+    }
+    let page = help(&["architecture"]).text();
+    let named = page.split(|c: char| !(c.is_ascii_alphanumeric() || "_./".contains(c))).filter(|word| word.ends_with(".rs"));
+    let files: Vec<&str> = named.filter(|word| word.contains('/') && !word.contains("PART")).collect();
+    assert!(files.len() > 30, "{files:?}");
+    for file in files {
+        assert!(source.join(file).exists() || source.join("..").join(file).exists(), "{file}");
+    }
+    let (_, way) = page.split_once("\n| where | function | what |\n").unwrap();
+    let rows: Vec<Vec<&str>> = way.lines().skip(1).map_while(|line| Some(line.strip_prefix("| ")?.split(" | ").collect())).collect();
+    assert!(rows.len() > 15, "{rows:?}");
+    for row in rows {
+        let text = read_to_string(source.join(row[0])).unwrap();
+        for function in row[1].split(", ") {
+            assert!(text.contains(&format!("fn {function}(")) || text.contains(&format!("fn {function}<")), "{}: {function}", row[0]);
+        }
+    }
+}
