@@ -11,3 +11,4 @@ pub mod policy;
 #[allow(unsafe_code)]
 pub mod sys;
 pub mod task;
+pub mod watch;

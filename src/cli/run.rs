@@ -3,7 +3,7 @@
 use super::arguments::Run;
 use super::exit_code::{NOT_EXECUTABLE, NOT_FOUND, SETUP_FAILED, TIMED_OUT};
 use super::scope::Scope;
-use crate::launch::{LaunchError, Launcher};
+use crate::launch::Launcher;
 use crate::policy::cgroup::Cgroup;
 use crate::policy::command::Command;
 use crate::policy::environment::environment;
@@ -19,7 +19,6 @@ use crate::policy::stdio::Stdio;
 use crate::policy::user::{NOBODY, User};
 use crate::policy::view::View;
 use crate::policy::view_mode::{ProtectSystem, ViewMode};
-use crate::sys;
 use crate::task::{Accounts, Ended, Start, TaskError, Tasks};
 use rustix::io::Errno;
 use std::collections::BTreeMap;
@@ -62,7 +61,7 @@ pub fn run(options: Run) -> Result<u8, Failure> {
     }
 
     let (id, paths) = (spec.id.clone(), spec.command.paths.clone());
-    let forwarded = sys::signal::Forwarded::block();
+    let forwarded = crate::watch::forwarded::Forwarded::block();
     let (started, start) = channel();
     let before = Instant::now();
     tasks.start(Start::Spec(Box::new(spec)), move |result| drop(started.send(result)));
@@ -119,7 +118,7 @@ fn exit_code(options: &Run, ended: Ended, timed_out: bool) -> u8 {
 fn not_started(error: TaskError, paths: &[String]) -> Failure {
     let there = || paths.iter().any(|path| std::fs::metadata(path).is_ok());
     let code = match &error {
-        TaskError::Launch(LaunchError::Command { errno, in_exec: true, .. }) => match *errno {
+        TaskError::Command { errno, in_exec: true, .. } => match *errno {
             Errno::NOENT | Errno::NOTDIR | Errno::ACCESS if !there() => NOT_FOUND,
             _ => NOT_EXECUTABLE,
         },

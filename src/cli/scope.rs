@@ -1,7 +1,7 @@
 //! A cgroup for one command, made and removed here. Under Nomad the client does both.
 
 use crate::policy::limits::CgroupWrite;
-use crate::sys::cgroup::mount_point;
+use crate::watch::mount_table::cgroups;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::ErrorKind;
@@ -18,7 +18,7 @@ pub struct Scope {
 impl Scope {
     /// Makes a cgroup `name` with the controllers that `writes` need. An error names the limit that this host can't enforce.
     pub fn create(name: &str, writes: &[CgroupWrite]) -> Result<Scope, String> {
-        let root = mount_point().ok_or("cgroup v2 is not mounted")?;
+        let root = cgroups().ok_or("cgroup v2 is not mounted")?;
         let slice = root.join(SLICE);
         let scope = Scope { path: slice.join(format!("{name}.scope")), slice };
         let needed: BTreeSet<&str> = writes.iter().filter_map(|write| write.file.split('.').next()).collect();

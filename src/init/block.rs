@@ -2,12 +2,13 @@
 
 use super::message::{Block, Limit};
 use crate::policy::command::Command;
-use crate::sys;
+use crate::sys::memfd;
+use crate::watch;
 use std::os::fd::OwnedFd;
 
 /// The block of a command as a memory file, to be sent with a `START`.
-pub fn block(command: &Command) -> sys::Result<OwnedFd> {
-    sys::memfd::block(&lay_out(command))
+pub fn block(command: &Command) -> watch::Result<OwnedFd> {
+    memfd::block(&lay_out(command))
 }
 
 fn lay_out(Command { paths, argv, env, work_dir, ulimits }: &Command) -> Vec<u8> {

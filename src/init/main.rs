@@ -11,13 +11,12 @@
 mod message;
 mod start;
 #[path = "../sys/syscall.rs"]
-#[allow(dead_code)]
 mod syscall;
 
 use core::arch::global_asm;
 use message::*;
 use start::start;
-use syscall::{common, nr, syscall as call};
+use syscall::{nr, syscall as call};
 
 // Entry: no arguments are looked at. The stack pointer is aligned as the kernel leaves it; `call` makes it what a function expects.
 #[cfg(target_arch = "x86_64")]
@@ -40,9 +39,9 @@ const MSG_CMSG_CLOEXEC: usize = 0x4000_0000;
 const PROT_READ_WRITE: usize = 3;
 const MAP_SHARED: usize = 1;
 const WNOHANG: usize = 1;
-const SIGCHLD: u64 = 17;
+const SIGCHLD: usize = 17;
 const SIGKILL: i32 = 9;
-const CLONE_VM_VFORK: u64 = 0x100 | 0x4000;
+const CLONE_VM_VFORK: usize = 0x100 | 0x4000;
 const POLLIN: i16 = 1;
 const POLLOUT: i16 = 4;
 const EAGAIN: i32 = 11;
@@ -76,7 +75,7 @@ extern "C" fn main() -> ! {
     let mut unsaid = Unsaid { report: None, ended: false };
     // SAFETY: no pointers but the name, which the kernel copies.
     unsafe {
-        call(common::CLOSE_RANGE, [SOCKET as usize, u32::MAX as usize, CLOSE_RANGE_CLOEXEC, 0, 0, 0]);
+        call(nr::CLOSE_RANGE, [SOCKET as usize, u32::MAX as usize, CLOSE_RANGE_CLOEXEC, 0, 0, 0]);
         call(nr::PRCTL, [PR_SET_DUMPABLE, 0, 0, 0, 0, 0]);
         call(nr::PRCTL, [PR_SET_NAME, c"exec2-init".as_ptr() as usize, 0, 0, 0, 0]);
     }

@@ -26,13 +26,14 @@ struct Command {
 /// With `CLONE_VM_VFORK` in `flags` this process waits until the command is executed, and knows whether it was. That is for the task's
 /// own command, beside which nothing runs yet. For any other it would be a way to hold this process: the task may stop the child.
 /// That one is a copy, and reports its failure itself, behind a `STARTED` that may have gone before it.
-pub fn start(request: &Request, descriptors: &[i32; 4], flags: u64, unsaid: &mut Unsaid) -> Option<u32> {
+pub fn start(request: &Request, descriptors: &[i32; 4], flags: usize, unsaid: &mut Unsaid) -> Option<u32> {
     let [block, stdin, stdout, stderr] = *descriptors;
     let started = map(block).and_then(|mapped| {
         let stdio = [stdin, stdout, stderr];
         let mut command = Command { block: mapped, stdio, terminal: request.flags & TERMINAL != 0, token: request.id, failed: false };
+        // clone, and not clone3, which the task's filter may refuse.
         // SAFETY: without a stack of its own the child runs below this frame, in a copy of it, or while this process stands still.
-        let pid = unsafe { clone(flags | SIGCHLD, execute, (&raw mut command).cast()) };
+        let pid = unsafe { clone(nr::CLONE, [flags | SIGCHLD, 0, 0, 0, 0], execute, (&raw mut command).cast()) };
         // SAFETY: a local, which a child in this memory wrote behind the compiler's back, and is gone.
         let failed = unsafe { (&raw const command.failed).read_volatile() };
         // Before the clean-up: somebody waits for it. A child that failed has said so itself.

@@ -8,18 +8,25 @@ use super::namespaces::Namespaces;
 use super::privileges::Privileges;
 use super::rules::Rules;
 use super::stdio::Stdio;
-use super::step::{Failure, Step};
 use super::view::{Attachment, Proc, View};
 use crate::init::message::{PLUGIN_END, RECORD, SOCKET};
-use crate::policy::filter::Instruction;
+use crate::policy::step::{Failure, Step};
 use crate::policy::user::Identity;
 use crate::sys::landlock::{PATH_BENEATH, PathBeneathAttr};
-use crate::sys::mount::{MOUNT_ATTR_RDONLY, MountAttr};
-use crate::sys::syscall::{common, nr, syscall as call};
+use crate::sys::mount::READ_ONLY;
+use crate::sys::syscall::syscall as call;
+use libc::{
+    AT_EMPTY_PATH, AT_FDCWD, CLONE_NEWNET, CLONE_NEWNS, CLOSE_RANGE_CLOEXEC, CLOSE_RANGE_UNSHARE, ENOSYS, KEYCTL_JOIN_SESSION_KEYRING,
+    MOVE_MOUNT_F_EMPTY_PATH, MOVE_MOUNT_T_EMPTY_PATH, MS_NODEV, MS_NOEXEC, MS_NOSUID, O_CLOEXEC, O_PATH, O_WRONLY, PR_CAP_AMBIENT,
+    PR_CAP_AMBIENT_RAISE, PR_CAPBSET_DROP, PR_SET_CHILD_SUBREAPER, PR_SET_KEEPCAPS, PR_SET_NO_NEW_PRIVS, RESOLVE_NO_SYMLINKS,
+    SECCOMP_SET_MODE_FILTER, SYS_capset, SYS_chroot, SYS_close, SYS_close_range, SYS_dup3, SYS_execveat, SYS_exit_group, SYS_fchdir,
+    SYS_keyctl, SYS_landlock_add_rule, SYS_landlock_restrict_self, SYS_mount, SYS_mount_setattr, SYS_move_mount, SYS_openat, SYS_openat2,
+    SYS_pivot_root, SYS_prctl, SYS_prlimit64, SYS_seccomp, SYS_setgroups, SYS_setns, SYS_setresgid, SYS_setresuid, SYS_setsid, SYS_unshare,
+    SYS_write, sock_fprog,
+};
 use std::os::fd::RawFd;
 
 /// What the child reads: the parts of a plan, which outlives it. Every descriptor in them is held, above those that the child puts in place.
-#[derive(Default)]
 pub struct Orders {
     /// The last of the plan's descriptors.
     pub last: RawFd,
@@ -48,40 +55,9 @@ struct OpenHow {
     resolve: u64,
 }
 
-/// `struct sock_fprog` of linux/filter.h.
-#[repr(C)]
-struct FilterProgram {
-    length: u16,
-    instructions: *const Instruction,
-}
-
-const AT_FDCWD: usize = -100isize as usize;
-const AT_EMPTY_PATH: usize = 0x1000;
-const CLONE_NEWNS: usize = 0x2_0000;
-const CLONE_NEWNET: usize = 0x4000_0000;
-const CLOSE_RANGE_UNSHARE: usize = 2;
-const CLOSE_RANGE_CLOEXEC: usize = 4;
-const ENOSYS: isize = 38;
-const KEYCTL_JOIN_SESSION_KEYRING: usize = 1;
-/// `MOVE_MOUNT_F_EMPTY_PATH` and `MOVE_MOUNT_T_EMPTY_PATH`.
-const MOVE_MOUNT_F_EMPTY_PATH: usize = 4;
-const MOVE_MOUNT_BOTH_EMPTY_PATHS: usize = 0x44;
-const RESOLVE_NO_SYMLINKS: u64 = 4;
-const MOUNT_ATTR_SIZE: usize = size_of::<MountAttr>();
-const MS_NOSUID: usize = 2;
-const MS_NODEV: usize = 4;
-const MS_NOEXEC: usize = 8;
-const O_WRONLY: usize = 1;
-const O_PATH: usize = 0o10000000;
-const O_CLOEXEC: usize = 0o2000000;
-const PR_SET_CHILD_SUBREAPER: usize = 36;
-const PR_SET_KEEPCAPS: usize = 8;
-const PR_CAPBSET_DROP: usize = 24;
-const PR_CAP_AMBIENT: usize = 47;
-const PR_CAP_AMBIENT_RAISE: usize = 2;
-const PR_SET_NO_NEW_PRIVS: usize = 38;
+const MOVE_MOUNT_BOTH_EMPTY_PATHS: u32 = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
+/// `_LINUX_CAPABILITY_VERSION_3` of linux/capability.h.
 const CAPABILITY_VERSION_3: u32 = 0x2008_0522;
-const SECCOMP_SET_MODE_FILTER: usize = 1;
 
 /// `extern "C"` entry of the clone.
 ///
@@ -95,7 +71,7 @@ pub unsafe extern "C" fn child(shared: *mut u8) -> ! {
         let failure = confine((*shared).orders);
         (&raw mut (*shared).failed).write_volatile(failure);
         loop {
-            call(nr::EXIT_GROUP, [127, 0, 0, 0, 0, 0]);
+            call(SYS_exit_group as usize, [127, 0, 0, 0, 0, 0]);
         }
     }
 }
@@ -113,7 +89,7 @@ macro_rules! six {
 /// Makes a syscall, and leaves with step, errno and index if it fails.
 macro_rules! step {
     ($step:ident, $index:expr, $nr:expr, $($argument:expr),*) => {{
-        let result = call($nr, six!($($argument),*));
+        let result = call($nr as usize, six!($($argument),*));
         if result < 0 {
             return Failure { step: Step::$step, errno: -result as i32, index: $index as u32 };
         }
@@ -127,123 +103,123 @@ fn confine(orders: &Orders) -> Failure {
     unsafe {
         // Signals need nothing: handlers were reset by the clone, none is ignored, and init wants all of them blocked.
         // The plugin's table until here. What other tasks have is not even copied.
-        step!(Table, 0, common::CLOSE_RANGE, orders.last + 1, u32::MAX, CLOSE_RANGE_UNSHARE);
+        step!(Table, 0, SYS_close_range, orders.last + 1, u32::MAX, CLOSE_RANGE_UNSHARE);
         if let Some(procs) = orders.join {
-            step!(JoinCgroup, 0, nr::WRITE, procs, c"0".as_ptr(), 1);
+            step!(JoinCgroup, 0, SYS_write, procs, c"0".as_ptr(), 1);
         }
         if let Some(network) = orders.namespaces.network {
-            step!(JoinNetwork, 0, nr::SETNS, network, CLONE_NEWNET);
+            step!(JoinNetwork, 0, SYS_setns, network, CLONE_NEWNET);
         }
-        step!(Session, 0, nr::SETSID,);
+        step!(Session, 0, SYS_setsid,);
 
         // Mounts made in the copy reach nobody: those that stand in the base are slaves, or private.
         let view = &orders.view;
-        step!(JoinMounts, 0, nr::SETNS, view.base, CLONE_NEWNS);
-        step!(CopyMounts, 0, nr::UNSHARE, CLONE_NEWNS);
+        step!(JoinMounts, 0, SYS_setns, view.base, CLONE_NEWNS);
+        step!(CopyMounts, 0, SYS_unshare, CLONE_NEWNS);
         let (here, empty, slash) = (c".".as_ptr(), c"".as_ptr(), c"/".as_ptr());
         if let Some(root) = view.root {
-            step!(AttachRoot, 0, common::MOVE_MOUNT, root, empty, AT_FDCWD, slash, MOVE_MOUNT_F_EMPTY_PATH);
+            step!(AttachRoot, 0, SYS_move_mount, root, empty, AT_FDCWD, slash, MOVE_MOUNT_F_EMPTY_PATH);
             for (i, path) in view.standing.iter().enumerate() {
                 // By its path in the root that is about to be left, to the same place in the new one.
                 let path = path.as_ptr();
-                step!(MoveStanding, i, common::MOVE_MOUNT, AT_FDCWD, path, root, path.add(1), 0);
+                step!(MoveStanding, i, SYS_move_mount, AT_FDCWD, path, root, path.add(1), 0);
             }
-            step!(EnterRoot, 0, nr::FCHDIR, root);
+            step!(EnterRoot, 0, SYS_fchdir, root);
             if view.no_pivot_root {
-                step!(ChangeRoot, 0, nr::CHROOT, here);
+                step!(ChangeRoot, 0, SYS_chroot, here);
             } else {
                 // The former root, which is empty, goes where /proc will hide it: to unmount it takes a grace period.
-                step!(PivotRoot, 0, nr::PIVOT_ROOT, here, c"proc".as_ptr());
+                step!(PivotRoot, 0, SYS_pivot_root, here, c"proc".as_ptr());
             }
         }
         // The host's /proc shows the host's processes; this one the new pid namespace, of which this process is the first.
         let proc = c"/proc".as_ptr();
         if view.proc != Proc::Host {
             let options = if view.proc == Proc::Own { core::ptr::null() } else { c"hidepid=4,subset=pid".as_ptr() };
-            step!(MountProc, 0, nr::MOUNT, c"proc".as_ptr(), proc, c"proc".as_ptr(), MS_NOSUID | MS_NODEV | MS_NOEXEC, options);
+            step!(MountProc, 0, SYS_mount, c"proc".as_ptr(), proc, c"proc".as_ptr(), MS_NOSUID | MS_NODEV | MS_NOEXEC, options);
         }
         let no_links = OpenHow { flags: (O_PATH | O_CLOEXEC) as u64, mode: 0, resolve: RESOLVE_NO_SYMLINKS };
         for (i, Attachment { mount, target }) in view.attachments.iter().enumerate() {
             // Other tasks may have a hand in what is on the way.
-            let target = step!(Attach, i, common::OPENAT2, AT_FDCWD, target.as_ptr(), &raw const no_links, size_of::<OpenHow>());
-            step!(Attach, i, common::MOVE_MOUNT, *mount, empty, target, empty, MOVE_MOUNT_BOTH_EMPTY_PATHS);
+            let target = step!(Attach, i, SYS_openat2, AT_FDCWD, target.as_ptr(), &raw const no_links, size_of::<OpenHow>());
+            step!(Attach, i, SYS_move_mount, *mount, empty, target, empty, MOVE_MOUNT_BOTH_EMPTY_PATHS);
         }
 
         let descriptors = orders.stdio.0.iter().chain(&orders.command.descriptors);
         for (from, to) in descriptors.zip([0, 1, 2, SOCKET, RECORD, PLUGIN_END]) {
-            step!(Descriptors, to, nr::DUP3, *from, to, 0);
+            step!(Descriptors, to, SYS_dup3, *from, to, 0);
         }
 
         // A rule opened in the plugin would name the host's /proc.
         let rules = &orders.rules;
         if view.proc != Proc::Host {
-            let path = step!(ProcRule, 0, nr::OPENAT, AT_FDCWD, proc, O_PATH | O_CLOEXEC, 0);
+            let path = step!(ProcRule, 0, SYS_openat, AT_FDCWD, proc, O_PATH | O_CLOEXEC, 0);
             let rule = PathBeneathAttr { allowed_access: rules.proc_access, parent_fd: path as i32 };
-            step!(ProcRule, 1, common::LANDLOCK_ADD_RULE, rules.ruleset, PATH_BENEATH, &raw const rule, 0);
+            step!(ProcRule, 1, SYS_landlock_add_rule, rules.ruleset, PATH_BENEATH, &raw const rule, 0);
         }
         if !orders.namespaces.pid {
             // Init is not the first process of a namespace, and takes orphans by this.
-            step!(Subreaper, 0, nr::PRCTL, PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+            step!(Subreaper, 0, SYS_prctl, PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
         }
 
         // Inherited from the agent it could be -1000, which no OOM killer takes.
         let privileges = &orders.privileges;
-        let file = step!(OomScoreAdj, 0, nr::OPENAT, AT_FDCWD, c"/proc/self/oom_score_adj".as_ptr(), O_WRONLY | O_CLOEXEC, 0);
-        step!(OomScoreAdj, 1, nr::WRITE, file, privileges.oom_score_adj.as_ptr(), privileges.oom_score_adj.len());
+        let file = step!(OomScoreAdj, 0, SYS_openat, AT_FDCWD, c"/proc/self/oom_score_adj".as_ptr(), O_WRONLY | O_CLOEXEC, 0);
+        step!(OomScoreAdj, 1, SYS_write, file, privileges.oom_score_adj.as_ptr(), privileges.oom_score_adj.len());
         // Open for writing, it would keep /proc from becoming read-only.
-        step!(OomScoreAdj, 2, nr::CLOSE, file);
+        step!(OomScoreAdj, 2, SYS_close, file);
         for (i, limit) in privileges.raised.iter().enumerate() {
-            step!(Ulimit, i, nr::PRLIMIT64, 0, limit.resource, &raw const limit.soft, 0);
+            step!(Ulimit, i, SYS_prlimit64, 0, limit.resource, &raw const limit.soft, 0);
         }
 
         // File modes of /proc's files are the whole host's: root could change them.
-        let read_only = MountAttr { attr_set: MOUNT_ATTR_RDONLY, attr_clr: 0, propagation: 0, userns_fd: 0 };
-        step!(SealProc, 0, common::MOUNT_SETATTR, AT_FDCWD, proc, 0, &raw const read_only, MOUNT_ATTR_SIZE);
+        let read_only = READ_ONLY;
+        step!(SealProc, 0, SYS_mount_setattr, AT_FDCWD, proc, 0, &raw const read_only, size_of_val(&read_only));
 
         // The agent's session keyring would be the task's too. While root, whose quota of keys is not the task user's.
-        let joined = call(nr::KEYCTL, six!(KEYCTL_JOIN_SESSION_KEYRING, 0));
-        if joined < 0 && joined != -ENOSYS {
+        let joined = call(SYS_keyctl as usize, six!(KEYCTL_JOIN_SESSION_KEYRING, 0));
+        if joined < 0 && joined != -(ENOSYS as isize) {
             return Failure { step: Step::Keyring, errno: -joined as i32, index: 0 };
         }
 
         // The bounding set while this process may still change it, the ids, then what capabilities the ids left.
         let Identity { uid, gid, groups, .. } = &privileges.identity;
-        step!(Groups, 0, nr::SETGROUPS, groups.len(), groups.as_ptr());
-        step!(Gid, 0, nr::SETRESGID, *gid, *gid, *gid);
+        step!(Groups, 0, SYS_setgroups, groups.len(), groups.as_ptr());
+        step!(Gid, 0, SYS_setresgid, *gid, *gid, *gid);
         for capability in 0..64 {
             if privileges.bounding_drop >> capability & 1 != 0 {
-                step!(BoundingSet, capability, nr::PRCTL, PR_CAPBSET_DROP, capability, 0, 0, 0);
+                step!(BoundingSet, capability, SYS_prctl, PR_CAPBSET_DROP, capability, 0, 0, 0);
             }
         }
         let capabilities = privileges.capabilities;
         if capabilities != 0 {
-            step!(KeepCapabilities, 0, nr::PRCTL, PR_SET_KEEPCAPS, 1, 0, 0, 0);
+            step!(KeepCapabilities, 0, SYS_prctl, PR_SET_KEEPCAPS, 1, 0, 0, 0);
         }
-        step!(Uid, 0, nr::SETRESUID, *uid, *uid, *uid);
+        step!(Uid, 0, SYS_setresuid, *uid, *uid, *uid);
         // Effective, permitted and inheritable; the ambient set can't hold what these don't.
         let header = [CAPABILITY_VERSION_3, 0];
         let (low, high) = (capabilities as u32, (capabilities >> 32) as u32);
         let sets = [low, low, low, high, high, high];
-        step!(Capabilities, 0, nr::CAPSET, header.as_ptr(), sets.as_ptr());
+        step!(Capabilities, 0, SYS_capset, header.as_ptr(), sets.as_ptr());
         for capability in 0..64 {
             if capabilities >> capability & 1 != 0 {
                 // What a user other than root keeps when it executes a program.
-                step!(Ambient, capability, nr::PRCTL, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0);
+                step!(Ambient, capability, SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0);
             }
         }
 
-        step!(NoNewPrivs, 0, nr::PRCTL, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-        step!(Confine, 0, common::LANDLOCK_RESTRICT_SELF, rules.ruleset, rules.flags);
+        step!(NoNewPrivs, 0, SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+        step!(Confine, 0, SYS_landlock_restrict_self, rules.ruleset, rules.flags);
         // Marked, not closed: init's own image is among them.
-        step!(CloseOnExec, 0, common::CLOSE_RANGE, PLUGIN_END + 1, u32::MAX, CLOSE_RANGE_CLOEXEC);
+        step!(CloseOnExec, 0, SYS_close_range, PLUGIN_END + 1, u32::MAX, CLOSE_RANGE_CLOEXEC);
         // The last: it refuses what comes before.
         if !rules.filter.is_empty() {
-            let program = FilterProgram { length: rules.filter.len() as u16, instructions: rules.filter.as_ptr() };
-            step!(Filter, 0, nr::SECCOMP, SECCOMP_SET_MODE_FILTER, 0, &raw const program);
+            let program = sock_fprog { len: rules.filter.len() as u16, filter: rules.filter.as_ptr().cast_mut().cast() };
+            step!(Filter, 0, SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &raw const program);
         }
         let argv = [c"exec2-init".as_ptr(), core::ptr::null()];
         let envp = [core::ptr::null::<u8>()];
-        step!(ExecInit, 0, nr::EXECVEAT, orders.command.init, empty, argv.as_ptr(), envp.as_ptr(), AT_EMPTY_PATH);
+        step!(ExecInit, 0, SYS_execveat, orders.command.init, empty, argv.as_ptr(), envp.as_ptr(), AT_EMPTY_PATH);
         Failure { step: Step::ExecInit, errno: 0, index: 0 }
     }
 }

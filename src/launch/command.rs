@@ -5,8 +5,8 @@ use super::held::Held;
 use super::launcher::Init;
 use crate::init::{block, message, socket};
 use crate::policy::command;
-use crate::sys::descriptor::lift;
-use crate::sys::error::At;
+use crate::watch::descriptor::lift;
+use crate::watch::error::At;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
@@ -16,12 +16,6 @@ pub struct Command {
     pub init: RawFd,
     /// What becomes init's `SOCKET`, `RECORD` and `PLUGIN_END`.
     pub descriptors: [RawFd; 3],
-}
-
-impl Default for Command {
-    fn default() -> Command {
-        Command { init: -1, descriptors: [-1; 3] }
-    }
 }
 
 impl Command {

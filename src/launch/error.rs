@@ -1,7 +1,7 @@
 //! Why a task was not started.
 
-use super::step::Step;
-use crate::sys::error::Words;
+use crate::policy::step::Step;
+use crate::watch::error::{Words, is_transient};
 use rustix::io::Errno;
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum LaunchError {
     #[error("{0}")]
-    Sys(#[from] crate::sys::Error),
+    Sys(#[from] crate::watch::Error),
     #[error("{option} {mode}:{}: {}", .path.display(), Words(*.errno))]
     Unveil { option: &'static str, mode: String, path: PathBuf, errno: Errno },
     #[error("{option}: {reason}")]
@@ -18,16 +18,6 @@ pub enum LaunchError {
     Clone { errno: Errno, hint: &'static str },
     #[error("{}{}: {}", .step.words(), .path, Words(*.errno))]
     Child { step: Step, path: String, errno: Errno },
-    #[error("{what}: {}{hint}", Words(*.errno))]
-    Command {
-        what: String,
-        errno: Errno,
-        hint: &'static str,
-        /// Whether execve itself was refused, and not a step before it.
-        in_exec: bool,
-    },
-    #[error("the task's init ended before it could start the command (wait status {0:#x})")]
-    InitEnded(i32),
 }
 
 impl LaunchError {
@@ -40,10 +30,9 @@ impl LaunchError {
     pub fn is_transient(&self) -> bool {
         let errno = match self {
             LaunchError::Sys(e) => e.errno,
-            LaunchError::Clone { errno, .. } | LaunchError::Child { errno, .. } | LaunchError::Command { errno, .. } => Some(*errno),
+            LaunchError::Clone { errno, .. } | LaunchError::Child { errno, .. } => Some(*errno),
             LaunchError::Unveil { .. } | LaunchError::Refused { .. } => return false,
-            LaunchError::InitEnded(_) => return true,
         };
-        matches!(errno, Some(Errno::AGAIN | Errno::NOMEM | Errno::NFILE | Errno::MFILE | Errno::BUSY))
+        errno.is_some_and(is_transient)
     }
 }

@@ -1,7 +1,7 @@
 //! The one thread of the plugin that can still hand capabilities on to a child.
 
 use crate::sys::capability::{self, Sets};
-use crate::sys::lock::lock;
+use crate::watch::lock::lock;
 use std::sync::Mutex;
 use std::sync::mpsc::{SyncSender, sync_channel};
 

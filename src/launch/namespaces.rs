@@ -7,7 +7,7 @@ use crate::sys;
 use std::os::fd::RawFd;
 
 /// What the child does, and what the clone does for it.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Namespaces {
     pub pid: bool,
     pub ipc: bool,

@@ -10,14 +10,16 @@ use super::namespaces::Namespaces;
 use super::privileges::Privileges;
 use super::rules::Ruleset;
 use super::stdio::Stdio;
-use super::step::{Failure, Step};
 use super::view::{self, Given, TaskDirectories};
 use crate::policy::access::{Mode, PathKind};
 use crate::policy::spec::TaskSpec;
+use crate::policy::step::{Failure, Step};
 use crate::sys::cgroup::Cgroup;
-use crate::sys::descriptor::settle;
+use crate::sys::clone;
 use crate::sys::point::Made;
-use crate::sys::{clone, pidfd};
+use crate::watch::descriptor::settle;
+use crate::watch::error::clone_hint;
+use crate::watch::pidfd;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -34,14 +36,8 @@ pub struct Plan {
     made: Made,
     plugin_end: Arc<OwnedFd>,
     /// For the words of a failure.
-    spec: Words,
-    unread: Vec<PathBuf>,
-}
-
-struct Words {
-    command: Vec<String>,
-    work_dir: String,
     network: Option<PathBuf>,
+    unread: Vec<PathBuf>,
 }
 
 /// A task whose init runs; the command does once init says `STARTED`.
@@ -53,9 +49,6 @@ pub struct Launched {
     pub pidfd: Arc<OwnedFd>,
     pub socket: OwnedFd,
     pub cgroup: Cgroup,
-    /// For the words of a failed start.
-    pub command: Vec<String>,
-    pub work_dir: String,
     /// Log FIFOs without a reader.
     pub unread: Vec<PathBuf>,
 }
@@ -82,12 +75,16 @@ impl Plan {
         let privileges = Privileges::plan(&spec.privileges, &spec.command.ulimits, launcher)?;
         let (command, plugin_end) = Command::plan(&spec.command, streams.each(), exit, &init, &mut held)?;
         let orders = Orders { last: held.last(), join: None, namespaces, view, stdio, rules, privileges, command };
-        let words = Words {
-            command: spec.command.paths.clone(),
-            work_dir: spec.command.work_dir.clone(),
+        Ok(Plan {
+            launcher: Arc::clone(launcher),
+            cgroup,
+            orders,
+            held,
+            made,
+            plugin_end,
             network: spec.namespaces.network.clone(),
-        };
-        Ok(Plan { launcher: Arc::clone(launcher), cgroup, orders, held, made, plugin_end, spec: words, unread: streams.unread })
+            unread: streams.unread,
+        })
     }
 
     pub fn cgroup(&self) -> &Cgroup {
@@ -120,19 +117,11 @@ impl Plan {
         drop(self.held);
         let socket = match Arc::try_unwrap(self.plugin_end) {
             Ok(socket) => socket,
-            Err(shared) => shared.try_clone().map_err(crate::sys::error::io("dup"))?,
+            Err(shared) => shared.try_clone().map_err(crate::watch::error::io("dup"))?,
         };
         let pidfd = Arc::new(settle(started.pidfd));
         self.launcher.attend(&pidfd);
-        Ok(Launched {
-            pid: started.pid,
-            pidfd,
-            socket: settle(socket),
-            cgroup: self.cgroup,
-            command: self.spec.command,
-            work_dir: self.spec.work_dir,
-            unread: self.unread,
-        })
+        Ok(Launched { pid: started.pid, pidfd, socket: settle(socket), cgroup: self.cgroup, unread: self.unread })
     }
 
     /// The clone, into the cgroup or not, and what the child left.
@@ -157,22 +146,11 @@ impl Plan {
         match failed.step {
             Step::Attach => view.attachments.get(index).map(|attachment| attachment.target.to_string_lossy().into_owned()),
             Step::MoveStanding => view.standing.get(index).map(|path| path.to_string_lossy().into_owned()),
-            Step::JoinNetwork => self.spec.network.as_ref().map(|path| path.display().to_string()),
+            Step::JoinNetwork => self.network.as_ref().map(|path| path.display().to_string()),
             Step::Ulimit => privileges.ulimit(failed.index),
             Step::BoundingSet | Step::Ambient => Some(index.to_string()),
             Step::OomScoreAdj => Some(privileges.oom_score_adj.clone()),
             _ => None,
         }
-    }
-}
-
-fn clone_hint(errno: Errno) -> &'static str {
-    match errno {
-        Errno::BUSY => ": the task's cgroup has controllers enabled for children",
-        Errno::NODEV => ": the task's cgroup is being removed",
-        Errno::OPNOTSUPP => ": the task's cgroup is \"domain invalid\" (cgroup.type): one above it is threaded or has threaded ones",
-        Errno::NOSYS | Errno::TOOBIG => ": the kernel is older than 5.7",
-        Errno::NOSPC => ": too many pid namespaces",
-        _ => "",
     }
 }

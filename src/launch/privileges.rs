@@ -6,9 +6,9 @@ use crate::init::message::Limit;
 use crate::policy::privileges;
 use crate::policy::ulimit::{self, Ulimit};
 use crate::policy::user::Identity;
-use rustix::process::{Resource, getrlimit};
+use crate::watch::limit;
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Privileges {
     pub oom_score_adj: String,
     /// Hard limits that are higher than this process's own, and the soft limit of descriptors that it was given.
@@ -24,7 +24,7 @@ impl Privileges {
     pub fn plan(spec: &privileges::Privileges, ulimits: &[Ulimit], launcher: &Launcher) -> Result<Privileges, LaunchError> {
         Ok(Privileges {
             oom_score_adj: spec.oom_score_adj.to_string(),
-            raised: raised(ulimits, launcher),
+            raised: ulimit::raised(ulimits, launcher.given_descriptors(), limit::of).into_iter().map(Limit::from).collect(),
             identity: spec.identity.clone(),
             bounding_drop: launcher.bounding_of_children(spec.capabilities) & !spec.capabilities.0,
             capabilities: spec.capabilities.0,
@@ -38,56 +38,8 @@ impl Privileges {
     }
 }
 
-/// What the child sets: the soft limit of descriptors that this process was given, and the hard limits that this process, and so init,
-/// would not let a task have. Only root can raise them, and init is the task's user's: it sets what is left of each when it starts a
-/// command.
-fn raised(ulimits: &[Ulimit], launcher: &Launcher) -> Vec<Limit> {
-    let mut raised = Vec::new();
-    if let Some(soft) = launcher.given_descriptors() {
-        let (_, hard) = limit(Resource::Nofile);
-        raised.push(Limit { resource: Resource::Nofile as u64, soft, hard });
+impl From<Ulimit> for Limit {
+    fn from(Ulimit { resource, soft, hard }: Ulimit) -> Limit {
+        Limit { resource: resource.into(), soft, hard }
     }
-    for ulimit in ulimits {
-        let Some(resource) = resource(ulimit.resource) else { continue };
-        let (soft, hard) = limit(resource);
-        if ulimit.hard > hard {
-            raised.push(Limit { resource: ulimit.resource.into(), soft, hard: ulimit.hard });
-        }
-    }
-    raised
 }
-
-/// This process's own hard limit of that number, `u64::MAX` for none.
-pub fn hard_limit(number: u32) -> u64 {
-    resource(number).map_or(0, |resource| limit(resource).1)
-}
-
-fn resource(number: u32) -> Option<Resource> {
-    RESOURCES.iter().copied().find(|resource| *resource as u32 == number)
-}
-
-/// This process's soft and hard limit; `u64::MAX` for none, as RLIM_INFINITY.
-fn limit(resource: Resource) -> (u64, u64) {
-    let limit = getrlimit(resource);
-    (limit.current.unwrap_or(u64::MAX), limit.maximum.unwrap_or(u64::MAX))
-}
-
-/// All that there are.
-const RESOURCES: [Resource; 16] = [
-    Resource::Cpu,
-    Resource::Fsize,
-    Resource::Data,
-    Resource::Stack,
-    Resource::Core,
-    Resource::Rss,
-    Resource::Nproc,
-    Resource::Nofile,
-    Resource::Memlock,
-    Resource::As,
-    Resource::Locks,
-    Resource::Sigpending,
-    Resource::Msgqueue,
-    Resource::Nice,
-    Resource::Rtprio,
-    Resource::Rttime,
-];

@@ -10,9 +10,9 @@ use crate::policy::grant::Grant;
 use crate::policy::namespace::NamespaceMode;
 use crate::policy::spec::TaskSpec;
 use crate::sys;
-use crate::sys::error::At;
 use crate::sys::landlock::{LOG_NEW_EXEC_ON, RulesetAttr};
 use crate::sys::path::{self, Found, Identity, Untrusted};
+use crate::watch::error::At;
 use rustix::fs::{FileType, fstat};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, RawFd};
@@ -28,13 +28,6 @@ pub struct Rules {
     pub proc_access: u64,
     /// The system call filter; empty: there is none.
     pub filter: Vec<Instruction>,
-}
-
-impl Default for Rules {
-    /// No ruleset: the child fails.
-    fn default() -> Rules {
-        Rules { ruleset: -1, flags: 0, proc_access: 0, filter: Vec::new() }
-    }
 }
 
 /// The ruleset under construction, with what decides how paths are opened.
@@ -98,12 +91,7 @@ impl Ruleset {
                 Err(Errno::NOENT | Errno::NOTDIR) if !required => continue,
                 other => other.map_err(unveil)?,
             };
-            let file_type = FileType::from_raw_mode(fstat(&found.file).map_err(unveil)?.st_mode);
-            let kind = match file_type {
-                FileType::Directory => PathKind::Directory,
-                FileType::CharacterDevice | FileType::BlockDevice => PathKind::Device,
-                _ => PathKind::File,
-            };
+            let (kind, file_type) = kind_of(&found.file).map_err(unveil)?;
             // The host's /proc may be mounted elsewhere too, and the task's own has its rule from the child.
             if !(self.own_proc && found.path.starts_with("/proc")) {
                 self.add(&found.file, kind, *mode, path)?;
@@ -131,6 +119,17 @@ impl Ruleset {
         let filter = filter.map(|subject| filter::program(Arch::native(), subject)).unwrap_or_default();
         Ok(Rules { ruleset: held.hold(self.kernel.into())?, flags: self.flags, proc_access, filter })
     }
+}
+
+/// What rules know of a file, and what it is.
+pub(super) fn kind_of(file: impl AsFd) -> rustix::io::Result<(PathKind, FileType)> {
+    let file_type = FileType::from_raw_mode(fstat(file)?.st_mode);
+    let kind = match file_type {
+        FileType::Directory => PathKind::Directory,
+        FileType::CharacterDevice | FileType::BlockDevice => PathKind::Device,
+        _ => PathKind::File,
+    };
+    Ok((kind, file_type))
 }
 
 /// The directories in which the task may create files. A path that leads there by a link of the task's own making is found all the same:

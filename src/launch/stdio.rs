@@ -5,8 +5,8 @@ use super::held::Held;
 use super::rules::Ruleset;
 use crate::policy::access::{Mode, PathKind};
 use crate::policy::stdio;
-use crate::sys::error::At;
 use crate::sys::fifo;
+use crate::watch::error::At;
 use rustix::fs::{Mode as FileMode, OFlags};
 use rustix::io::fcntl_dupfd_cloexec;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
@@ -16,12 +16,6 @@ use std::sync::Arc;
 /// What the child makes init's descriptors 0, 1 and 2 of.
 #[derive(Clone, Copy, Debug)]
 pub struct Stdio(pub [RawFd; 3]);
-
-impl Default for Stdio {
-    fn default() -> Stdio {
-        Stdio([-1; 3])
-    }
-}
 
 /// What goes to the command with its start.
 pub(super) struct Streams {

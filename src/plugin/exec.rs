@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::policy::exit::ExitResult;
-use crate::sys::thread::spawn;
-use crate::sys::wake::Wake;
 use crate::task::Tasks;
+use crate::watch::thread::spawn;
+use crate::watch::wake::Wake;
 
 use super::exec_command::{Command, Next, Stdio};
 use super::exec_stream::{self, Call};

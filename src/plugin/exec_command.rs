@@ -10,11 +10,12 @@ use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use crate::policy::signal::Signal;
-use crate::sys::error::At;
-use crate::sys::lock::lock;
-use crate::sys::wake::{Wake, poll};
-use crate::sys::{self, process, pty};
+use crate::task::pty;
 use crate::task::{NotFound, Session, Started, TaskError, Tasks};
+use crate::watch::error::At;
+use crate::watch::lock::lock;
+use crate::watch::wake::{Wake, poll};
+use crate::watch::{self, process};
 
 use super::exec_input::Input;
 
@@ -285,7 +286,7 @@ struct Streams {
     terminal: Option<OwnedFd>,
 }
 
-fn streams(stdio: Stdio, pid: u32) -> sys::Result<Streams> {
+fn streams(stdio: Stdio, pid: u32) -> watch::Result<Streams> {
     let pipe = || pipe_with(PipeFlags::CLOEXEC).at("pipe2");
     let copy = |end: &OwnedFd| rustix::io::fcntl_dupfd_cloexec(end.as_fd(), 3).at("fcntl F_DUPFD_CLOEXEC");
     match stdio {

@@ -10,8 +10,8 @@ use futures_util::{SinkExt, Stream};
 use grpcio::Error;
 
 use crate::policy::exit::ExitResult;
-use crate::sys::wake::Wake;
 use crate::task::Tasks;
+use crate::watch::wake::Wake;
 
 use super::exec_command::{Command, Next, Stdio};
 use super::exit;

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use crate::policy::request::PluginOptions;
 use crate::policy::resources::Compute;
-use crate::sys::lock::lock;
 use crate::task::Tasks;
+use crate::watch::lock::lock;
 
 use super::event::Event;
 

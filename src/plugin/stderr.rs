@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags};
 
-use crate::sys::wake::poll;
+use crate::watch::wake::poll;
 
 /// POSIX's PIPE_BUF on Linux: a pipe that polls as writable takes that much without blocking.
 const ATOMIC: usize = 4096;

@@ -1,9 +1,10 @@
 //! The mounts of a namespace as /proc/PID/mountinfo lists them, proc(5).
 
+use super::standing::is_below;
 use super::text::decimal;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// One mount.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,6 +88,18 @@ fn line(line: &[u8]) -> Option<Mount> {
     Some(Mount { id, parent, dev, path, attr, is_shared, file_system: FileSystem::of_name(field()?) })
 }
 
+/// Where the mount is that `path` is on.
+pub fn point_of<'a>(mounts: &'a [Mount], path: &Path) -> Option<&'a Path> {
+    let above = mounts.iter().map(|mount| mount.path.as_path()).filter(|point| path.starts_with(point));
+    above.max_by_key(|point| point.components().count())
+}
+
+/// The mounts below `trees` that are not on another one there.
+pub fn lowest_below<'a>(mounts: &'a [Mount], trees: &[PathBuf]) -> Vec<&'a Mount> {
+    let below: Vec<_> = mounts.iter().filter(|mount| is_below(&mount.path, trees)).collect();
+    below.iter().filter(|mount| below.iter().all(|other| other.id != mount.parent)).copied().collect()
+}
+
 /// A field of mountinfo with its `\040` and the like as the bytes they stand for.
 pub fn unescape(field: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(field.len());
@@ -133,6 +146,24 @@ nonsense
         assert_eq!(mounts[0], Mount { is_shared: false, ..mount(22, 27, (0, 21), "/proc", 0) });
         assert_eq!(mounts[1], mount(36, 27, (98, 1), "/a b\\", 15));
         assert_eq!(mounts[2], Mount { file_system: FileSystem::Namespace, ..mount(40, 36, (0, 4), "/run/netns/x", 0) });
+    }
+
+    #[test]
+    fn what_is_on_what() {
+        let mounts = parse(
+            b"1 0 0:1 / / rw - ext4 x rw
+2 1 0:2 / /srv rw - ext4 x rw
+3 2 0:3 / /srv/a rw - tmpfs x rw
+4 3 0:4 / /srv/a/b rw - tmpfs x rw
+5 2 0:5 / /srv/ab rw - tmpfs x rw",
+        );
+        for (path, point) in [("/srv/a/b/c", "/srv/a/b"), ("/srv/a", "/srv/a"), ("/srv/x", "/srv"), ("/x", "/")] {
+            assert_eq!(point_of(&mounts, Path::new(path)), Some(Path::new(point)), "{path}");
+        }
+        let lowest = |trees: &[PathBuf]| lowest_below(&mounts, trees).iter().map(|mount| mount.id).collect::<Vec<_>>();
+        assert_eq!(lowest(&["/srv".into()]), [3, 5]);
+        assert_eq!(lowest(&["/srv/a".into()]), [4]);
+        assert!(lowest(&["/srv/a/b".into()]).is_empty());
     }
 
     #[test]

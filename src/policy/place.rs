@@ -1,6 +1,6 @@
 //! Where in a task's view something is put that the client names by its destination.
 
-use super::access::Mode;
+use super::access::{Mode, PathKind};
 use super::directories::Directories;
 use super::grant::Grant;
 use std::path::{Component, Path, PathBuf};
@@ -31,6 +31,16 @@ pub fn place(written: &str, directories: &Directories) -> Result<PathBuf, &'stat
     Ok(path)
 }
 
+/// A directory can be mounted on a directory alone, and anything else on anything but one. The error is what is there.
+pub fn fits(kind: PathKind, there: PathKind) -> Result<(), &'static str> {
+    match (kind, there) {
+        (PathKind::Directory, PathKind::Directory) => Ok(()),
+        (PathKind::Directory, _) => Err("it is there, and not a directory"),
+        (_, PathKind::Directory) => Err("it is there, and a directory"),
+        _ => Ok(()),
+    }
+}
+
 /// Whether what is below that directory may be written by Landlock's rules, which add up along a path: there only a mount keeps a part of it from
 /// being written. `volumes` are those that may be written.
 pub fn is_writable(place: &Path, directories: &Directories, volumes: &[&Path], grants: &[Grant]) -> bool {
@@ -42,6 +52,14 @@ pub fn is_writable(place: &Path, directories: &Directories, volumes: &[&Path], g
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_directory_is_mounted_on_a_directory() {
+        use PathKind::{Device, Directory, File};
+        let kinds = [Directory, Device, File];
+        let fitting = kinds.map(|kind| kinds.map(|there| fits(kind, there).is_ok()));
+        assert_eq!(fitting, [[true, false, false], [false, true, true], [false, true, true]]);
+    }
 
     #[test]
     fn destinations() {

@@ -15,6 +15,17 @@ pub enum Extent {
     Nothing,
 }
 
+impl Extent {
+    pub fn stands(self) -> &'static [Standing] {
+        const WHOLE: [Standing; 1] = [Standing { path: "/", with_mounts: true, has_devices: true }];
+        match self {
+            Extent::System => &SYSTEM,
+            Extent::Whole => &WHOLE,
+            Extent::Nothing => &[],
+        }
+    }
+}
+
 /// A base: all tasks that want the same one have copies of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Kind {
@@ -43,6 +54,16 @@ pub struct Standing {
     /// With what is mounted below it, now and later; without: that directory's own file system alone.
     pub with_mounts: bool,
     pub has_devices: bool,
+}
+
+impl Standing {
+    /// Its path relative to the root directory.
+    pub fn beneath(&self) -> &'static str {
+        match self.path.trim_start_matches('/') {
+            "" => ".",
+            below => below,
+        }
+    }
 }
 
 const fn system(path: &'static str) -> Standing {
@@ -79,6 +100,13 @@ mod tests {
             assert!(SYSTEM.iter().all(|standing| standing.path != own), "{own}");
         }
         assert!(SYSTEM.iter().all(|standing| standing.has_devices == (standing.path == "/dev")));
+    }
+
+    #[test]
+    fn the_whole_is_the_root_itself() {
+        assert!(SYSTEM.iter().all(|standing| standing.path == format!("/{}", standing.beneath())));
+        assert_eq!(Extent::Whole.stands().iter().map(Standing::beneath).collect::<Vec<_>>(), ["."]);
+        assert!(Extent::Nothing.stands().is_empty());
     }
 
     #[test]

@@ -63,6 +63,21 @@ impl Ulimit {
     }
 }
 
+/// RLIMIT_NOFILE.
+const NOFILE: u32 = 7;
+
+/// What is set for a task while there is the privilege: the soft limit of descriptors that the plugin was `given`, if it has raised its own, and
+/// the hard limits that it, and so init, would not let a task have. Only root can raise them, and init is the task's user's: it sets what is
+/// left of each when it starts a command. `own`: the plugin's soft and hard limits.
+pub fn raised(ulimits: &[Ulimit], given: Option<u64>, own: impl Fn(u32) -> Option<(u64, u64)>) -> Vec<Ulimit> {
+    let descriptors = given.and_then(|soft| Some(Ulimit { resource: NOFILE, soft, hard: own(NOFILE)?.1 }));
+    let above = |ulimit: &Ulimit| {
+        let (soft, hard) = own(ulimit.resource)?;
+        (ulimit.hard > hard).then_some(Ulimit { soft, ..*ulimit })
+    };
+    descriptors.into_iter().chain(ulimits.iter().filter_map(above)).collect()
+}
+
 /// By its number RLIMIT_*.
 pub fn name(resource: u32) -> &'static str {
     NAMES.get(resource as usize).copied().unwrap_or("unknown")
@@ -91,6 +106,15 @@ mod tests {
         let map = [(name.to_string(), value.to_string())].into();
         let all = Ulimit::parse_all(&map).map_err(|e| e.to_string())?;
         Ok((all[0].resource, all[0].soft, all[0].hard))
+    }
+
+    #[test]
+    fn only_what_is_above_the_plugins_own_is_raised() {
+        let own = |resource| (resource < 16).then_some((1024, 4096));
+        let limit = |resource, soft, hard| Ulimit { resource, soft, hard };
+        let asked = [limit(7, 10, 4096), limit(8, 1, 4097), limit(99, 1, u64::MAX)];
+        assert_eq!(raised(&asked, None, own), [limit(8, 1024, 4097)]);
+        assert_eq!(raised(&asked, Some(256), own), [limit(7, 256, 4096), limit(8, 1024, 4097)]);
     }
 
     #[test]

@@ -1,11 +1,9 @@
 //! A task's cgroup (version 2): its directory is held, every file is opened relative to it.
 
-use super::descriptor::settle;
-use super::error::{At, Error, Result};
-use super::mount_table::Table;
-use super::wake::poll;
-use crate::policy::mountinfo::FileSystem;
-use crate::policy::text::{keyed, pids};
+use crate::policy::text::keyed;
+use crate::watch::descriptor::settle;
+use crate::watch::error::{At, Error, Result};
+use crate::watch::wake::poll;
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{CWD, Mode, OFlags, fstatfs, openat};
 use rustix::io::Errno;
@@ -75,35 +73,6 @@ impl Cgroup {
         self.write("cgroup.kill", "1")
     }
 
-    /// SIGKILL for each process, frozen meanwhile so that none can fork. For a task without a pid namespace, which its init's end does not
-    /// end; it does not do to later clones what [`Cgroup::kill`] does. Waits for a second at most; what has not died by then can't.
-    pub fn kill_each(&self) -> Result<()> {
-        self.write("cgroup.freeze", "1")?;
-        let killed = self.kill_listed();
-        self.write("cgroup.freeze", "0")?;
-        killed
-    }
-
-    fn kill_listed(&self) -> Result<()> {
-        let list = || -> Result<Vec<u32>> { Ok(pids(&self.read("cgroup.procs")?).collect()) };
-        for _ in 0..100 {
-            for some in list()?.chunks(64) {
-                let opened = some.iter().filter_map(|pid| Some((*pid, super::pidfd::open(*pid).ok()?)));
-                let opened: Vec<_> = opened.collect();
-                // A pid that is still listed is not another's by now.
-                let still = list()?;
-                for (_, pidfd) in opened.iter().filter(|(pid, _)| still.contains(pid)) {
-                    // ESRCH: it has died.
-                    let _ = rustix::process::pidfd_send_signal(pidfd, rustix::process::Signal::KILL);
-                }
-            }
-            if self.wait_empty(Duration::from_millis(10))? {
-                break;
-            }
-        }
-        Ok(())
-    }
-
     /// Whether a process is in it, and whether it is frozen, from cgroup.events.
     pub fn state(&self) -> Result<State> {
         let text = self.read("cgroup.events")?;
@@ -142,13 +111,6 @@ fn read_start(fd: &OwnedFd) -> rustix::io::Result<String> {
     let mut bytes = [0u8; 4096];
     let length = rustix::io::pread(fd, &mut bytes, 0)?;
     Ok(String::from_utf8_lossy(&bytes[..length]).into_owned())
-}
-
-/// Where the cgroup v2 hierarchy is mounted, from /proc/self/mountinfo.
-pub fn mount_point() -> Option<PathBuf> {
-    let proc = std::fs::File::open("/proc").ok()?;
-    let mounts = Table::open(&proc).and_then(|table| table.read()).ok()?;
-    mounts.into_iter().find(|mount| mount.file_system == FileSystem::Cgroup2).map(|mount| mount.path)
 }
 
 #[cfg(test)]

@@ -1,19 +1,15 @@
 //! `clone3` from the plugin: on a stack of its own with a guard page, all signals blocked, the caller's thread suspended
 //! until the child has executed a program or ended.
 
-use super::lock::lock;
-use super::syscall::{CloneArgs, clone3};
+use super::syscall::clone;
+use crate::watch::lock::lock;
+use libc::{CLONE_FILES, CLONE_NEWIPC, CLONE_NEWPID, CLONE_PIDFD, CLONE_VFORK, CLONE_VM, SIGCHLD, SYS_clone3, clone_args};
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::sync::Mutex;
 
-const CLONE_VM: u64 = 0x100;
-const CLONE_FILES: u64 = 0x400;
-const CLONE_PIDFD: u64 = 0x1000;
-const CLONE_VFORK: u64 = 0x4000;
-const CLONE_NEWIPC: u64 = 0x800_0000;
-const CLONE_NEWPID: u64 = 0x2000_0000;
+// libc's own are 0: they don't fit its type.
 const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
@@ -44,20 +40,24 @@ pub unsafe fn spawn(
     let stack = stacks.take()?;
     let mut pidfd: i32 = -1;
     let own = if own_pid { CLONE_NEWPID } else { 0 } | if own_ipc { CLONE_NEWIPC } else { 0 };
-    let into = if cgroup.is_some() { CLONE_INTO_CGROUP } else { 0 };
-    let args = CloneArgs {
-        flags: CLONE_VM | CLONE_FILES | CLONE_VFORK | CLONE_PIDFD | CLONE_CLEAR_SIGHAND | own | into,
+    let flags = CLONE_VM | CLONE_FILES | CLONE_VFORK | CLONE_PIDFD | own;
+    let args = clone_args {
+        flags: flags as u64 | CLONE_CLEAR_SIGHAND | if cgroup.is_some() { CLONE_INTO_CGROUP } else { 0 },
         pidfd: &raw mut pidfd as u64,
-        exit_signal: libc::SIGCHLD as u64,
+        child_tid: 0,
+        parent_tid: 0,
+        exit_signal: SIGCHLD as u64,
         stack: stack.bottom() as u64,
         stack_size: STACK as u64,
+        tls: 0,
+        set_tid: 0,
+        set_tid_size: 0,
         cgroup: cgroup.map_or(0, |cgroup| cgroup.as_raw_fd() as u64),
-        ..CloneArgs::default()
     };
     let mask = super::signal::block_all();
     // SAFETY: the stack is ours alone until it is put back, the pidfd is a local that outlives the call, and the caller
     // vouches for `child`. VFORK keeps this thread here while the child uses the memory.
-    let pid = unsafe { clone3(&args, child, argument) };
+    let pid = unsafe { clone(SYS_clone3 as usize, [&raw const args as usize, size_of::<clone_args>(), 0, 0, 0], child, argument) };
     mask.restore();
     lock(&stacks.0).push(stack);
     if pid < 0 {

@@ -1,8 +1,8 @@
 //! The log FIFOs of a task, in a directory that tasks may write.
 
-use super::error::{At, Error, Result};
 use super::memfd::reopen;
 use super::path::{self, Untrusted};
+use crate::watch::error::{At, Error, Result};
 use rustix::fs::{FileType, Gid, OFlags, Uid};
 use rustix::io::Errno;
 use std::os::fd::OwnedFd;

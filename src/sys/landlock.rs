@@ -1,7 +1,7 @@
 //! Landlock: the ABI of the running kernel, and rulesets. Structures as in linux/landlock.h.
 
-use super::error::{At, Result};
-use super::syscall::common;
+use crate::watch::error::{At, Result};
+use libc::{SYS_landlock_add_rule, SYS_landlock_create_ruleset};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
@@ -45,7 +45,7 @@ struct NetPortAttr {
 /// The ABI of the running kernel. ENOSYS: the kernel was built without Landlock. EOPNOTSUPP: it is switched off at boot.
 pub fn abi() -> rustix::io::Result<u32> {
     // SAFETY: with this flag the kernel reads no attribute.
-    let abi = unsafe { libc::syscall(common::LANDLOCK_CREATE_RULESET as i64, 0usize, 0usize, CREATE_RULESET_VERSION) };
+    let abi = unsafe { libc::syscall(SYS_landlock_create_ruleset, 0usize, 0usize, CREATE_RULESET_VERSION) };
     u32::try_from(abi).map_err(|_| last())
 }
 
@@ -56,7 +56,7 @@ impl Ruleset {
     /// `size`: how much of `attr` this kernel's ABI knows, in bytes.
     pub fn new(attr: &RulesetAttr, size: usize) -> Result<Ruleset> {
         // SAFETY: the kernel copies `size` bytes of the attribute, which has as many, before it returns.
-        let fd = unsafe { libc::syscall(common::LANDLOCK_CREATE_RULESET as i64, attr, size.min(size_of::<RulesetAttr>()), 0) };
+        let fd = unsafe { libc::syscall(SYS_landlock_create_ruleset, attr, size.min(size_of::<RulesetAttr>()), 0) };
         // SAFETY: a new descriptor that nobody else owns. The kernel makes it close-on-exec.
         let fd = if fd < 0 { Err(last()) } else { Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) }) };
         Ok(Ruleset(fd.at("landlock_create_ruleset")?))
@@ -65,16 +65,18 @@ impl Ruleset {
     /// Allows `access` (rights as in linux/landlock.h) on what `path` is open on, and beneath.
     pub fn allow(&self, path: BorrowedFd<'_>, access: u64) -> rustix::io::Result<()> {
         let rule = PathBeneathAttr { allowed_access: access, parent_fd: path.as_raw_fd() };
-        // SAFETY: landlock_add_rule copies the attribute before it returns, so a borrow is enough.
-        let done = unsafe { libc::syscall(common::LANDLOCK_ADD_RULE as i64, self.0.as_raw_fd(), PATH_BENEATH, &raw const rule, 0) };
-        if done == 0 { Ok(()) } else { Err(last()) }
+        self.add(PATH_BENEATH, (&raw const rule).cast())
     }
 
     /// Allows `access` (network rights) on a TCP port; ABI 4.
     pub fn allow_port(&self, port: u16, access: u64) -> rustix::io::Result<()> {
         let rule = NetPortAttr { allowed_access: access, port: port.into() };
-        // SAFETY: as in `allow`.
-        let done = unsafe { libc::syscall(common::LANDLOCK_ADD_RULE as i64, self.0.as_raw_fd(), NET_PORT, &raw const rule, 0) };
+        self.add(NET_PORT, (&raw const rule).cast())
+    }
+
+    fn add(&self, kind: usize, rule: *const libc::c_void) -> rustix::io::Result<()> {
+        // SAFETY: landlock_add_rule copies the attribute of that kind, which is one of the two above, before it returns.
+        let done = unsafe { libc::syscall(SYS_landlock_add_rule, self.0.as_raw_fd(), kind, rule, 0) };
         if done == 0 { Ok(()) } else { Err(last()) }
     }
 }

@@ -1,25 +1,22 @@
 //! Memory files: init's sealed image, and the blocks that carry a command to init.
 
-use super::error::{At, Error, Result};
+use crate::watch::error::{At, Error, Result};
 use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags, StatVfsMountFlags};
 use rustix::io::Errno;
-use std::os::fd::OwnedFd;
+use std::fs::File;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 /// A sealed memory file from which `image` can be executed; `None` where `vm.memfd_noexec` forbids those. Opened for reading only,
 /// or exec would find a writer (ETXTBSY).
 pub fn executable(image: &[u8]) -> Result<Option<OwnedFd>> {
-    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    // MFD_EXEC is unknown before 6.3 (EINVAL); there every memory file is executable.
-    let created = match rustix::fs::memfd_create("exec2-init", flags | MemfdFlags::EXEC) {
-        Err(Errno::INVAL) => rustix::fs::memfd_create("exec2-init", flags),
-        other => other,
-    };
-    let file = match created {
+    // Before 6.3 every memory file is executable.
+    let file = match create("exec2-init", MemfdFlags::ALLOW_SEALING, MemfdFlags::EXEC) {
         Err(Errno::ACCESS) => return Ok(None),
         other => other.at("memfd_create")?,
     };
-    write_all(&file, image).at("write init's image")?;
+    file.write_all_at(image, 0).at("write init's image")?;
     let seals = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
     rustix::fs::fcntl_add_seals(&file, seals).at("seal init's image")?;
     reopen(&file, OFlags::RDONLY).at("open init's image").map(Some)
@@ -33,37 +30,31 @@ pub fn executable_file(image: &[u8], dir: &Path) -> Result<OwnedFd> {
     }
     let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
     let file = rustix::fs::open(dir, flags, Mode::from_raw_mode(0o555)).at_path("create init's image in", dir)?;
-    write_all(&file, image).at_path("write init's image in", dir)?;
+    let file = File::from(file);
+    file.write_all_at(image, 0).at_path("write init's image in", dir)?;
     reopen(&file, OFlags::RDONLY).at_path("open init's image in", dir)
 }
 
 /// A memory file that holds `bytes` and can't be executed.
 pub fn block(bytes: &[u8]) -> Result<OwnedFd> {
-    let created = match rustix::fs::memfd_create("exec2-command", MemfdFlags::CLOEXEC | MemfdFlags::NOEXEC_SEAL) {
-        Err(Errno::INVAL) => rustix::fs::memfd_create("exec2-command", MemfdFlags::CLOEXEC),
+    let file = create("exec2-command", MemfdFlags::empty(), MemfdFlags::NOEXEC_SEAL).at("memfd_create")?;
+    // Its own offset stays where it is: init reads from the start of the file.
+    file.write_all_at(bytes, 0).at("write the command block")?;
+    Ok(file.into())
+}
+
+/// `execution` is unknown before 6.3.
+fn create(name: &str, flags: MemfdFlags, execution: MemfdFlags) -> rustix::io::Result<File> {
+    let flags = flags | MemfdFlags::CLOEXEC;
+    match rustix::fs::memfd_create(name, flags | execution) {
+        Err(Errno::INVAL) => rustix::fs::memfd_create(name, flags),
         other => other,
-    };
-    let file = created.at("memfd_create")?;
-    // At its own offset: init reads from the start of the file.
-    let mut written = 0;
-    while written < bytes.len() {
-        written +=
-            rustix::io::retry_on_intr(|| rustix::io::pwrite(&file, &bytes[written..], written as u64)).at("write the command block")?;
     }
-    Ok(file)
+    .map(File::from)
 }
 
 /// The same file opened anew with other flags, without walking its path again.
-pub fn reopen(file: &OwnedFd, flags: OFlags) -> rustix::io::Result<OwnedFd> {
-    use std::os::fd::AsRawFd;
-    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+pub fn reopen(file: impl AsFd, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+    let path = format!("/proc/self/fd/{}", file.as_fd().as_raw_fd());
     rustix::fs::open(path, flags | OFlags::CLOEXEC, Mode::empty())
-}
-
-fn write_all(file: &OwnedFd, mut bytes: &[u8]) -> rustix::io::Result<()> {
-    while !bytes.is_empty() {
-        let written = rustix::io::retry_on_intr(|| rustix::io::write(file, bytes))?;
-        bytes = &bytes[written..];
-    }
-    Ok(())
 }

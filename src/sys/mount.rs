@@ -1,9 +1,9 @@
 //! Mount namespaces, and detached mounts: made in the plugin, attached by the child in its own namespace.
 
-use super::error::{At, Result};
-use super::mount_table::Table;
-use super::syscall::common;
 use crate::policy::mount::{Copy, Follows};
+use crate::watch::error::{At, Error, Result};
+use crate::watch::mount_table::Table;
+use libc::{MOUNT_ATTR_RDONLY, MS_PRIVATE, MS_SLAVE, SYS_mount_setattr, mount_attr};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, Statx, StatxAttributes, StatxFlags, makedev, statx};
 use rustix::io::Errno;
 use rustix::mount::{
@@ -15,19 +15,13 @@ use rustix::thread::{ThreadNameSpaceType, UnshareFlags, move_into_thread_name_sp
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-/// `struct mount_attr` of linux/mount.h.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default)]
-pub struct MountAttr {
-    pub attr_set: u64,
-    pub attr_clr: u64,
-    pub propagation: u64,
-    pub userns_fd: u64,
-}
+/// Of a mount that becomes read-only and keeps all else.
+pub const READ_ONLY: mount_attr = attributes(MOUNT_ATTR_RDONLY, 0);
 
-pub const MOUNT_ATTR_RDONLY: u64 = 1;
-const MS_PRIVATE: u64 = 1 << 18;
-const MS_SLAVE: u64 = 1 << 19;
+/// What is to be set; nothing is cleared.
+const fn attributes(attr_set: u64, propagation: u64) -> mount_attr {
+    mount_attr { attr_set, attr_clr: 0, propagation, userns_fd: 0 }
+}
 
 /// A detached copy of the mount at `file`, from there on. `path` names it in errors.
 pub fn copy(file: BorrowedFd<'_>, how: Copy, path: &Path) -> Result<OwnedFd> {
@@ -35,11 +29,9 @@ pub fn copy(file: BorrowedFd<'_>, how: Copy, path: &Path) -> Result<OwnedFd> {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
     let tree = open_tree(file, "", flags | recursive).at_path("open_tree", path)?;
     let propagation = if how.follows == Follows::Nothing { MS_PRIVATE } else { MS_SLAVE };
-    let attr = MountAttr { attr_set: how.attributes(), propagation, ..MountAttr::default() };
-    set_attributes(tree.as_fd(), how.with_mounts, &attr).at_path("mount_setattr", path)?;
+    set_attributes(tree.as_fd(), how.with_mounts, &attributes(how.attributes(), propagation)).at_path("mount_setattr", path)?;
     if how.follows == Follows::Below {
-        let closed = MountAttr { propagation: MS_PRIVATE, ..MountAttr::default() };
-        set_attributes(tree.as_fd(), false, &closed).at_path("mount_setattr", path)?;
+        set_attributes(tree.as_fd(), false, &attributes(0, MS_PRIVATE)).at_path("mount_setattr", path)?;
     }
     Ok(tree)
 }
@@ -74,12 +66,12 @@ fn fresh(kind: &str, options: &[(&str, &str)], attributes: MountAttrFlags) -> Re
 
 /// Makes one mount read-only, whatever is mounted below it.
 pub fn seal(mount: BorrowedFd<'_>) -> Result<()> {
-    set_attributes(mount, false, &MountAttr { attr_set: MOUNT_ATTR_RDONLY, ..MountAttr::default() }).at("mount_setattr read-only")
+    set_attributes(mount, false, &READ_ONLY).at("mount_setattr read-only")
 }
 
-fn set_attributes(mount: BorrowedFd<'_>, recursive: bool, attr: &MountAttr) -> std::io::Result<()> {
+fn set_attributes(mount: BorrowedFd<'_>, recursive: bool, attr: &mount_attr) -> std::io::Result<()> {
     let flags = libc::AT_EMPTY_PATH | if recursive { libc::AT_RECURSIVE } else { 0 };
-    let (number, fd, path, size) = (common::MOUNT_SETATTR as i64, mount.as_raw_fd(), c"".as_ptr(), size_of::<MountAttr>());
+    let (number, fd, path, size) = (SYS_mount_setattr, mount.as_raw_fd(), c"".as_ptr(), size_of::<mount_attr>());
     // SAFETY: the kernel reads the attribute, all 32 bytes, before it returns; the path is an empty C string.
     let done = unsafe { libc::syscall(number, fd, path, flags, std::ptr::from_ref(attr), size) };
     if done == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
@@ -124,7 +116,7 @@ pub fn empty_namespace(proc: BorrowedFd<'_>) -> Result<OwnedFd> {
         // The file system of an initramfs stays below, without a path, and alone.
         let mounts = table.read()?;
         if mounts.iter().any(|mount| mount.is_shared) {
-            return Err(super::Error::refusal("can't be made private:", "/"));
+            return Err(Error::refusal("can't be made private:", "/"));
         }
         let below = mounts.iter().find(|mount| mount.path == Path::new("/")).map(|mount| mount.id);
         fchdir(&root).at_path("chdir", "/")?;

@@ -1,16 +1,12 @@
 //! Opening paths that a task could have had a hand in.
 
-use super::error::At;
+use crate::policy::way::{Part, Way};
 use rustix::fs::{CWD, FileType, Mode, OFlags, PROC_SUPER_MAGIC, ResolveFlags, fstat, fstatfs, openat2, readlinkat};
 use rustix::io::Errno;
-use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
-use std::path::{Component, Path, PathBuf};
-
-/// As many symlinks as the kernel follows in one path.
-const MAX_LINKS: usize = 40;
+use std::path::{Path, PathBuf};
 
 /// Opens `path` (O_PATH) and follows no symlink at all, in any component: ELOOP.
 pub fn open_strict(path: &Path) -> rustix::io::Result<OwnedFd> {
@@ -57,12 +53,6 @@ impl Identity {
     pub fn at(path: &Path) -> Option<Identity> {
         rustix::fs::stat(path).ok().map(|stat| Identity { dev: stat.st_dev, ino: stat.st_ino })
     }
-
-    /// Of this thread's root directory.
-    pub fn at_root() -> super::Result<Identity> {
-        let stat = rustix::fs::stat("/").at_path("stat", "/")?;
-        Ok(Identity { dev: stat.st_dev, ino: stat.st_ino })
-    }
 }
 
 /// What a path leads to, and by which way.
@@ -106,46 +96,33 @@ fn walk(path: &Path, untrusted: &Untrusted) -> rustix::io::Result<Found> {
         let writable = untrusted.trees.contains(&Identity::of(&dir)?);
         Ok(vec![Step { dir, writable }])
     };
-    let mut left: VecDeque<OsString> = names(path).collect();
-    let mut way = root()?;
-    let mut here = PathBuf::from("/");
-    let (mut links, mut passed) = (Vec::new(), Vec::new());
-    while let Some(name) = left.pop_front() {
-        if name == ".." {
-            // The root is its own parent.
-            way.truncate(way.len().saturating_sub(1).max(1));
-            here.pop();
+    let mut way = Way::new(path);
+    let mut dirs = root()?;
+    while let Some(part) = way.take() {
+        let Part::Name(name) = part else {
+            dirs.truncate(dirs.len().saturating_sub(1).max(1));
             continue;
-        }
-        let Some(at) = way.last() else { return Err(Errno::NOENT) };
+        };
+        let Some(at) = dirs.last() else { return Err(Errno::NOENT) };
         let next = openat2(&at.dir, Path::new(&name), flags, Mode::empty(), ResolveFlags::NO_MAGICLINKS)?;
         let stat = fstat(&next)?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink {
             let writable = at.writable || untrusted.trees.contains(&Identity { dev: stat.st_dev, ino: stat.st_ino });
-            way.push(Step { dir: next, writable });
-            here.push(&name);
-            if !left.is_empty() {
-                passed.push(here.clone());
-            }
+            dirs.push(Step { dir: next, writable });
+            way.enter(&name);
             continue;
         }
         let made_by_task = untrusted.uid != 0 && stat.st_uid == untrusted.uid;
-        if links.len() >= MAX_LINKS || made_by_task || at.writable || is_magic(&at.dir, &name, &next)? {
+        if !way.may_follow() || made_by_task || at.writable || is_magic(&at.dir, &name, &next)? {
             return Err(Errno::LOOP);
         }
         let target = readlinkat(next.as_fd(), "", Vec::new())?;
-        let target = PathBuf::from(OsString::from_vec(target.into_bytes()));
-        for name in names(&target).collect::<Vec<_>>().into_iter().rev() {
-            left.push_front(name);
-        }
-        let absolute = target.is_absolute();
-        links.push((here.join(&name), target));
-        if absolute {
-            way = root()?;
-            here = PathBuf::from("/");
+        if way.follow(&name, PathBuf::from(OsString::from_vec(target.into_bytes()))) {
+            dirs = root()?;
         }
     }
-    way.pop().map(|step| Found { file: step.dir, path: here, links, passed }).ok_or(Errno::NOENT)
+    let Way { here: path, links, passed, .. } = way;
+    dirs.pop().map(|step| Found { file: step.dir, path, links, passed }).ok_or(Errno::NOENT)
 }
 
 /// Whether a symlink is one whose text is not where it leads: /proc/PID/root, cwd, exe, fd/N.
@@ -155,14 +132,6 @@ fn is_magic(dir: &OwnedFd, name: &OsStr, link: &OwnedFd) -> rustix::io::Result<b
     }
     let followed = openat2(dir, Path::new(name), OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), ResolveFlags::NO_MAGICLINKS);
     Ok(followed.is_err_and(|errno| errno == Errno::LOOP))
-}
-
-fn names(path: &Path) -> impl Iterator<Item = OsString> {
-    path.components().filter_map(|component| match component {
-        Component::Normal(name) => Some(name.to_os_string()),
-        Component::ParentDir => Some(OsString::from_vec(b"..".to_vec())),
-        _ => None,
-    })
 }
 
 #[cfg(test)]

@@ -13,10 +13,10 @@ pub fn prepare() {
     // EINVAL only for another value.
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     for signal in 1..=64 {
-        match disposition(signal) {
-            // SIGCHLD, or children would vanish unreaped; libc's own two, which libc's sigaction refuses to touch.
-            libc::SIG_IGN if matches!(signal, libc::SIGCHLD | 32 | 33) => default(signal),
-            libc::SIG_IGN => set(signal, nothing as *const () as usize),
+        match disposition(signal, None) {
+            // SIGCHLD, or children would vanish unreaped; libc's own two, which libc's signal refuses to touch.
+            libc::SIG_IGN if matches!(signal, libc::SIGCHLD | 32 | 33) => drop(disposition(signal, Some([libc::SIG_DFL; 4]))),
+            libc::SIG_IGN => swallow(signal),
             _ => {}
         }
     }
@@ -24,43 +24,24 @@ pub fn prepare() {
 
 /// Swallows SIGINT: a terminal's Ctrl-C reaches the agent's whole process group, and tasks must outlive it.
 pub fn swallow_interrupt() {
-    set(libc::SIGINT, nothing as *const () as usize);
+    swallow(libc::SIGINT);
 }
 
 extern "C" fn nothing(_: libc::c_int) {}
 
-/// `struct sigaction` as the kernel has it, of which only the handler is looked at or set.
-#[repr(C)]
-#[derive(Default)]
-struct Action {
-    handler: usize,
-    flags: usize,
-    #[cfg(target_arch = "x86_64")]
-    restorer: usize,
-    mask: u64,
+fn swallow(signal: i32) {
+    // SAFETY: the handler is safe in any context, because it does nothing. What it interrupts goes on (SA_RESTART).
+    unsafe { libc::signal(signal, nothing as *const () as usize) };
 }
 
-fn disposition(signal: i32) -> usize {
-    let mut old = Action::default();
-    // SAFETY: the kernel fills a local of its own layout; with no new action it changes nothing.
-    unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, 0usize, &raw mut old, 8usize) };
-    old.handler
-}
-
-fn default(signal: i32) {
-    let action = Action { handler: libc::SIG_DFL, ..Action::default() };
-    // SAFETY: the kernel copies the local; SIG_DFL needs neither restorer nor stack.
-    unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, &raw const action, 0usize, 8usize) };
-}
-
-fn set(signal: i32, action: usize) {
-    // SAFETY: the action is a function that is safe in any context, because it does nothing.
-    unsafe {
-        let mut new: libc::sigaction = std::mem::zeroed();
-        new.sa_sigaction = action;
-        new.sa_flags = libc::SA_RESTART;
-        libc::sigaction(signal, &raw const new, std::ptr::null_mut());
-    }
+/// The handler, and a new `struct sigaction` as the kernel has it: of its four words at most the handler is the first, and all zeros are the
+/// default action.
+fn disposition(signal: i32, new: Option<[usize; 4]>) -> usize {
+    let mut old = [0usize; 4];
+    let new = new.as_ref().map_or(std::ptr::null(), |new| &raw const *new);
+    // SAFETY: the kernel reads one local and fills the other; SIG_DFL needs neither restorer nor stack.
+    unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, new, &raw mut old, 8usize) };
+    old[0]
 }
 
 /// The mask to go back to.
@@ -82,36 +63,4 @@ fn exchange(mask: u64) -> u64 {
     // SAFETY: the kernel's signal set has 8 bytes; both are locals.
     unsafe { libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const mask, &raw mut old, 8usize) };
     old
-}
-
-/// The signals that a command line passes on to its command.
-const FORWARDED: [i32; 7] = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM, libc::SIGUSR1, libc::SIGUSR2, libc::SIGWINCH];
-
-/// Signals that this thread and those it starts from now on leave to [`Forwarded::each`].
-pub struct Forwarded(libc::sigset_t);
-
-impl Forwarded {
-    pub fn block() -> Forwarded {
-        // SAFETY: the set is a local that sigemptyset initialises; pthread_sigmask reads it.
-        unsafe {
-            let mut set: libc::sigset_t = std::mem::zeroed();
-            libc::sigemptyset(&raw mut set);
-            for signal in FORWARDED {
-                libc::sigaddset(&raw mut set, signal);
-            }
-            libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut());
-            Forwarded(set)
-        }
-    }
-
-    /// Waits for them for ever, and hands over each.
-    pub fn each(&self, mut take: impl FnMut(i32)) -> ! {
-        loop {
-            let mut signal = 0;
-            // SAFETY: the set was initialised by `block`; sigwait stores one number.
-            if unsafe { libc::sigwait(&raw const self.0, &raw mut signal) } == 0 {
-                take(signal);
-            }
-        }
-    }
 }

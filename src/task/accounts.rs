@@ -3,7 +3,7 @@
 use super::error::TaskError;
 use super::userdb::{Database, SOCKET};
 use crate::policy::user::{User, is_group, is_user};
-use crate::sys::error::At;
+use crate::watch::error::At;
 use std::path::Path;
 
 /// In the form of /etc/passwd and /etc/group.

@@ -10,7 +10,7 @@ use crate::init::message::{self, Report, Request};
 use crate::init::socket;
 use crate::policy::kill::KillMode;
 use crate::policy::signal::Signal;
-use crate::sys::error::Words;
+use crate::watch::error::Words;
 use rustix::io::Errno;
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

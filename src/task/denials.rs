@@ -3,8 +3,8 @@
 use super::event::{Ear, Subject};
 use crate::policy::denial::{Denial, Record};
 use crate::policy::event::Happening;
-use crate::sys::audit::Log;
-use crate::sys::lock::lock;
+use crate::watch::audit::Log;
+use crate::watch::lock::lock;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -78,7 +78,7 @@ impl Denials {
             *started = true;
             let opened = Log::open().map_err(|e| e.to_string()).and_then(|log| {
                 let work = (log, Reader { tasks: self.tasks.clone(), ear: ear.clone(), ..Reader::default() });
-                crate::sys::thread::spawn("denials", work, |(log, mut reader)| reader.read(&log)).map_err(|(_, e)| e.to_string())
+                crate::watch::thread::spawn("denials", work, |(log, mut reader)| reader.read(&log)).map_err(|(_, e)| e.to_string())
             });
             if let Err(reason) = opened {
                 log::warn!("denial_events: denials are not reported: {reason}");

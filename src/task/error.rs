@@ -4,6 +4,7 @@ use super::record::SavedError;
 use crate::launch::LaunchError;
 use crate::policy::error::SpecError;
 use crate::policy::signal::Signal;
+use crate::watch::error::{Words, is_transient};
 use rustix::io::Errno;
 
 #[derive(Debug, thiserror::Error)]
@@ -14,8 +15,18 @@ pub enum TaskError {
     Spec(#[from] SpecError),
     #[error("{0}")]
     Launch(#[from] LaunchError),
+    #[error("{what}: {}{hint}", Words(*.errno))]
+    Command {
+        what: String,
+        errno: Errno,
+        hint: &'static str,
+        /// Whether execve itself was refused, and not a step before it.
+        in_exec: bool,
+    },
+    #[error("the task's init ended before it could start the command (wait status {0:#x})")]
+    InitEnded(i32),
     #[error("{0}")]
-    Sys(#[from] crate::sys::Error),
+    Sys(#[from] crate::watch::Error),
     #[error("start the task's thread: {0}")]
     Thread(std::io::Error),
     #[error("{0}")]
@@ -45,15 +56,16 @@ impl TaskError {
     pub fn is_transient(&self) -> bool {
         match self {
             TaskError::Launch(e) => e.is_transient(),
-            TaskError::Sys(e) => LaunchError::Sys(e.clone()).is_transient(),
-            TaskError::Thread(_) => true,
+            TaskError::Sys(e) => e.errno.is_some_and(is_transient),
+            TaskError::Command { errno, .. } => is_transient(*errno),
+            TaskError::InitEnded(_) | TaskError::Thread(_) => true,
             _ => false,
         }
     }
 
     /// Whether the task may not execute its command, or not even learn that there is none.
     pub(super) fn is_denied(&self) -> bool {
-        matches!(self, TaskError::Launch(LaunchError::Command { errno: Errno::ACCESS, in_exec: true, .. }))
+        matches!(self, TaskError::Command { errno: Errno::ACCESS, in_exec: true, .. })
     }
 }
 
@@ -61,22 +73,3 @@ impl TaskError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("task not found for given id")]
 pub struct NotFound;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::init::message::{self, Report};
-    use crate::launch::command_failed;
-
-    #[test]
-    fn a_command_that_may_not_be_executed_is_denied() {
-        let failed = |detail, errno: Errno| {
-            let report = Report { kind: message::FAILED, id: 0, value: errno.raw_os_error(), detail };
-            TaskError::from(command_failed(&report, &["/bin/x".into()], "/command"))
-        };
-        assert!(failed(message::FAILED_EXEC, Errno::ACCESS).is_denied());
-        assert!(!failed(message::FAILED_EXEC, Errno::NOENT).is_denied());
-        assert!(!failed(message::FAILED_WORK_DIR, Errno::ACCESS).is_denied());
-        assert!(!failed(message::FAILED_RECEIVE, Errno::ACCESS).is_denied(), "init could not read what to execute");
-    }
-}

@@ -2,7 +2,7 @@
 
 use crate::policy::event::{Happening, Oom};
 use crate::sys::cgroup::Cgroup;
-use crate::sys::lock::lock;
+use crate::watch::lock::lock;
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 

@@ -4,23 +4,25 @@
 use super::ask::Asks;
 use super::error::TaskError;
 use super::event::{Subject, oom};
+use super::failure::command_failed;
+use super::kill::kill_each;
 use super::order::{Order, Reply};
 use super::record::{Record, Saved};
 use super::register::Task;
 use super::status::{Ended, Started, Status};
 use crate::init::message::{self, Report};
 use crate::init::socket;
-use crate::launch::{LaunchError, Launched, command_failed};
+use crate::launch::Launched;
 use crate::policy::abi::Abi;
 use crate::policy::event::Happening;
 use crate::policy::kill::KillMode;
 use crate::policy::namespace::NamespaceMode;
 use crate::policy::signal::Signal;
 use crate::policy::spec::TaskSpec;
-use crate::sys::error::Words;
-use crate::sys::lock::lock;
-use crate::sys::wake::poll;
-use crate::sys::{pidfd, process};
+use crate::watch::error::Words;
+use crate::watch::lock::lock;
+use crate::watch::wake::poll;
+use crate::watch::{pidfd, process};
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use std::os::fd::AsFd;
@@ -52,7 +54,7 @@ pub(super) struct Life {
     pid_mode: NamespaceMode,
     /// To whoever asked for the start; taken once the command runs.
     pub reply: Option<Reply<Started>>,
-    failed: Option<LaunchError>,
+    failed: Option<TaskError>,
     kill_at: Option<Instant>,
     killed: bool,
     init_talks: bool,
@@ -182,7 +184,8 @@ impl Life {
         match report.kind {
             message::STARTED if report.id == 0 => self.started(report.value as u32, task, record),
             message::FAILED if report.id == 0 => {
-                self.failed = Some(command_failed(report, &self.launched.command, &self.launched.work_dir));
+                let command = self.spec.as_ref().map(|spec| &spec.command);
+                self.failed = command.map(|command| command_failed(report, &command.paths, &command.work_dir));
             }
             _ => self.asks.report(report),
         }
@@ -212,7 +215,7 @@ impl Life {
         }
     }
 
-    fn saved(&self, spec: TaskSpec, started_at: SystemTime) -> crate::sys::Result<Saved> {
+    fn saved(&self, spec: TaskSpec, started_at: SystemTime) -> crate::watch::Result<Saved> {
         let pid = self.init();
         Ok(Saved {
             version: Saved::VERSION,
@@ -310,7 +313,7 @@ impl Life {
             }
             let killed = match self.pid_mode {
                 NamespaceMode::Private => cgroup.kill(),
-                NamespaceMode::Host => cgroup.kill_each(),
+                NamespaceMode::Host => kill_each(cgroup),
             };
             if let Err(e) = killed {
                 log::warn!(task_id = self.id.as_str(); "{e}");
@@ -329,9 +332,9 @@ impl Life {
     /// Why the command never ran.
     pub fn failure(&mut self, init_status: Option<i32>) -> TaskError {
         match self.failed.take() {
-            Some(error) => error.into(),
+            Some(error) => error,
             None if self.killed => TaskError::Stopped(self.id.clone()),
-            None => LaunchError::InitEnded(init_status.unwrap_or(0)).into(),
+            None => TaskError::InitEnded(init_status.unwrap_or(0)),
         }
     }
 

@@ -3,7 +3,7 @@
 use crate::policy::abi::Abi;
 use crate::policy::request::PluginOptions;
 use crate::sys;
-use crate::sys::error::Words;
+use crate::watch::error::Words;
 use rustix::io::Errno;
 use std::path::{Path, PathBuf};
 
@@ -45,7 +45,7 @@ impl Node {
             private_memory: crate::launch::private_memory().map_err(|e| e.to_string()),
             state_dir: super::record::check(state_dir).map_err(|e| e.to_string()),
             landlock: sys::landlock::abi(),
-            cgroup: sys::cgroup::mount_point().map(controllers),
+            cgroup: crate::watch::mount_table::cgroups().map(controllers),
         }
     }
 

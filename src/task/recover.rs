@@ -2,6 +2,7 @@
 
 use super::error::TaskError;
 use super::event::{Subject, oom};
+use super::kill::kill_each;
 use super::life::Life;
 use super::record::{Record, Saved};
 use super::status::{Ended, Started, Status};
@@ -10,8 +11,8 @@ use crate::launch::{Launched, Launcher};
 use crate::policy::event::Oom;
 use crate::policy::namespace::NamespaceMode;
 use crate::sys::cgroup::Cgroup;
-use crate::sys::descriptor::settle;
-use crate::sys::{pidfd, process};
+use crate::watch::descriptor::settle;
+use crate::watch::{pidfd, process};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
@@ -64,21 +65,13 @@ pub(super) fn recover(id: &str, path: &Path, launcher: &Launcher) -> Result<Reco
             let init = Arc::new(init);
             status.started.init = Some(init.clone());
             launcher.attend(&init);
-            let launched = Launched {
-                pid: saved.pid as i32,
-                pidfd: init,
-                socket,
-                cgroup,
-                command: Vec::new(),
-                work_dir: String::new(),
-                unread: Vec::new(),
-            };
+            let launched = Launched { pid: saved.pid as i32, pidfd: init, socket, cgroup, unread: Vec::new() };
             Ok(Recovered { record, status, life: Some(Life::recovered(saved, launched)), subject, oom: None })
         }
         (_, cgroup) => {
             // What init's end did not end.
             if let (Some(cgroup), NamespaceMode::Host) = (&cgroup, saved.pid_mode)
-                && let Err(e) = cgroup.kill_each()
+                && let Err(e) = kill_each(cgroup)
             {
                 log::warn!(task_id = id; "{e}");
             }
@@ -111,7 +104,7 @@ fn alive(saved: &Saved) -> Result<Option<(OwnedFd, OwnedFd)>, TaskError> {
 }
 
 /// `None` where a process or a cgroup is no more. Another error, such as EMFILE, says nothing of a task.
-fn if_there<T>(found: crate::sys::Result<T>) -> crate::sys::Result<Option<T>> {
+fn if_there<T>(found: crate::watch::Result<T>) -> crate::watch::Result<Option<T>> {
     match found {
         Ok(found) => Ok(Some(found)),
         Err(e) if matches!(e.errno, Some(Errno::SRCH | Errno::NOENT)) => Ok(None),

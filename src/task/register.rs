@@ -7,8 +7,8 @@ use super::order::Order;
 use super::status::{Ended, Status};
 use crate::launch::Launcher;
 use crate::policy::event::Happening;
-use crate::sys::lock::lock;
-use crate::sys::wake::Wake;
+use crate::watch::lock::lock;
+use crate::watch::wake::Wake;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 

@@ -1,11 +1,11 @@
 //! Commands that run in a task beside its own: `alloc exec`, script checks. Init starts them, so they are confined as the task is.
 
 use super::error::TaskError;
+use super::failure::command_failed;
 use super::order::{Reply, Session, SessionEnd};
 use super::record::Record;
 use crate::init;
 use crate::init::message::{self, Report, Request};
-use crate::launch::command_failed;
 use crate::policy::command::Command;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::os::fd::OwnedFd;
@@ -96,7 +96,7 @@ impl Sessions {
             }
             message::FAILED => {
                 if let Some(session) = self.take(|session| session.token == report.id) {
-                    let error = command_failed(report, &session.paths, &session.work_dir).into();
+                    let error = command_failed(report, &session.paths, &session.work_dir);
                     session.finish(Err(error));
                 }
             }

@@ -3,12 +3,13 @@
 use super::accounts::Accounts;
 use super::error::TaskError;
 use super::node::landlock;
-use crate::launch::{Launcher, hard_limit};
+use crate::launch::Launcher;
 use crate::policy::error::SpecError;
 use crate::policy::request::{PluginOptions, TaskRequest};
 use crate::policy::resources::Compute;
 use crate::policy::spec::{Facts, TaskSpec, compile};
 use crate::policy::user::User;
+use crate::watch::limit;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -43,6 +44,7 @@ pub(super) fn decide(start: Start, launcher: &Launcher) -> Result<TaskSpec, Task
     let Accounts { passwd, group } = Accounts::of(&user, &groups)?;
     let host_env = |name: &str| std::env::var(name).ok();
     let capabilities = launcher.capabilities();
+    let hard_limit = |resource| limit::of(resource).map_or(0, |(_, hard)| hard);
     let facts = Facts { abi, compute, capabilities, owner, passwd: &passwd, group: &group, host_env: &host_env, hard_limits: &hard_limit };
     Ok(compile(&request, &options, &facts)?)
 }

@@ -1,7 +1,7 @@
 //! What there is to say of a task: that it has started, and how it ended.
 
 use crate::policy::exit::ExitResult;
-use crate::sys::pidfd;
+use crate::watch::pidfd;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -10,8 +10,8 @@ use super::status::{Ended, Started, Status};
 use super::thread::{self, THREAD};
 use crate::launch::Launcher;
 use crate::policy::signal::Signal;
-use crate::sys::lock::lock;
-use crate::sys::wake::Wake;
+use crate::watch::lock::lock;
+use crate::watch::wake::Wake;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,7 +65,7 @@ impl Tasks {
             Err(e) => return reply(Err(e)),
         };
         let (tasks, name, own) = (self.0.clone(), id.clone(), task.clone());
-        let thread = crate::sys::thread::spawn(THREAD, reply, move |reply| life(&tasks, &name, &own, Box::new(reply)));
+        let thread = crate::watch::thread::spawn(THREAD, reply, move |reply| life(&tasks, &name, &own, Box::new(reply)));
         if let Err((reply, e)) = thread {
             self.0.forget(&id, &task, &Ended::never());
             reply(Err(TaskError::Thread(e)));

@@ -10,8 +10,8 @@ use super::start::{Start, decide};
 use super::status::{Ended, Started};
 use crate::launch::Plan;
 use crate::policy::event::Happening;
-use crate::sys::lock::lock;
-use crate::sys::thread::spawn;
+use crate::watch::lock::lock;
+use crate::watch::thread::spawn;
 use std::path::Path;
 use std::sync::Arc;
 

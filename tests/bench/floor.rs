@@ -1,7 +1,7 @@
 //! The kernel's own price of a confined start: the bare syscalls, nothing prepared twice, nothing reported, one exec.
 
 use nomad_driver_exec2::sys::landlock::{PATH_BENEATH, PathBeneathAttr};
-use nomad_driver_exec2::sys::syscall::{CloneArgs, clone3, common, nr, syscall};
+use nomad_driver_exec2::sys::syscall::{clone, syscall};
 use std::ffi::CString;
 use std::fs::File;
 use std::io::{self, Read};
@@ -59,15 +59,13 @@ impl Floor {
         let mut pidfd: i32 = -1;
         // VM, VFORK, PIDFD, INTO_CGROUP, NEWPID, NEWIPC, NEWNS.
         let flags = 0x100 | 0x4000 | 0x1000 | 0x2_0000_0000 | 0x2000_0000 | 0x800_0000 | 0x2_0000;
-        let args = CloneArgs {
-            flags,
-            pidfd: &raw mut pidfd as u64,
-            exit_signal: libc::SIGCHLD as u64,
-            cgroup: self.cgroup.as_raw_fd() as u64,
-            ..CloneArgs::default()
-        };
+        // `struct clone_args` of linux/sched.h.
+        let args = [flags, &raw mut pidfd as u64, 0, 0, libc::SIGCHLD as u64, 0, 0, 0, 0, 0, self.cgroup.as_raw_fd() as u64];
         // SAFETY: the child keeps to raw syscalls on what `self` holds, on this stack, while this thread is suspended.
-        let pid = unsafe { clone3(&args, child, (&raw const *self).cast_mut().cast()) };
+        let pid = unsafe {
+            let pointer = &raw const args as usize;
+            clone(libc::SYS_clone3 as usize, [pointer, size_of_val(&args), 0, 0, 0], child, (&raw const *self).cast_mut().cast())
+        };
         if pid < 0 {
             return Err(io::Error::from_raw_os_error(-pid as i32));
         }
@@ -92,25 +90,25 @@ unsafe extern "C" fn child(floor: *mut u8) -> ! {
     // SAFETY: `start` passed its Floor; every pointer below is one of its C strings or a local that the kernel reads.
     unsafe {
         let floor = &*floor.cast::<Floor>();
-        syscall(nr::MOUNT, [0, c"/".as_ptr() as usize, 0, 1 << 14 | 1 << 19, 0, 0]);
+        syscall(libc::SYS_mount as usize, [0, c"/".as_ptr() as usize, 0, 1 << 14 | 1 << 19, 0, 0]);
         let proc = c"proc".as_ptr() as usize;
-        syscall(nr::MOUNT, [proc, c"/proc".as_ptr() as usize, proc, 2 | 4 | 8, 0, 0]);
+        syscall(libc::SYS_mount as usize, [proc, c"/proc".as_ptr() as usize, proc, 2 | 4 | 8, 0, 0]);
         let handled = HANDLED;
-        let ruleset = syscall(common::LANDLOCK_CREATE_RULESET, [&raw const handled as usize, 8, 0, 0, 0, 0]);
+        let ruleset = syscall(libc::SYS_landlock_create_ruleset as usize, [&raw const handled as usize, 8, 0, 0, 0, 0]);
         for path in &floor.executable {
             allow(ruleset, path, EXECUTE_AND_READ);
         }
         for path in &floor.readable {
             allow(ruleset, path, READ_FILE | 1 << 3);
         }
-        syscall(nr::PRCTL, [38, 1, 0, 0, 0, 0]);
-        if syscall(common::LANDLOCK_RESTRICT_SELF, [ruleset as usize, 0, 0, 0, 0, 0]) == 0 {
-            syscall(nr::CLOSE, [ruleset as usize, 0, 0, 0, 0, 0]);
+        syscall(libc::SYS_prctl as usize, [38, 1, 0, 0, 0, 0]);
+        if syscall(libc::SYS_landlock_restrict_self as usize, [ruleset as usize, 0, 0, 0, 0, 0]) == 0 {
+            syscall(libc::SYS_close as usize, [ruleset as usize, 0, 0, 0, 0, 0]);
             let (argv, envp) = ([floor.program.as_ptr() as usize, 0], [0usize]);
-            syscall(nr::EXECVE, [floor.program.as_ptr() as usize, argv.as_ptr() as usize, envp.as_ptr() as usize, 0, 0, 0]);
+            syscall(libc::SYS_execve as usize, [floor.program.as_ptr() as usize, argv.as_ptr() as usize, envp.as_ptr() as usize, 0, 0, 0]);
         }
         loop {
-            syscall(nr::EXIT_GROUP, [126, 0, 0, 0, 0, 0]);
+            syscall(libc::SYS_exit_group as usize, [126, 0, 0, 0, 0, 0]);
         }
     }
 }
@@ -118,18 +116,18 @@ unsafe extern "C" fn child(floor: *mut u8) -> ! {
 unsafe fn allow(ruleset: isize, path: &CString, access: u64) {
     // SAFETY: the path is a C string, the rule a local; the kernel copies both.
     unsafe {
-        let fd = syscall(nr::OPENAT, [-100isize as usize, path.as_ptr() as usize, 0o12000000, 0, 0, 0]);
+        let fd = syscall(libc::SYS_openat as usize, [-100isize as usize, path.as_ptr() as usize, 0o12000000, 0, 0, 0]);
         if fd < 0 {
             return;
         }
         let mut rule = PathBeneathAttr { allowed_access: access, parent_fd: fd as i32 };
         let add = |rule: &PathBeneathAttr| {
-            syscall(common::LANDLOCK_ADD_RULE, [ruleset as usize, PATH_BENEATH, rule as *const _ as usize, 0, 0, 0])
+            syscall(libc::SYS_landlock_add_rule as usize, [ruleset as usize, PATH_BENEATH, rule as *const _ as usize, 0, 0, 0])
         };
         if add(&rule) < 0 {
             rule.allowed_access = READ_FILE;
             add(&rule);
         }
-        syscall(nr::CLOSE, [fd as usize, 0, 0, 0, 0, 0]);
+        syscall(libc::SYS_close as usize, [fd as usize, 0, 0, 0, 0, 0]);
     }
 }

@@ -99,7 +99,7 @@ pub struct Slice {
 impl Slice {
     /// With every controller that there is, or without a change of any.
     pub fn create(controllers: bool) -> io::Result<Slice> {
-        let root = nomad_driver_exec2::sys::cgroup::mount_point().ok_or_else(|| io::Error::other("cgroup v2 is not mounted"))?;
+        let root = nomad_driver_exec2::watch::mount_table::cgroups().ok_or_else(|| io::Error::other("cgroup v2 is not mounted"))?;
         let path = root.join(format!("exec2-bench-{}.slice", std::process::id()));
         fs::create_dir(&path)?;
         let mut slice = Slice { path, root, enabled: Vec::new() };

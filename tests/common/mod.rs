@@ -9,6 +9,7 @@ mod probe;
 pub mod task;
 
 use nomad_driver_exec2::sys;
+use nomad_driver_exec2::watch;
 use std::ffi::OsStr;
 use std::fmt::Display;
 use std::fs;
@@ -39,7 +40,7 @@ impl Need {
         let (met, reason) = match self {
             Need::Task if !rustix::process::geteuid().is_root() => (false, "not root".to_string()),
             Need::Task if abi() == 0 => (false, "no Landlock".to_string()),
-            Need::Task => (sys::cgroup::mount_point().is_some(), "no cgroup v2".to_string()),
+            Need::Task => (watch::mount_table::cgroups().is_some(), "no cgroup v2".to_string()),
             Need::Abi(least) => (abi() >= *least, format!("Landlock ABI {} is below {least}", abi())),
             Need::Controller(name) => (controller(name), format!("no {name} controller in cgroup v2")),
             Need::NoController(name) => (!controller(name), format!("there is a {name} controller")),
@@ -76,7 +77,7 @@ pub fn from_abi<T>(least: u32, then: T, before: T) -> T {
 }
 
 fn controller(name: &str) -> bool {
-    let root = sys::cgroup::mount_point().unwrap_or_default();
+    let root = watch::mount_table::cgroups().unwrap_or_default();
     fs::read_to_string(root.join("cgroup.controllers")).unwrap_or_default().split_whitespace().any(|have| have == name)
 }
 
@@ -287,7 +288,7 @@ pub fn places(run: u32) -> [PathBuf; 2] {
 
 /// What there is of a `run` of that pid.
 fn traces(run: u32) -> Vec<PathBuf> {
-    let slice = sys::cgroup::mount_point().unwrap_or_default().join("nomad-driver-exec2.slice");
+    let slice = watch::mount_table::cgroups().unwrap_or_default().join("nomad-driver-exec2.slice");
     let its = |path: &PathBuf| {
         let name = path.file_name().and_then(OsStr::to_str).and_then(|name| name.strip_prefix(&format!("run-{run}")));
         name.is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '.']))

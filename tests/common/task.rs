@@ -14,8 +14,8 @@ use nomad_driver_exec2::policy::spec::TaskSpec;
 use nomad_driver_exec2::policy::stdio::Stdio;
 use nomad_driver_exec2::policy::view_mode::ViewMode;
 use nomad_driver_exec2::policy::{self, abi::Abi};
-use nomad_driver_exec2::sys::cgroup::mount_point;
 use nomad_driver_exec2::task::{Ended, NotFound, Session, Start, Started, TaskError, Tasks};
+use nomad_driver_exec2::watch::mount_table::cgroups;
 use rustix::fs::{FileType, Mode as FileMode};
 use rustix::pipe::PipeFlags;
 use std::fs;
@@ -34,7 +34,7 @@ pub struct Cgroup(pub PathBuf);
 
 impl Cgroup {
     pub fn new() -> Cgroup {
-        Cgroup::make(mount_point().expect("cgroup v2").join(format!("exec2-test-{}", unique())))
+        Cgroup::make(cgroups().expect("cgroup v2").join(format!("exec2-test-{}", unique())))
     }
 
     pub fn make(path: PathBuf) -> Cgroup {

@@ -29,8 +29,8 @@ fn probe(place: &Place, devices: Vec<Device>, attempts: &[String]) -> Vec<String
 }
 
 /// Stands in for a serial line that anybody may use by its mode.
-fn terminal() -> (nomad_driver_exec2::sys::pty::Pty, PathBuf) {
-    let pty = nomad_driver_exec2::sys::pty::open().unwrap();
+fn terminal() -> (nomad_driver_exec2::task::pty::Pty, PathBuf) {
+    let pty = nomad_driver_exec2::task::pty::open().unwrap();
     let path = nomad_driver_exec2::sys::path::of(pty.slave.as_fd()).unwrap();
     open_to_all(&path);
     (pty, path)

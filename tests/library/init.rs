@@ -5,7 +5,7 @@ use crate::common::task::{Node, soon};
 use nomad_driver_exec2::init::message::*;
 use nomad_driver_exec2::init::{block, socket};
 use nomad_driver_exec2::launch::{Launched, Launcher, Plan};
-use nomad_driver_exec2::sys::pidfd;
+use nomad_driver_exec2::watch::pidfd;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use std::fs::File;

@@ -15,7 +15,7 @@ use nomad_driver_exec2::policy::spec::TaskSpec;
 use nomad_driver_exec2::policy::user::Identity;
 use nomad_driver_exec2::policy::view_mode::ViewMode;
 use nomad_driver_exec2::policy::volume::Volume;
-use nomad_driver_exec2::sys::pty::{self, Pty};
+use nomad_driver_exec2::task::pty::{self, Pty};
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::fd::AsFd;
@@ -439,7 +439,7 @@ fn inner_added() {
 #[test]
 fn its_own_cgroup_is_there_and_no_other() {
     needs!(Need::Task);
-    let mount = nomad_driver_exec2::sys::cgroup::mount_point().unwrap();
+    let mount = nomad_driver_exec2::watch::mount_table::cgroups().unwrap();
     let (slice, procs) = (mount.join("nomad-driver-exec2.slice"), mount.join("cgroup.procs"));
     for view in ["host", "private"] {
         let run = || Run::root().option("--view", view).with(|command| command.stdin(Stdio::piped()));

@@ -5,16 +5,16 @@ use super::places::Places;
 use crate::policy::access::{Mode, PathKind};
 use crate::policy::device::{Device, OPEN};
 use crate::policy::mount::Copy;
-use crate::sys::error::Words;
-use crate::sys::path;
-use rustix::fs::{FileType, fstat};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 
 /// Grants each device, and mounts it where the host has it not.
 pub(super) fn mount(devices: &[Device], places: &mut Places<'_, '_>) -> Result<(), LaunchError> {
     for device in devices {
         let refused = |reason: String| LaunchError::refused(format!("device {:?}", device.written), reason);
-        let file = open(device, places).map_err(|reason| refused(format!("{} on the node {reason}", device.source.display())))?;
+        let file = match places.open(&device.source).map_err(refused)? {
+            (file, PathKind::Device) => file,
+            _ => return Err(refused(format!("{} on the node is not a device", device.source.display()))),
+        };
         // Where nothing of the host's stands its place is not there either.
         let host = (!places.tree.shows(&device.source, file.as_fd())).then_some(&device.source);
         if let Some(target) = device.target.as_ref().or(host) {
@@ -28,13 +28,4 @@ pub(super) fn mount(devices: &[Device], places: &mut Places<'_, '_>) -> Result<(
         places.ruleset.add(&file, PathKind::Device, device.mode, &device.source)?;
     }
     Ok(())
-}
-
-fn open(device: &Device, places: &Places<'_, '_>) -> Result<OwnedFd, String> {
-    let failed = |errno| format!("can't be used: {}", Words(errno));
-    let file = path::open(&device.source, &places.ruleset.untrusted).map_err(failed)?;
-    match FileType::from_raw_mode(fstat(&file).map_err(failed)?.st_mode) {
-        FileType::CharacterDevice | FileType::BlockDevice => Ok(file),
-        _ => Err("is not a device".into()),
-    }
 }

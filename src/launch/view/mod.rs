@@ -52,7 +52,7 @@ pub(super) fn plan(spec: &TaskSpec, given: &Given<'_>, ruleset: &mut Ruleset, he
     if spec.view.mode == ViewMode::Private {
         furniture::furnish(&mut tree, ruleset, given.directories)?;
     }
-    Ok((View { no_pivot_root: spec.view.no_pivot_root, proc, ..tree.finish(&base)? }, made))
+    Ok((tree.finish(&base, spec.view.no_pivot_root, proc)?, made))
 }
 
 fn base(spec: &TaskSpec, given: &Given<'_>, ruleset: &Ruleset) -> Result<Arc<Base>, LaunchError> {

@@ -35,10 +35,3 @@ pub enum Proc {
     /// The host's, which is among the attachments.
     Host,
 }
-
-impl Default for View {
-    /// Of no base: the child fails.
-    fn default() -> View {
-        View { base: -1, root: None, no_pivot_root: false, standing: Vec::new(), attachments: Vec::new(), proc: Proc::Own }
-    }
-}

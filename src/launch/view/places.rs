@@ -1,14 +1,14 @@
 //! What a job adds to its task's view of the host, and where.
 
-use super::super::rules::Ruleset;
+use super::super::rules::{Ruleset, kind_of};
 use super::directories::TaskDirectories;
 use super::tree::Tree;
 use crate::policy::access::PathKind;
+use crate::policy::place::fits;
 use crate::policy::volume::Volume;
-use crate::sys::error::Words;
 use crate::sys::path;
 use crate::sys::point::Made;
-use rustix::fs::{FileType, fstat};
+use crate::watch::error::Words;
 use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -34,6 +34,14 @@ pub(super) struct Mounted<'a> {
 impl<'a, 'h> Places<'a, 'h> {
     pub fn new(tree: &'a mut Tree<'h>, ruleset: &'a Ruleset, directories: Option<&'a TaskDirectories>) -> Places<'a, 'h> {
         Places { tree, ruleset, directories, made: Made::default(), volumes: Vec::new() }
+    }
+
+    /// What a job names on the node. A symlink to it may be the operator's, never one that the task could have made.
+    pub fn open(&self, source: &Path) -> Result<(OwnedFd, PathKind), String> {
+        let failed = |errno| format!("{} on the node can't be used: {}", source.display(), Words(errno));
+        let file = path::open(source, &self.ruleset.untrusted).map_err(failed)?;
+        let (kind, _) = kind_of(&file).map_err(failed)?;
+        Ok((file, kind))
     }
 
     /// The path, without symlinks, at which something of that kind can be mounted for `target`. In the task's directory, and in a volume that may
@@ -95,13 +103,8 @@ fn on_the_way(errno: Errno) -> String {
     }
 }
 
-/// A directory can be mounted on a directory alone, and anything else on anything but one.
+/// Refuses to mount something of that kind on what is `there`.
 fn same_kind(kind: PathKind, there: BorrowedFd<'_>) -> Result<(), String> {
-    let stat = fstat(there).map_err(|errno| Words(errno).to_string())?;
-    let is_directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
-    match (kind, is_directory) {
-        (PathKind::Directory, false) => Err("it is there, and not a directory".into()),
-        (PathKind::File | PathKind::Device, true) => Err("it is there, and a directory".into()),
-        _ => Ok(()),
-    }
+    let (on, _) = kind_of(there).map_err(|errno| Words(errno).to_string())?;
+    fits(kind, on).map_err(String::from)
 }

@@ -6,18 +6,18 @@ use super::super::error::LaunchError;
 use super::super::held::Held;
 use super::super::rules::Granted;
 use super::hidden::Hidden;
-use super::orders::{Attachment, View};
+use super::orders::{Attachment, Proc, View};
 use crate::policy::access::PathKind;
 use crate::policy::allocation::Allocation;
 use crate::policy::layout::Layout;
 use crate::policy::mount::Copy;
 use crate::sys::cgroup::Cgroup;
-use crate::sys::error::{At, Words};
 use crate::sys::mount;
 use crate::sys::path::{self, Identity};
+use crate::watch::error::{At, Words};
 use rustix::fs::{AtFlags, FileType, Gid, Mode as FileMode, Uid, chmodat, chownat, fstat, mkdirat, mknodat, symlinkat};
 use rustix::io::Errno;
-use std::cell::OnceCell;
+use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CString;
 use std::mem::take;
@@ -79,10 +79,10 @@ impl<'h> Tree<'h> {
     }
 
     /// The file system in which `path` is made, and the path in it.
-    fn area_of<'p>(&self, path: &'p Path) -> Option<(&Arc<OwnedFd>, &'p Path)> {
+    fn area_of<'p>(&self, path: &'p Path) -> Result<(&Arc<OwnedFd>, &'p Path), LaunchError> {
         let below = self.areas.iter().filter_map(|(at, area)| Some((area, path.strip_prefix(at).ok()?)));
         // The nearest leaves the least.
-        below.min_by_key(|(_, below)| below.components().count())
+        Ok(below.min_by_key(|(_, below)| below.components().count()).ok_or(Errno::NOTDIR).at_path(MAKE, path)?)
     }
 
     pub fn layout(&self) -> &Layout {
@@ -97,7 +97,7 @@ impl<'h> Tree<'h> {
         self.way(path)?;
         let host = rustix::fs::lstat(path).ok().filter(|stat| FileType::from_raw_mode(stat.st_mode).is_dir());
         let (uid, gid, mode) = host.map_or((0, 0, 0o755), |stat| (stat.st_uid, stat.st_gid, stat.st_mode & 0o7777));
-        let (area, at) = self.area_of(path).ok_or(Errno::NOTDIR).at_path(MAKE, path)?;
+        let (area, at) = self.area_of(path)?;
         let make = || {
             mkdirat(area, at, FileMode::RWXU)?;
             if (uid, gid) != (0, 0) {
@@ -123,7 +123,7 @@ impl<'h> Tree<'h> {
             return Ok(());
         }
         self.way(path)?;
-        let (area, at) = self.area_of(path).ok_or(Errno::NOTDIR).at_path(MAKE, path)?;
+        let (area, at) = self.area_of(path)?;
         symlinkat(text, area, at).at_path(MAKE, path)?;
         self.layout.end(path);
         Ok(())
@@ -162,7 +162,7 @@ impl<'h> Tree<'h> {
             return self.directory(path);
         }
         self.way(path)?;
-        let (area, at) = self.area_of(path).ok_or(Errno::NOTDIR).at_path(MAKE, path)?;
+        let (area, at) = self.area_of(path)?;
         mknodat(area, at, FileType::RegularFile, FileMode::empty(), 0).at_path(MAKE, path)?;
         self.layout.end(path);
         Ok(())
@@ -231,7 +231,9 @@ impl<'h> Tree<'h> {
     /// above, or would not be writable there.
     /// `is_protected`: what is not granted for writing is mounted read-only.
     pub fn unveil(&mut self, granted: &[Granted], is_protected: bool, allocation: Option<&Allocation>) -> Result<(), LaunchError> {
-        let beside = Beside::new(allocation);
+        // The mounts on which the client makes its own for every task: each slave of one would be looked at by whatever the client mounts there.
+        let trees = || allocation.iter().flat_map(|allocation| &allocation.trees);
+        let client = LazyCell::new(|| trees().filter_map(|tree| mount::id(path::open_strict(tree).ok()?.as_fd()).ok()).collect::<Vec<_>>());
         // Those above come first.
         let mut places: BTreeMap<&Path, (&Granted, bool)> = BTreeMap::new();
         for one in granted {
@@ -250,7 +252,10 @@ impl<'h> Tree<'h> {
                 continue;
             }
             let holds_allocations = allocation.is_some_and(|allocation| allocation.is_below(path));
-            let is_beside = one.kind == PathKind::Directory && !holds_allocations && beside.is_on_its_mount(file);
+            let is_beside = one.kind == PathKind::Directory
+                && !holds_allocations
+                && !client.is_empty()
+                && mount::id(file).is_ok_and(|id| client.contains(&id));
             self.attach(file, Copy::unveiled(one.kind, path, is_writable, holds_allocations, is_beside), path)?;
         }
         for found in granted.iter().map(|granted| &granted.found) {
@@ -300,7 +305,7 @@ impl<'h> Tree<'h> {
     }
 
     /// Nothing is attached or made any more: the view for the child.
-    pub fn finish(self, base: &Base) -> Result<View, LaunchError> {
+    pub fn finish(self, base: &Base, no_pivot_root: bool, proc: Proc) -> Result<View, LaunchError> {
         self.areas.iter().try_for_each(|(_, area)| mount::seal(area.as_fd()))?;
         let c_string = |path: &&Path| CString::new(path.as_os_str().as_bytes()).unwrap_or_default();
         Ok(View {
@@ -308,28 +313,8 @@ impl<'h> Tree<'h> {
             root: self.root,
             standing: base.standing.iter().map(c_string).collect(),
             attachments: self.attachments,
-            ..View::default()
+            no_pivot_root,
+            proc,
         })
-    }
-}
-
-/// Whether something is on a mount on which the client makes its own for every task: each slave of it would be looked at by whatever the
-/// client mounts there.
-struct Beside<'a> {
-    allocation: Option<&'a Allocation>,
-    /// The mounts that the client's directories are on, as far as anybody asked.
-    mounts: OnceCell<Vec<u64>>,
-}
-
-impl Beside<'_> {
-    fn new(allocation: Option<&Allocation>) -> Beside<'_> {
-        Beside { allocation, mounts: OnceCell::new() }
-    }
-
-    fn is_on_its_mount(&self, file: BorrowedFd<'_>) -> bool {
-        let Some(allocation) = self.allocation else { return false };
-        let of = |tree: &PathBuf| mount::id(path::open_strict(tree).ok()?.as_fd()).ok();
-        let mounts = self.mounts.get_or_init(|| allocation.trees.iter().filter_map(of).collect());
-        mount::id(file).is_ok_and(|id| mounts.contains(&id))
     }
 }

@@ -5,16 +5,18 @@ use super::places::{Mounted, Places};
 use crate::policy::access::{Mode, PathKind};
 use crate::policy::mount::Copy;
 use crate::policy::volume::{LEAKY, Volume};
-use crate::sys::error::Words;
 use crate::sys::path;
-use rustix::fs::{FileType, fstat};
-use std::os::fd::{AsFd, OwnedFd};
+use crate::watch::error::Words;
+use std::os::fd::AsFd;
 
 /// Mounts the volumes, in their order so that one can be in another, and grants what is in them: everything, or to read and execute it.
 pub(super) fn mount<'a>(volumes: &'a [Volume], places: &mut Places<'a, '_>) -> Result<(), LaunchError> {
     for volume in volumes {
         let refused = |reason: String| LaunchError::refused(format!("volume_mount {:?}", volume.written), reason);
-        let (file, kind) = open(volume, places).map_err(|reason| refused(format!("{} on the node {reason}", volume.source.display())))?;
+        let (file, kind) = places.open(&volume.source).map_err(refused)?;
+        if kind == PathKind::Device {
+            return Err(refused(format!("{} on the node is a device, which can't be had as a volume", volume.source.display())));
+        }
         let target = places.place(&volume.target, kind).map_err(refused)?;
         // Once more, for by its name it may have been behind a symlink.
         if volume.read_only && volume.follows_host && places.is_writable(&target) {
@@ -27,15 +29,4 @@ pub(super) fn mount<'a>(volumes: &'a [Volume], places: &mut Places<'a, '_>) -> R
         places.volumes.push(Mounted { volume, file, target });
     }
     Ok(())
-}
-
-/// A symlink to it may be the operator's, never one that the task could have made.
-fn open(volume: &Volume, places: &Places<'_, '_>) -> Result<(OwnedFd, PathKind), String> {
-    let failed = |errno| format!("can't be used: {}", Words(errno));
-    let file = path::open(&volume.source, &places.ruleset.untrusted).map_err(failed)?;
-    match FileType::from_raw_mode(fstat(&file).map_err(failed)?.st_mode) {
-        FileType::Directory => Ok((file, PathKind::Directory)),
-        FileType::CharacterDevice | FileType::BlockDevice => Err("is a device, which can't be had as a volume".into()),
-        _ => Ok((file, PathKind::File)),
-    }
 }

@@ -70,6 +70,23 @@ pub fn io(step: &'static str) -> impl FnOnce(std::io::Error) -> Error {
     move |e| Error { step, path: None, errno: Errno::from_io_error(&e) }
 }
 
+/// Whether the same may be done at another time.
+pub fn is_transient(errno: Errno) -> bool {
+    matches!(errno, Errno::AGAIN | Errno::NOMEM | Errno::NFILE | Errno::MFILE | Errno::BUSY)
+}
+
+/// What clone3 says of the cgroup into which it clones, or of the node.
+pub fn clone_hint(errno: Errno) -> &'static str {
+    match errno {
+        Errno::BUSY => ": the task's cgroup has controllers enabled for children",
+        Errno::NODEV => ": the task's cgroup is being removed",
+        Errno::OPNOTSUPP => ": the task's cgroup is \"domain invalid\" (cgroup.type): one above it is threaded or has threaded ones",
+        Errno::NOSYS | Errno::TOOBIG => ": the kernel is older than 5.7",
+        Errno::NOSPC => ": too many pid namespaces",
+        _ => "",
+    }
+}
+
 /// An errno in libc's words with its name behind, as `strerror` and errno(3) give them.
 pub struct Words(pub Errno);
 

@@ -2,7 +2,6 @@
 //! kernel 6.8 and need not tell again of the thousands that are known.
 
 use super::error::{At, Result};
-
 use super::wake::poll;
 use crate::policy::mountinfo::{FileSystem, Mount, parse};
 use rustix::event::{PollFd, PollFlags};
@@ -46,6 +45,13 @@ impl Table {
         // Where it can't be asked, it is not known to be unchanged.
         poll(&mut polled, Some(Duration::ZERO)).is_err() || !polled[0].revents().is_empty()
     }
+}
+
+/// Where the cgroup v2 hierarchy is mounted, from /proc/self/mountinfo.
+pub fn cgroups() -> Option<PathBuf> {
+    let proc = File::open("/proc").ok()?;
+    let mounts = Table::open(&proc).and_then(|table| table.read()).ok()?;
+    mounts.into_iter().find(|mount| mount.file_system == FileSystem::Cgroup2).map(|mount| mount.path)
 }
 
 /// `struct mnt_id_req` of linux/mount.h, first version.
