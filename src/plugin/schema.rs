@@ -66,7 +66,7 @@ pub const PLUGIN: &[Choice] = &[
     choice("default_pid_mode", Kind::Text, Unset::Text("private"), "`pid_mode` where the task says nothing"),
     choice("default_ipc_mode", Kind::Text, Unset::Text("private"), "`ipc_mode` where the task says nothing"),
     choice("require_view", Kind::Text, EMPTY, "`private`: every task has the private view, and one that says `host` is refused"),
-    choice("no_pivot_root", Kind::Bool, Unset::Bool(false), "private views are entered by `chroot` instead of `pivot_root`"),
+    choice("no_pivot_root", Kind::Bool, Unset::Bool(false), "views are entered by `chroot` instead of `pivot_root`"),
     choice("denied_envvars", Kind::Texts, NOTHING, "globs (`*` for any text) of variables that no task gets"),
     choice("denied_host_uids", Kind::Text, EMPTY, "ids and ranges such as `0,10-20` that no task may run as"),
     choice("denied_host_gids", Kind::Text, EMPTY, "the same for groups, supplementary ones included"),
@@ -99,7 +99,7 @@ pub const TASK: &[Choice] = &[
         "view",
         Kind::Text,
         Unset::Null("`require_view`, or `\"host\"`"),
-        "`host`: the host's tree, as far as it is unveiled; `private`: a root that holds what is unveiled and nothing else",
+        "`host`: the host's system, and what is unveiled; `private`: a root that holds what is unveiled and nothing else",
     ),
     choice(
         "protect_system",
