@@ -88,11 +88,12 @@ fn directory(terms: &Terms) -> Result<PathBuf, ServeError> {
         Some(dir) => {
             let refuse = |reason: &str| ServeError::Directory { path: dir.clone(), reason: reason.to_owned() };
             let found = fs::metadata(dir).map_err(|error| refuse(&error.to_string()))?;
-            match found.permissions().mode() & 0o007 {
+            match found.uid() == 0 && found.mode() & 0o007 == 0 {
                 _ if !found.is_dir() => Err(refuse("it is not a directory")),
-                0 => Ok(dir.clone()),
-                _ if !is_root => Ok(dir.clone()),
-                _ => Err(refuse("it is open to others (mode o+rwx), and no task may see the socket; leave it unset, or give root's alone")),
+                false if is_root => Err(refuse(
+                    "it is open to others: it must belong to root and have no mode for others, or be left unset, since no task may reach the socket",
+                )),
+                _ => Ok(dir.clone()),
             }
         }
         None if !is_root => Ok(std::env::temp_dir()),

@@ -433,8 +433,11 @@ fn no_task_sees_the_socket() {
 fn a_directory_that_is_open_to_others_is_refused() {
     needs!(Need::Task);
     let directory = Directory::new();
-    std::fs::set_permissions(&directory.0, std::fs::Permissions::from_mode(0o701)).unwrap();
-    let output = refused(&[COOKIE, ("PLUGIN_UNIX_SOCKET_DIR", directory.0.to_str().unwrap())]);
-    assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("it is open to others"), "{output:?}");
+    for (mode, owner) in [(0o701, 0), (0o700, 65534)] {
+        std::fs::set_permissions(&directory.0, std::fs::Permissions::from_mode(mode)).unwrap();
+        std::os::unix::fs::chown(&directory.0, Some(owner), None).unwrap();
+        let output = refused(&[COOKIE, ("PLUGIN_UNIX_SOCKET_DIR", directory.0.to_str().unwrap())]);
+        assert_eq!(output.status.code(), Some(1), "{mode:o} {owner}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("it is open to others"), "{output:?}");
+    }
 }
