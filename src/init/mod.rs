@@ -1,4 +1,4 @@
-//! The task's PID 1: a program of its own (main.rs and start.rs, built by build.rs), and what the plugin says to it.
+//! The task's PID 1: a program of its own (main.rs and start.rs, built by the build script), and what the plugin says to it.
 
 mod block;
 pub mod message;
