@@ -3,7 +3,6 @@
 use super::error::SpecError;
 use super::namespace::NamespaceMode;
 use super::privileges::Privileges;
-use super::request::TaskOptions;
 use super::ulimit::Ulimit;
 use super::view_mode::ProtectSystem;
 
@@ -45,7 +44,11 @@ impl Default for Ceilings {
 
 /// What a task asks for and what that has come to, as far as it may be forbidden.
 pub struct Asked<'a> {
-    pub task: &'a TaskOptions,
+    /// The job's own words.
+    pub seccomp: Option<bool>,
+    pub pid_mode: Option<NamespaceMode>,
+    pub ipc_mode: Option<NamespaceMode>,
+    pub denial_events: bool,
     /// The plugin's `seccomp`.
     pub filters: bool,
     pub protect_system: ProtectSystem,
@@ -83,13 +86,12 @@ impl Ceilings {
 }
 
 fn moved(ceiling: Ceiling, asked: &Asked<'_>) -> Option<String> {
-    let task = asked.task;
     let host = |mode: Option<NamespaceMode>| (mode == Some(NamespaceMode::Host)).then(|| "\"host\"".to_string());
     match ceiling {
-        Ceiling::Seccomp => (asked.filters && task.seccomp == Some(false)).then(|| "\"off\"".to_string()),
+        Ceiling::Seccomp => (asked.filters && asked.seccomp == Some(false)).then(|| "\"off\"".to_string()),
         Ceiling::ProtectSystem => (asked.protect_system == ProtectSystem::Off).then(|| "\"off\"".to_string()),
-        Ceiling::PidMode => host(task.pid_mode),
-        Ceiling::IpcMode => host(task.ipc_mode),
+        Ceiling::PidMode => host(asked.pid_mode),
+        Ceiling::IpcMode => host(asked.ipc_mode),
         Ceiling::OomScoreAdj => (asked.privileges.oom_score_adj < 0).then(|| asked.privileges.oom_score_adj.to_string()),
         Ceiling::Ulimit => {
             let above = |limit: &&Ulimit| {
@@ -103,20 +105,24 @@ fn moved(ceiling: Ceiling, asked: &Asked<'_>) -> Option<String> {
             let identity = &asked.privileges.identity;
             (identity.uid == 0).then(|| format!("{:?}, which is uid 0,", identity.name))
         }
-        Ceiling::DenialEvents => task.denial_events.then(|| "true".to_string()),
+        Ceiling::DenialEvents => asked.denial_events.then(|| "true".to_string()),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::request::TaskOptions;
     use crate::policy::user::Identity;
 
     fn check(words: &[&str], options: TaskOptions, root: bool) -> Result<(), String> {
         let identity = Identity { uid: if root { 0 } else { 7 }, name: "someone".into(), ..Identity::default() };
         let oom_score_adj = options.oom_score_adj.unwrap_or(0) as i32;
         let asked = Asked {
-            task: &options,
+            seccomp: options.seccomp,
+            pid_mode: options.pid_mode,
+            ipc_mode: options.ipc_mode,
+            denial_events: options.denial_events,
             filters: true,
             protect_system: if options.protect_system.is_some() { ProtectSystem::Off } else { ProtectSystem::Strict },
             privileges: &Privileges { identity, oom_score_adj, ..Privileges::default() },

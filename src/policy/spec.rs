@@ -73,7 +73,10 @@ pub fn compile(request: &TaskRequest, options: &PluginOptions, facts: &Facts<'_>
     let rules = rules(request, options, facts.abi, mode, &privileges, &namespaces)?;
     let view = view(request, options, mode, directories, &rules)?;
     options.forbid_by_task.check(&Asked {
-        task: &request.options,
+        seccomp: request.options.seccomp,
+        pid_mode: request.options.pid_mode,
+        ipc_mode: request.options.ipc_mode,
+        denial_events: request.options.denial_events,
         filters: options.seccomp,
         protect_system: view.protect_system,
         privileges: &privileges,
