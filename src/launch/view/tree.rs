@@ -5,10 +5,10 @@ use super::super::base::Base;
 use super::super::error::LaunchError;
 use super::super::held::Held;
 use super::super::rules::Granted;
-use super::hidden::Hidden;
 use super::orders::{Attachment, Proc, View};
 use crate::policy::access::PathKind;
 use crate::policy::allocation::Allocation;
+use crate::policy::hidden::Hidden;
 use crate::policy::layout::Layout;
 use crate::policy::mount::Copy;
 use crate::sys::cgroup::Cgroup;
@@ -39,7 +39,7 @@ pub(super) struct Tree<'h> {
     areas: Vec<(PathBuf, Arc<OwnedFd>)>,
     root: Option<RawFd>,
     attachments: Vec<Attachment>,
-    hidden: &'h Hidden,
+    hidden: &'h Hidden<Identity>,
     /// Where something is to be hidden that came along under another path than its own.
     aliases: BTreeSet<PathBuf>,
     held: &'h mut Held,
@@ -47,7 +47,7 @@ pub(super) struct Tree<'h> {
 
 impl<'h> Tree<'h> {
     /// What stands in the base, in a root of the task's own.
-    pub fn new(base: &Base, hidden: &'h Hidden, held: &'h mut Held) -> Result<Tree<'h>, LaunchError> {
+    pub fn new(base: &Base, hidden: &'h Hidden<Identity>, held: &'h mut Held) -> Result<Tree<'h>, LaunchError> {
         let (layout, areas, attachments, aliases) = (Layout::new(base.shallow.clone()), Vec::new(), Vec::new(), BTreeSet::new());
         let mut tree = Tree { layout, areas, root: None, attachments, hidden, aliases, held };
         let root = Path::new(ROOT);
