@@ -18,8 +18,7 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> u8 {
     match parse(arguments) {
         Ok(Command::Help) => show(USAGE),
         Ok(Command::Topics) => show(&manual::topics()),
-        Ok(Command::Filter) => show(&crate::policy::filter::explain()),
-        Ok(Command::Page(page)) => show(page.text),
+        Ok(Command::Page(page)) => show(&page),
         Ok(Command::Version) => {
             println!("nomad-driver-exec2 {}", env!("CARGO_PKG_VERSION"));
             0

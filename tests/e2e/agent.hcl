@@ -58,5 +58,7 @@ telemetry {
 plugin "nomad-driver-exec2" {
   config {
     unveil_by_task = true
+    # So that a job may say protect_system = "off".
+    forbid_by_task = ["seccomp"]
   }
 }

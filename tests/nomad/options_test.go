@@ -186,7 +186,7 @@ func TestProtectSystem(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	d := start(t, "unveil_by_task = true", `allow_caps = ["all"]`)
+	d := start(t, "unveil_by_task = true", `allow_caps = ["all"]`, `forbid_by_task = []`)
 	root := func(options ...string) job {
 		j := shell(fmt.Sprintf("chmod 600 %s 2>&1 && echo changed; exit 0", file), append(options, `work_dir = "/"`, fmt.Sprintf(`unveil = ["r:%s"]`, file))...)
 		j.change = func(c *drivers.TaskConfig) { c.User = "root" }
@@ -198,4 +198,33 @@ func TestProtectSystem(t *testing.T) {
 		}
 	}
 	d.alloc(t).refused(shell("exit 0", `protect_system = "full"`), "protect_system", `"full"`, "strict")
+}
+
+// TestForbidByTask has jobs move what the operator keeps at its safe value.
+func TestForbidByTask(t *testing.T) {
+	kept, open := start(t), start(t, `forbid_by_task = ["pid_mode"]`)
+	for _, option := range []string{`seccomp = "off"`, `protect_system = "off"`} {
+		name, _, _ := strings.Cut(option, " ")
+		kept.alloc(t).refused(shell("exit 0", option), name, `"off"`, "forbid_by_task")
+		open.alloc(t).start(shell("exit 0", option)).ends(0)
+	}
+	open.alloc(t).refused(shell("exit 0", `pid_mode = "host"`), "pid_mode", `"host"`, "forbid_by_task")
+	kept.alloc(t).start(shell("exit 0", `pid_mode = "host"`)).ends(0)
+	wantWords(t, launch(t).setConfig(t, agentConfig(), `forbid_by_task = ["args"]`), "forbid_by_task[0]", `"args"`, "seccomp")
+}
+
+// TestSeccomp has tasks look at whether they have a filter.
+func TestSeccomp(t *testing.T) {
+	d := start(t, `forbid_by_task = []`)
+	status := func(options ...string) string {
+		return d.output(t, shell("grep Seccomp: /proc/self/status", options...))
+	}
+	for option, want := range map[string]string{"": "2", `seccomp = "default"`: "2", `seccomp = "off"`: "0"} {
+		if out := status(option); strings.Fields(out)[1] != want {
+			t.Errorf("%q: %q, want mode %s", option, out, want)
+		}
+	}
+	if out := start(t, `seccomp = "off"`).output(t, shell("grep Seccomp: /proc/self/status")); strings.Fields(out)[1] != "0" {
+		t.Errorf("off for all: %q", out)
+	}
 }
