@@ -2,7 +2,6 @@
 
 use super::base::Bases;
 use super::error::LaunchError;
-use super::giver::Giver;
 use crate::init::{IMAGE, message};
 use crate::policy::capability::Capabilities;
 use crate::policy::mask;
@@ -13,6 +12,7 @@ use crate::sys::{memfd, signal};
 use crate::watch::descriptor::{self, lift};
 use crate::watch::error::At;
 use crate::watch::lock::lock;
+use crate::watch::thread::Worker;
 use std::collections::BTreeSet;
 use std::ffi::CStr;
 use std::os::fd::OwnedFd;
@@ -36,6 +36,23 @@ pub struct Launcher {
     masks: OnceLock<Vec<&'static CStr>>,
     /// Directories that no task sees.
     hidden: Mutex<Vec<PathBuf>>,
+}
+
+/// The one thread of the plugin that can still hand capabilities on to a child, and which.
+struct Giver {
+    sets: Sets,
+    /// Where it can't be had, no task gets a capability.
+    thread: Option<Worker>,
+}
+
+impl Giver {
+    /// Starts the thread, and then empties the bounding set of the calling thread and of those that it starts.
+    fn start() -> Giver {
+        let sets = capability::of_this_thread();
+        let thread = Worker::start("capable").ok();
+        capability::drop_bounding_set();
+        Giver { sets: if thread.is_some() { sets } else { Sets::default() }, thread }
+    }
 }
 
 /// The image that every task's init is executed from.
@@ -103,7 +120,7 @@ impl Launcher {
     /// Does `act`, which clones a child that is to have these, on a thread that can hand them on. `None`: there is none.
     pub(super) fn act<T: Send + 'static>(&self, capabilities: Capabilities, act: impl FnOnce() -> T + Send + 'static) -> Option<T> {
         match self.giver.as_ref().filter(|_| !capabilities.is_empty()) {
-            Some(giver) => giver.act(act),
+            Some(giver) => giver.thread.as_ref()?.act(act),
             None => Some(act()),
         }
     }

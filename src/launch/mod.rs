@@ -5,7 +5,6 @@ mod cgroup;
 mod child;
 mod command;
 mod error;
-mod giver;
 mod held;
 mod launcher;
 mod namespaces;

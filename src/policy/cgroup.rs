@@ -1,7 +1,22 @@
 //! The cgroup that a task is started in.
 
 use super::limits::CgroupWrite;
+use super::text::keyed;
 use std::path::PathBuf;
+
+/// Of a cgroup at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct State {
+    pub populated: bool,
+    pub frozen: bool,
+}
+
+impl State {
+    /// Of a cgroup.events. What says nothing of it is populated.
+    pub fn parse(events: &str) -> State {
+        State { populated: keyed(events, "populated") != Some(0), frozen: keyed(events, "frozen") == Some(1) }
+    }
+}
 
 /// It is there already, and it is this task's alone.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -10,4 +25,16 @@ pub struct Cgroup {
     pub path: PathBuf,
     /// In this order, before anything runs in it.
     pub writes: Vec<CgroupWrite>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn states() {
+        assert_eq!(State::parse("populated 0\nfrozen 1\n"), State { populated: false, frozen: true });
+        assert_eq!(State::parse("populated 1\nfrozen 0\n"), State { populated: true, frozen: false });
+        assert_eq!(State::parse(""), State { populated: true, frozen: false });
+    }
 }

@@ -16,31 +16,39 @@ enum Place {
 
 /// What is where.
 #[derive(Debug, Default)]
-pub struct Layout(HashMap<PathBuf, Place>);
+pub struct Layout {
+    places: HashMap<PathBuf, Place>,
+    /// What stands without what the host has mounted below it, and its file system's device.
+    shallow: Vec<(&'static Path, u64)>,
+}
 
 impl Layout {
+    pub fn new(shallow: Vec<(&'static Path, u64)>) -> Layout {
+        Layout { places: HashMap::new(), shallow }
+    }
+
     /// A directory in which places can be made from now on.
     pub fn made(&mut self, path: &Path) {
-        self.0.insert(path.to_path_buf(), Place::Made);
+        self.places.insert(path.to_path_buf(), Place::Made);
     }
 
     /// Something of the host's is there now.
     pub fn attached(&mut self, path: &Path, is_writable: bool) {
-        self.0.insert(path.to_path_buf(), Place::Attached { is_writable, is_of_base: false });
+        self.places.insert(path.to_path_buf(), Place::Attached { is_writable, is_of_base: false });
     }
 
     /// Something of the host's is there from the first.
     pub fn stands(&mut self, path: &Path, is_writable: bool) {
-        self.0.insert(path.to_path_buf(), Place::Attached { is_writable, is_of_base: true });
+        self.places.insert(path.to_path_buf(), Place::Attached { is_writable, is_of_base: true });
     }
 
     /// A symlink, or a file to mount on, is there now.
     pub fn end(&mut self, path: &Path) {
-        self.0.insert(path.to_path_buf(), Place::End);
+        self.places.insert(path.to_path_buf(), Place::End);
     }
 
     fn nearest(&self, path: &Path) -> Option<Place> {
-        path.ancestors().find_map(|above| self.0.get(above).copied())
+        path.ancestors().find_map(|above| self.places.get(above).copied())
     }
 
     /// Whether what is at `path` comes with something of the host's that is attached there or above.
@@ -53,14 +61,27 @@ impl Layout {
         matches!(self.nearest(path), Some(Place::Attached { is_writable: true, .. }))
     }
 
-    /// Whether it comes with something that was there from the first.
-    pub fn comes_from_base(&self, path: &Path) -> bool {
-        matches!(self.nearest(path), Some(Place::Attached { is_of_base: true, .. }))
+    /// What stands above `path` without the host's mounts, and its device; `None`: what the host has at `path` comes with its mounts, if at all.
+    fn shallow_above(&self, path: &Path) -> Option<(&'static Path, u64)> {
+        let comes_from_base = matches!(self.nearest(path), Some(Place::Attached { is_of_base: true, .. }));
+        self.shallow.iter().copied().find(|(above, _)| comes_from_base && path.starts_with(above))
+    }
+
+    /// Whether what the host has at `path`, on a file system of that device, is there with something of the host's.
+    pub fn shows(&self, path: &Path, device: Option<u64>) -> bool {
+        self.covers(path) && self.shallow_above(path).is_none_or(|(_, shallow)| device.is_none_or(|device| device == shallow))
+    }
+
+    /// The first directory on the way to `path` that is left out of what stands above, because it is on another file system.
+    pub fn left_out<'a>(&self, path: &'a Path, device: impl Fn(&Path) -> Option<u64>) -> Option<&'a Path> {
+        let (above, shallow) = self.shallow_above(path)?;
+        let way: Vec<&Path> = path.ancestors().skip(1).take_while(|dir| *dir != above && dir.starts_with(above)).collect();
+        way.into_iter().rev().find(|dir| device(dir).is_some_and(|device| device != shallow))
     }
 
     /// Whether there is anything at `path`.
     pub fn holds(&self, path: &Path) -> bool {
-        self.0.contains_key(path) || self.covers(path)
+        self.places.contains_key(path) || self.covers(path)
     }
 
     /// Whether a place can be made at `path`, or is a directory that was: no symlink is on the way, and nothing of the host's.
@@ -75,7 +96,7 @@ impl Layout {
         if !self.makes(parent) {
             return None;
         }
-        let mut missing: Vec<&Path> = parent.ancestors().take_while(|above| !self.0.contains_key(*above)).collect();
+        let mut missing: Vec<&Path> = parent.ancestors().take_while(|above| !self.places.contains_key(*above)).collect();
         missing.reverse();
         Some(missing)
     }
@@ -86,8 +107,9 @@ mod tests {
     use super::*;
 
     fn layout() -> Layout {
-        let mut layout = Layout::default();
+        let mut layout = Layout::new(vec![(Path::new("/dev"), 7)]);
         layout.made(Path::new("/"));
+        layout.stands(Path::new("/dev"), false);
         layout.made(Path::new("/srv"));
         layout.stands(Path::new("/usr"), false);
         layout.attached(Path::new("/srv/data"), true);
@@ -115,8 +137,22 @@ mod tests {
             let path = Path::new(path);
             assert_eq!((layout.covers(path), layout.covers_writable(path), layout.makes(path)), (covers, writable, makes), "{path:?}");
         }
-        assert!(layout.comes_from_base(Path::new("/usr/x")) && !layout.comes_from_base(Path::new("/srv/data/x")));
         assert!(layout.holds(Path::new("/bin")) && layout.holds(Path::new("/usr/x")) && !layout.holds(Path::new("/opt")));
+    }
+
+    #[test]
+    fn what_stands_without_the_hosts_mounts() {
+        let mut layout = layout();
+        let shows = |layout: &Layout, path: &str, device| layout.shows(Path::new(path), Some(device));
+        assert_eq!([shows(&layout, "/dev/null", 7), shows(&layout, "/dev/shm/x", 8)], [true, false]);
+        assert!(shows(&layout, "/usr/x", 8) && !shows(&layout, "/opt", 7));
+        let device = |path: &Path| Some(if path.starts_with("/dev/a/b") { 8 } else { 7 });
+        let left_out = |layout: &Layout, path: &'static str| layout.left_out(Path::new(path), device);
+        assert_eq!(left_out(&layout, "/dev/a/b/c/d"), Some(Path::new("/dev/a/b")));
+        let elsewhere = |path: &'static str| layout.left_out(Path::new(path), |_| Some(8));
+        assert_eq!([left_out(&layout, "/dev/a/x"), left_out(&layout, "/usr/a/b/c"), elsewhere("/dev")], [None; 3]);
+        layout.attached(Path::new("/dev/a/b"), false);
+        assert!(shows(&layout, "/dev/a/b/c", 8) && left_out(&layout, "/dev/a/b/c").is_none());
     }
 
     #[test]

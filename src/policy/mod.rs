@@ -4,6 +4,7 @@
 pub mod abi;
 pub mod access;
 pub mod allocation;
+pub mod block;
 pub mod capability;
 pub mod ceiling;
 pub mod cgroup;
@@ -19,6 +20,7 @@ pub mod exit;
 pub mod filter;
 mod filter_table;
 pub mod grant;
+pub mod hidden;
 pub mod ids;
 pub mod kill;
 pub mod layout;

@@ -1,15 +1,14 @@
 //! A task's cgroup (version 2): its directory is held, every file is opened relative to it.
 
+use crate::policy::cgroup::State;
 use crate::policy::text::keyed;
+use crate::watch::cgroup::{read_start, wait_empty};
 use crate::watch::descriptor::settle;
 use crate::watch::error::{At, Error, Result};
-use crate::watch::wake::poll;
-use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{CWD, Mode, OFlags, fstatfs, openat};
-use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// `CGROUP2_SUPER_MAGIC` of linux/magic.h.
 const CGROUP2_MAGIC: u64 = 0x6367_7270;
@@ -19,13 +18,6 @@ const CGROUP2_MAGIC: u64 = 0x6367_7270;
 pub struct Cgroup {
     dir: OwnedFd,
     path: PathBuf,
-}
-
-/// Of a cgroup at one moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct State {
-    pub populated: bool,
-    pub frozen: bool,
 }
 
 impl Cgroup {
@@ -75,29 +67,13 @@ impl Cgroup {
 
     /// Whether a process is in it, and whether it is frozen, from cgroup.events.
     pub fn state(&self) -> Result<State> {
-        let text = self.read("cgroup.events")?;
-        Ok(State { populated: keyed(&text, "populated") != Some(0), frozen: keyed(&text, "frozen") == Some(1) })
+        Ok(State::parse(&self.read("cgroup.events")?))
     }
 
     /// Waits until no process is left, `limit` at most. False when some are.
     pub fn wait_empty(&self, limit: Duration) -> Result<bool> {
         let events = self.open_file("cgroup.events", OFlags::RDONLY)?;
-        let deadline = Instant::now() + limit;
-        loop {
-            let text = read_start(&events).at_path("read", self.path.join("cgroup.events"))?;
-            if keyed(&text, "populated") == Some(0) {
-                return Ok(true);
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Ok(false);
-            }
-            // The kernel signals a change of the file as an exceptional condition.
-            match poll(&mut [PollFd::new(&events, PollFlags::PRI)], Some(left)) {
-                Ok(_) | Err(Errno::INTR) => {}
-                Err(errno) => return Err(errno).at_path("poll", self.path.join("cgroup.events")),
-            }
-        }
+        wait_empty(&events, limit).at_path("read", self.path.join("cgroup.events"))
     }
 }
 
@@ -105,12 +81,6 @@ impl AsFd for Cgroup {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.dir.as_fd()
     }
-}
-
-fn read_start(fd: &OwnedFd) -> rustix::io::Result<String> {
-    let mut bytes = [0u8; 4096];
-    let length = rustix::io::pread(fd, &mut bytes, 0)?;
-    Ok(String::from_utf8_lossy(&bytes[..length]).into_owned())
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 #[allow(unsafe_code)]
 pub mod audit;
+pub mod cgroup;
 pub mod descriptor;
 pub mod error;
 #[allow(unsafe_code)]

@@ -5,10 +5,10 @@ use super::super::base::Base;
 use super::super::error::LaunchError;
 use super::super::held::Held;
 use super::super::rules::Granted;
-use super::hidden::Hidden;
 use super::orders::{Attachment, Proc, View};
 use crate::policy::access::PathKind;
 use crate::policy::allocation::Allocation;
+use crate::policy::hidden::Hidden;
 use crate::policy::layout::Layout;
 use crate::policy::mount::Copy;
 use crate::sys::cgroup::Cgroup;
@@ -37,11 +37,9 @@ pub(super) struct Tree<'h> {
     layout: Layout,
     /// The small file systems, mounted nowhere yet, by where they will be.
     areas: Vec<(PathBuf, Arc<OwnedFd>)>,
-    /// Those of the base that stand without what the host has mounted below them, and their file systems' devices.
-    shallow: Vec<(&'static Path, u64)>,
     root: Option<RawFd>,
     attachments: Vec<Attachment>,
-    hidden: &'h Hidden,
+    hidden: &'h Hidden<Identity>,
     /// Where something is to be hidden that came along under another path than its own.
     aliases: BTreeSet<PathBuf>,
     held: &'h mut Held,
@@ -49,10 +47,9 @@ pub(super) struct Tree<'h> {
 
 impl<'h> Tree<'h> {
     /// What stands in the base, in a root of the task's own.
-    pub fn new(base: &Base, hidden: &'h Hidden, held: &'h mut Held) -> Result<Tree<'h>, LaunchError> {
-        let (shallow, attachments) = (base.shallow.clone(), Vec::new());
-        let mut tree =
-            Tree { layout: Layout::default(), areas: Vec::new(), shallow, root: None, attachments, hidden, aliases: BTreeSet::new(), held };
+    pub fn new(base: &Base, hidden: &'h Hidden<Identity>, held: &'h mut Held) -> Result<Tree<'h>, LaunchError> {
+        let (layout, areas, attachments, aliases) = (Layout::new(base.shallow.clone()), Vec::new(), Vec::new(), BTreeSet::new());
+        let mut tree = Tree { layout, areas, root: None, attachments, hidden, aliases, held };
         let root = Path::new(ROOT);
         if base.is_whole {
             tree.layout.attached(root, !base.is_read_only);
@@ -136,25 +133,14 @@ impl<'h> Tree<'h> {
 
     /// Whether what the host has at `path` is there with something that stands or was attached. `file` is that, opened.
     pub fn shows(&self, path: &Path, file: BorrowedFd<'_>) -> bool {
-        let is_left_out = |(above, dev): &(&Path, u64)| path.starts_with(above) && fstat(file).is_ok_and(|stat| stat.st_dev != *dev);
-        self.layout.covers(path) && !(self.layout.comes_from_base(path) && self.shallow.iter().any(is_left_out))
-    }
-
-    /// Makes places below what stands without the host's mounts: from the first of these on the way to `path`.
-    fn open_shallow(&mut self, path: &Path) -> Result<(), LaunchError> {
-        let Some((above, dev)) = self.shallow.iter().copied().find(|(above, _)| path.starts_with(above)) else { return Ok(()) };
-        if !self.layout.comes_from_base(path) {
-            return Ok(());
-        }
-        let mut on_the_way: Vec<&Path> = path.ancestors().skip(1).take_while(|dir| *dir != above).collect();
-        on_the_way.reverse();
-        let left_out = on_the_way.into_iter().find(|dir| mount::look(dir).is_ok_and(|stat| mount::device(&stat) != dev));
-        left_out.map_or(Ok(()), |dir| self.cover(dir))
+        self.layout.shows(path, fstat(file).ok().map(|stat| stat.st_dev))
     }
 
     /// A place to mount something at, where it can be made; elsewhere it is there.
     fn point(&mut self, path: &Path, is_directory: bool) -> Result<(), LaunchError> {
-        self.open_shallow(path)?;
+        if let Some(dir) = self.layout.left_out(path, |dir| Some(mount::device(&mount::look(dir).ok()?))) {
+            self.cover(dir)?;
+        }
         if !self.layout.makes(path) {
             return Ok(());
         }

@@ -1,24 +1,20 @@
-//! The command block: what init needs to execute a command, in one piece (see [`Block`]).
+//! The command block: what init needs to execute a command, in one piece, laid out as its `Block` (init/message.rs) says.
 
-use super::message::{Block, Limit};
-use crate::policy::command::Command;
-use crate::sys::memfd;
-use crate::watch;
-use std::os::fd::OwnedFd;
+use super::command::Command;
 
-/// The block of a command as a memory file, to be sent with a `START`.
-pub fn block(command: &Command) -> watch::Result<OwnedFd> {
-    memfd::block(&lay_out(command))
-}
+/// Of the head, and of a limit, in bytes.
+pub const HEAD: usize = 64;
+pub const LIMIT: usize = 24;
 
-fn lay_out(Command { paths, argv, env, work_dir, ulimits }: &Command) -> Vec<u8> {
+/// For a command, whose offsets init turns into addresses.
+pub fn lay_out(Command { paths, argv, env, work_dir, ulimits }: &Command) -> Vec<u8> {
     let word = size_of::<u64>();
-    let arrays = size_of::<Block>();
+    let arrays = HEAD;
     let words = paths.len() + 1 + argv.len() + 1 + env.len() + 1;
     let mut offsets = Vec::with_capacity(words);
     let mut strings = Vec::with_capacity(4096);
     let limits = arrays + words * word;
-    let first = limits + ulimits.len() * size_of::<Limit>();
+    let first = limits + ulimits.len() * LIMIT;
     let mut push = |parts: &[&str]| {
         let at = (first + strings.len()) as u64;
         parts.iter().for_each(|part| strings.extend_from_slice(part.as_bytes()));
