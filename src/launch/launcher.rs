@@ -9,6 +9,7 @@ use crate::policy::request::HOME;
 use crate::sys::capability::{self, Sets};
 use crate::sys::clone::Stacks;
 use crate::sys::{memfd, signal};
+use crate::watch::aliases::Aliases;
 use crate::watch::descriptor::{self, lift};
 use crate::watch::error::At;
 use crate::watch::lock::lock;
@@ -36,6 +37,7 @@ pub struct Launcher {
     masks: OnceLock<Vec<&'static CStr>>,
     /// Directories that no task sees.
     hidden: Mutex<Vec<PathBuf>>,
+    aliases: Aliases,
 }
 
 /// The one thread of the plugin that can still hand capabilities on to a child, and which.
@@ -75,6 +77,7 @@ impl Launcher {
             stacks: Stacks::default(),
             masks: OnceLock::new(),
             hidden: Mutex::new(vec![real(Path::new(HOME))]),
+            aliases: Aliases::default(),
         }
     }
 
@@ -97,13 +100,17 @@ impl Launcher {
         lock(&self.hidden).push(real(directory));
     }
 
-    /// Where these are, with the task's records, and those of other plugins.
-    pub(super) fn hidden(&self, state_dir: &Path) -> BTreeSet<PathBuf> {
+    /// Where these are, with the task's records, and those of other plugins. `everywhere`: also through other mounts than their own.
+    pub(super) fn hidden(&self, state_dir: &Path, everywhere: bool) -> Result<BTreeSet<PathBuf>, LaunchError> {
         let mut hidden: BTreeSet<PathBuf> = lock(&self.hidden).iter().cloned().collect();
         if state_dir != Path::new(HOME) {
             hidden.insert(real(state_dir));
         }
-        hidden
+        if everywhere {
+            let aliases = self.aliases.of(&hidden)?;
+            hidden.extend(aliases);
+        }
+        Ok(hidden)
     }
 
     /// What a task can be given here.

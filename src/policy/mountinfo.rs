@@ -88,6 +88,30 @@ fn line(line: &[u8]) -> Option<Mount> {
     Some(Mount { id, parent, dev, path, attr, is_shared, file_system: FileSystem::of_name(field()?) })
 }
 
+/// Where else than at `path` what is there is seen: through mounts of the same file system, of what is above it or of itself. Where a mount
+/// of the same place is covered by a later one, the place is named in vain.
+pub fn seen_at(text: &[u8], path: &Path) -> Vec<PathBuf> {
+    type Shown = (Vec<u8>, PathBuf, PathBuf);
+    let shown = |line: &[u8]| -> Option<Shown> {
+        let mut fields = line.split(|byte| *byte == b' ').skip(2);
+        let path = |field: &[u8]| PathBuf::from(OsString::from_vec(unescape(field)));
+        Some((fields.next()?.to_vec(), path(fields.next()?), path(fields.next()?)))
+    };
+    let mounts: Vec<Shown> = text.split(|byte| *byte == b'\n').filter_map(shown).collect();
+    // Of those at one place the last is on top.
+    let on = mounts.iter().filter(|(_, _, at)| path.starts_with(at)).max_by_key(|(_, _, at)| at.components().count());
+    let Some((dev, root, at)) = on else { return Vec::new() };
+    let inside = path.strip_prefix(at).map(|below| root.join(below)).unwrap_or_default();
+    let others = mounts.iter().filter(|(other, ..)| other == dev);
+    let places = others.filter_map(|(_, root, at)| Some(join(at, inside.strip_prefix(root).ok()?)));
+    places.filter(|place| place != path).collect()
+}
+
+/// Without the slash at the end that a join with nothing leaves.
+fn join(at: &Path, below: &Path) -> PathBuf {
+    at.join(below).components().collect()
+}
+
 /// Where the mount is that `path` is on.
 pub fn point_of<'a>(mounts: &'a [Mount], path: &Path) -> Option<&'a Path> {
     let above = mounts.iter().map(|mount| mount.path.as_path()).filter(|point| path.starts_with(point));
@@ -123,6 +147,26 @@ pub fn unescape(field: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_seen_through_other_mounts() {
+        let text = b"22 1 98:1 / / rw - ext4 /dev/root rw
+23 22 0:9 / /run rw - tmpfs tmpfs rw
+24 22 98:1 /srv /mnt/a\\040b rw - ext4 /dev/root rw
+25 22 0:9 / /srv/chroot/run rw - tmpfs tmpfs rw
+26 22 0:9 /own /opt/own rw - tmpfs tmpfs rw
+27 22 0:9 /other /opt/other rw - tmpfs tmpfs rw
+28 22 98:2 /own /opt/else rw - ext4 /dev/sdb rw
+
+nonsense";
+        let seen = |path: &str| seen_at(text, Path::new(path));
+        assert_eq!(seen("/run/own"), [Path::new("/srv/chroot/run/own"), Path::new("/opt/own")]);
+        assert_eq!(seen("/run/own/x"), [Path::new("/srv/chroot/run/own/x"), Path::new("/opt/own/x")]);
+        assert_eq!(seen("/srv/state"), [Path::new("/mnt/a b/state")]);
+        assert_eq!(seen("/mnt/a b/state"), [Path::new("/srv/state")]);
+        assert_eq!(seen("/home"), [] as [&Path; 0]);
+        assert_eq!(seen_at(b"", Path::new("/run")), [] as [&Path; 0]);
+    }
 
     #[test]
     fn lines_of_mountinfo() {

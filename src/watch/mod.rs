@@ -1,5 +1,6 @@
 //! What this process does for itself: it waits, watches the host and says what went wrong. Nothing here is asked of the kernel for a task.
 
+pub mod aliases;
 #[allow(unsafe_code)]
 pub mod audit;
 pub mod cgroup;

@@ -28,10 +28,15 @@ impl Table {
     }
 
     pub fn read(&self) -> Result<Vec<Mount>> {
+        self.text().map(|text| parse(&text))
+    }
+
+    /// As the kernel writes it.
+    pub fn text(&self) -> Result<Vec<u8>> {
         let mut text = Vec::new();
         let mut file = &self.0;
         file.rewind().and_then(|()| file.read_to_end(&mut text)).at_path("read", "mountinfo")?;
-        Ok(parse(&text))
+        Ok(text)
     }
 
     /// Polled for PRI, it is ready when the table has changed since this file was polled before.

@@ -67,6 +67,29 @@ fn records_by_another_path() {
     unmount(&alias, UnmountFlags::DETACH).unwrap();
 }
 
+/// The same where the mount that shows it is below what is unveiled, as /run is in another system's tree, and comes or goes between two starts.
+#[test]
+fn records_through_a_mount_below() {
+    needs!(Need::Task);
+    let node = Node::new();
+    let hidden = node.scratch.dir("run/hidden");
+    fs::write(hidden.join("file"), "").unwrap();
+    node.tasks.hide(&hidden);
+    let other = node.beside();
+    let tree = other.scratch.dir("tree");
+    fs::create_dir(tree.join("run")).unwrap();
+    let looked = tree.join("run/hidden");
+    let seen = |view| entries(&node, view, &tree, &[&tree, &looked]);
+    for view in VIEWS {
+        assert_eq!(seen(view), ["1", "ENOENT"]);
+        mount_bind(hidden.parent().unwrap(), tree.join("run")).unwrap();
+        assert_eq!(seen(view), ["1", "0"], "{view:?}");
+        // The control: to another driver it is a directory like any.
+        assert_eq!(entries(&other, view, &tree, &[&looked]), ["1"]);
+        unmount(tree.join("run"), UnmountFlags::DETACH).unwrap();
+    }
+}
+
 #[test]
 fn what_is_the_drivers_own_can_not_be_unveiled() {
     needs!(Need::Task);

@@ -19,6 +19,7 @@ use super::base::Base;
 use super::error::LaunchError;
 use super::held::Held;
 use super::rules::Ruleset;
+use crate::policy::access::PathKind;
 use crate::policy::hidden::Hidden;
 use crate::policy::spec::TaskSpec;
 use crate::policy::standing::Kind;
@@ -34,7 +35,12 @@ use tree::Tree;
 pub(super) fn plan(spec: &TaskSpec, given: &Given<'_>, ruleset: &mut Ruleset, held: &mut Held) -> Result<(View, Made), LaunchError> {
     let base = base(spec, given, ruleset)?;
     let allocation = given.directories.map(|directories| &directories.allocation);
-    let hidden = Hidden::new(given.launcher.hidden(&spec.state_dir), Identity::at);
+    // A directory from elsewhere can have any mount of the host's below it. What stands is the system, whose mounts are few and the operator's:
+    // the table isn't read for it at every start.
+    let comes_from_elsewhere = |path: &Path| !base.standing.iter().any(|standing| path.starts_with(standing));
+    let mut unveiled = ruleset.granted.iter().filter(|granted| granted.kind == PathKind::Directory);
+    let everywhere = base.is_whole || !spec.view.volumes.is_empty() || unveiled.any(|granted| comes_from_elsewhere(&granted.found.path));
+    let hidden = Hidden::new(given.launcher.hidden(&spec.state_dir, everywhere)?, Identity::at);
     let mut tree = Tree::new(&base, &hidden, held)?;
     tree.unveil(&ruleset.granted, spec.view.protect_system == ProtectSystem::Strict, allocation)?;
     if let Some(directories) = given.directories {
