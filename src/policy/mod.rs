@@ -3,6 +3,7 @@
 
 pub mod abi;
 pub mod access;
+pub mod acl;
 pub mod allocation;
 pub mod block;
 pub mod capability;

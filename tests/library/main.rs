@@ -13,6 +13,7 @@ mod init;
 mod life;
 mod logs;
 mod namespaces;
+mod parents;
 mod privileges;
 mod refuse;
 mod resolver;

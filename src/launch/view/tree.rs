@@ -7,6 +7,7 @@ use super::super::held::Held;
 use super::super::rules::Granted;
 use super::orders::{Attachment, Proc, View};
 use crate::policy::access::PathKind;
+use crate::policy::acl;
 use crate::policy::allocation::Allocation;
 use crate::policy::hidden::Hidden;
 use crate::policy::layout::Layout;
@@ -15,7 +16,7 @@ use crate::sys::cgroup::Cgroup;
 use crate::sys::mount;
 use crate::sys::path::{self, Identity};
 use crate::watch::error::{At, Words};
-use rustix::fs::{AtFlags, FileType, Gid, Mode as FileMode, Uid, chmodat, chownat, fstat, mkdirat, mknodat, symlinkat};
+use rustix::fs::{AtFlags, FileType, Gid, Mode as FileMode, Uid, chmodat, chownat, fstat, lgetxattr, mkdirat, mknodat, symlinkat};
 use rustix::io::Errno;
 use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,6 +33,16 @@ const ROOT: &str = "/";
 /// Of a file system in which places are made. More than any task's paths need: 64 KiB of symlinks that are too long for their inodes.
 const AREA: [(&str, &str); 3] = [("mode", "0755"), ("size", "64k"), ("nr_inodes", "16k")];
 const MAKE: &str = "make in the task's tree";
+
+/// The mode that a directory of the host's is made with, where an access control list may take away what its own mode gives.
+fn search_mode(path: &Path, mode: u32) -> u32 {
+    let mut list = [0; 4096];
+    match lgetxattr(path, "system.posix_acl_access", &mut list) {
+        Err(Errno::NODATA | Errno::OPNOTSUPP) => mode,
+        Ok(length) => acl::least(mode, &list[..length]),
+        Err(_) => acl::least(mode, &[]),
+    }
+}
 
 pub(super) struct Tree<'h> {
     layout: Layout,
@@ -93,7 +104,7 @@ impl<'h> Tree<'h> {
         }
         self.way(path)?;
         let host = rustix::fs::lstat(path).ok().filter(|stat| FileType::from_raw_mode(stat.st_mode).is_dir());
-        let (uid, gid, mode) = host.map_or((0, 0, 0o755), |stat| (stat.st_uid, stat.st_gid, stat.st_mode & 0o7777));
+        let (uid, gid, mode) = host.map_or((0, 0, 0o755), |stat| (stat.st_uid, stat.st_gid, search_mode(path, stat.st_mode & 0o7777)));
         let (area, at) = self.area_of(path)?;
         let make = || {
             mkdirat(area, at, FileMode::RWXU)?;
