@@ -3,10 +3,10 @@
 pub mod message;
 pub mod socket;
 
+use crate::error::Result;
 use crate::policy::block::{HEAD, LIMIT, lay_out};
 use crate::policy::command::Command;
 use crate::sys::memfd;
-use crate::watch::Result;
 use std::os::fd::OwnedFd;
 
 /// Init as an executable file.

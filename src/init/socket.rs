@@ -1,7 +1,7 @@
 //! The socket pair between the plugin and a task's init.
 
 use super::message::{LENGTH, Report, Request};
-use crate::watch::error::{At, Result};
+use crate::error::{At, Result};
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg,

@@ -4,6 +4,7 @@ use super::error::LaunchError;
 use crate::policy::cgroup;
 use crate::policy::limits::CgroupWrite;
 use crate::sys::cgroup::Cgroup;
+use crate::watch::cgroup::{state, wait_empty};
 use rustix::io::Errno;
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ pub(super) fn prepare(spec: &cgroup::Cgroup) -> Result<Cgroup, LaunchError> {
 
 /// The cgroup is this task's alone. What is in it was started by a plugin that died before anybody heard of it.
 fn vacate(cgroup: &Cgroup) -> Result<(), LaunchError> {
-    let found = cgroup.state()?;
+    let found = state(cgroup)?;
     if found.frozen {
         // By a plugin that died while it killed what is in it. Whatever is cloned there would stand still.
         cgroup.write("cgroup.freeze", "0")?;
@@ -30,7 +31,7 @@ fn vacate(cgroup: &Cgroup) -> Result<(), LaunchError> {
     }
     log::warn!("{} holds processes that no plugin knows: killing them", cgroup.path().display());
     cgroup.kill()?;
-    match cgroup.wait_empty(VACATE)? {
+    match wait_empty(cgroup, VACATE)? {
         true => Ok(()),
         false => Err(LaunchError::refused("cgroup", format!("{} holds processes that do not die of SIGKILL", cgroup.path().display()))),
     }

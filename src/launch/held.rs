@@ -1,8 +1,8 @@
 //! The descriptors that a child uses, for as long as it does.
 
+use crate::descriptor::lift;
+use crate::error::{self, Result};
 use crate::init::message::FIRST_FREE;
-use crate::watch;
-use crate::watch::descriptor::lift;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
@@ -16,15 +16,15 @@ pub struct Held {
 
 impl Held {
     /// Holds a descriptor. Its number for the child.
-    pub fn hold(&mut self, fd: OwnedFd) -> watch::Result<RawFd> {
+    pub fn hold(&mut self, fd: OwnedFd) -> Result<RawFd> {
         let fd = lift(fd, FIRST_FREE)?;
         Ok(self.keep(Arc::new(fd)))
     }
 
     /// Holds one that others use too.
-    pub fn share(&mut self, fd: &Arc<OwnedFd>) -> watch::Result<RawFd> {
+    pub fn share(&mut self, fd: &Arc<OwnedFd>) -> Result<RawFd> {
         match fd.as_raw_fd() {
-            number if number < FIRST_FREE => self.hold(fd.try_clone().map_err(watch::error::io("dup"))?),
+            number if number < FIRST_FREE => self.hold(fd.try_clone().map_err(error::io("dup"))?),
             _ => Ok(self.keep(Arc::clone(fd))),
         }
     }

@@ -2,7 +2,10 @@
 
 use super::base::Bases;
 use super::error::LaunchError;
+use crate::descriptor::{self, lift};
+use crate::error::At;
 use crate::init::{IMAGE, message};
+use crate::lock::lock;
 use crate::policy::capability::Capabilities;
 use crate::policy::mask;
 use crate::policy::request::HOME;
@@ -10,9 +13,6 @@ use crate::sys::capability::{self, Sets};
 use crate::sys::clone::Stacks;
 use crate::sys::{memfd, signal};
 use crate::watch::aliases::Aliases;
-use crate::watch::descriptor::{self, lift};
-use crate::watch::error::At;
-use crate::watch::lock::lock;
 use crate::watch::thread::Worker;
 use std::collections::BTreeSet;
 use std::ffi::CStr;

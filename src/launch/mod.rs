@@ -4,6 +4,7 @@ mod base;
 mod cgroup;
 mod child;
 mod command;
+mod empty;
 mod error;
 mod held;
 mod launcher;

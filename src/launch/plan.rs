@@ -11,14 +11,14 @@ use super::privileges::Privileges;
 use super::rules::Ruleset;
 use super::stdio::Stdio;
 use super::view::{self, Given, TaskDirectories};
+use crate::descriptor::settle;
+use crate::error::clone_hint;
 use crate::policy::access::{Mode, PathKind};
 use crate::policy::spec::TaskSpec;
 use crate::policy::step::{Failure, Step};
 use crate::sys::cgroup::Cgroup;
 use crate::sys::clone;
 use crate::sys::point::Made;
-use crate::watch::descriptor::settle;
-use crate::watch::error::clone_hint;
 use crate::watch::pidfd;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
@@ -117,7 +117,7 @@ impl Plan {
         drop(self.held);
         let socket = match Arc::try_unwrap(self.plugin_end) {
             Ok(socket) => socket,
-            Err(shared) => shared.try_clone().map_err(crate::watch::error::io("dup"))?,
+            Err(shared) => shared.try_clone().map_err(crate::error::io("dup"))?,
         };
         let pidfd = Arc::new(settle(started.pidfd));
         self.launcher.attend(&pidfd);

@@ -2,6 +2,7 @@
 
 use super::error::LaunchError;
 use super::held::Held;
+use crate::error::At;
 use crate::policy::abi::Abi;
 use crate::policy::access::{Mode, PathKind, handled_fs, rights, ruleset_attr_size, scoped};
 use crate::policy::allocation::Allocation;
@@ -12,7 +13,6 @@ use crate::policy::spec::TaskSpec;
 use crate::sys;
 use crate::sys::landlock::{LOG_NEW_EXEC_ON, RulesetAttr};
 use crate::sys::path::{self, Found, Identity, Untrusted};
-use crate::watch::error::At;
 use rustix::fs::{FileType, fstat};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, RawFd};

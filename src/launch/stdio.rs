@@ -3,10 +3,10 @@
 use super::error::LaunchError;
 use super::held::Held;
 use super::rules::Ruleset;
+use crate::error::At;
 use crate::policy::access::{Mode, PathKind};
 use crate::policy::stdio;
 use crate::sys::fifo;
-use crate::watch::error::At;
 use rustix::fs::{Mode as FileMode, OFlags};
 use rustix::io::fcntl_dupfd_cloexec;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};

@@ -40,6 +40,7 @@ pub mod rules;
 pub mod signal;
 pub mod spec;
 pub mod standing;
+pub mod statmount;
 pub mod stdio;
 pub mod step;
 pub mod text;

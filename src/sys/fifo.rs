@@ -2,7 +2,7 @@
 
 use super::memfd::reopen;
 use super::path::{self, Untrusted};
-use crate::watch::error::{At, Error, Result};
+use crate::error::{At, Error, Result};
 use rustix::fs::{FileType, Gid, OFlags, Uid};
 use rustix::io::Errno;
 use std::os::fd::OwnedFd;

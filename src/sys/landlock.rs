@@ -1,8 +1,8 @@
 //! Landlock: the ABI of the running kernel, and rulesets. Structures as in linux/landlock.h.
 
-use crate::watch::error::{At, Result};
+use super::checked;
+use crate::error::{At, Result};
 use libc::{SYS_landlock_add_rule, SYS_landlock_create_ruleset};
-use rustix::io::Errno;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 const CREATE_RULESET_VERSION: u32 = 1;
@@ -45,8 +45,7 @@ struct NetPortAttr {
 /// The ABI of the running kernel. ENOSYS: the kernel was built without Landlock. EOPNOTSUPP: it is switched off at boot.
 pub fn abi() -> rustix::io::Result<u32> {
     // SAFETY: with this flag the kernel reads no attribute.
-    let abi = unsafe { libc::syscall(SYS_landlock_create_ruleset, 0usize, 0usize, CREATE_RULESET_VERSION) };
-    u32::try_from(abi).map_err(|_| last())
+    checked(unsafe { libc::syscall(SYS_landlock_create_ruleset, 0usize, 0usize, CREATE_RULESET_VERSION) }).map(|abi| abi as u32)
 }
 
 /// A set of rules, not yet enforced on anybody.
@@ -57,9 +56,9 @@ impl Ruleset {
     pub fn new(attr: &RulesetAttr, size: usize) -> Result<Ruleset> {
         // SAFETY: the kernel copies `size` bytes of the attribute, which has as many, before it returns.
         let fd = unsafe { libc::syscall(SYS_landlock_create_ruleset, attr, size.min(size_of::<RulesetAttr>()), 0) };
+        let fd = checked(fd).at("landlock_create_ruleset")?;
         // SAFETY: a new descriptor that nobody else owns. The kernel makes it close-on-exec.
-        let fd = if fd < 0 { Err(last()) } else { Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) }) };
-        Ok(Ruleset(fd.at("landlock_create_ruleset")?))
+        Ok(Ruleset(unsafe { OwnedFd::from_raw_fd(fd as i32) }))
     }
 
     /// Allows `access` (rights as in linux/landlock.h) on what `path` is open on, and beneath.
@@ -76,8 +75,7 @@ impl Ruleset {
 
     fn add(&self, kind: usize, rule: *const libc::c_void) -> rustix::io::Result<()> {
         // SAFETY: landlock_add_rule copies the attribute of that kind, which is one of the two above, before it returns.
-        let done = unsafe { libc::syscall(SYS_landlock_add_rule, self.0.as_raw_fd(), kind, rule, 0) };
-        if done == 0 { Ok(()) } else { Err(last()) }
+        checked(unsafe { libc::syscall(SYS_landlock_add_rule, self.0.as_raw_fd(), kind, rule, 0) }).map(drop)
     }
 }
 
@@ -91,8 +89,4 @@ impl From<Ruleset> for OwnedFd {
     fn from(ruleset: Ruleset) -> OwnedFd {
         ruleset.0
     }
-}
-
-fn last() -> Errno {
-    Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)
 }

@@ -1,7 +1,7 @@
 //! Namespaces by path.
 
 use super::memfd::reopen;
-use crate::watch::error::{At, Error, Result};
+use crate::error::{At, Error, Result};
 use rustix::fs::{Mode, OFlags, fstatfs};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;

@@ -1,8 +1,10 @@
 //! The end of a task that no namespace ends.
 
+use crate::error::Result;
 use crate::policy::text::pids;
 use crate::sys::cgroup::Cgroup;
-use crate::watch::{Result, pidfd};
+use crate::watch::cgroup::wait_empty;
+use crate::watch::pidfd;
 use rustix::process::{Signal, pidfd_send_signal};
 use std::time::Duration;
 
@@ -28,7 +30,7 @@ fn kill_listed(cgroup: &Cgroup) -> Result<()> {
                 let _ = pidfd_send_signal(pidfd, Signal::KILL);
             }
         }
-        if cgroup.wait_empty(Duration::from_millis(10))? {
+        if wait_empty(cgroup, Duration::from_millis(10))? {
             break;
         }
     }

@@ -9,8 +9,9 @@ use super::register::{Register, Task};
 use super::start::{Start, decide};
 use super::status::{Ended, Started};
 use crate::launch::Plan;
+use crate::lock::lock;
 use crate::policy::event::Happening;
-use crate::watch::lock::lock;
+use crate::watch::cgroup::oom_kills;
 use crate::watch::thread::spawn;
 use std::path::Path;
 use std::sync::Arc;
@@ -59,7 +60,7 @@ fn begin(tasks: &Register, id: &str, start: Start) -> Result<(Record, Life), Tas
     let (record, exit) = Record::create(&spec.state_dir, id)?;
     let mut expected = None;
     let launched = Plan::new(launcher, &spec, record.directory(), exit).and_then(|plan| {
-        let oom_kills = plan.cgroup().oom_kills();
+        let oom_kills = oom_kills(plan.cgroup());
         expected = spec.rules.denial_events.then(|| tasks.denials.expect(&tasks.ear));
         Ok((plan.launch()?, oom_kills))
     });

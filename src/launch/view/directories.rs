@@ -3,12 +3,12 @@
 use super::super::error::LaunchError;
 use super::super::rules::Ruleset;
 use super::tree::Tree;
+use crate::error::At;
 use crate::policy::access::{Mode, PathKind};
 use crate::policy::allocation::Allocation;
 use crate::policy::directories::Directories;
 use crate::policy::mount::Copy;
 use crate::sys::path::{self, Identity};
-use crate::watch::error::At;
 use rustix::fs::{Mode as FileMode, OFlags};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};

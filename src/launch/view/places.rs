@@ -3,12 +3,12 @@
 use super::super::rules::{Ruleset, kind_of};
 use super::directories::TaskDirectories;
 use super::tree::Tree;
+use crate::error::Words;
 use crate::policy::access::PathKind;
 use crate::policy::place::fits;
 use crate::policy::volume::Volume;
 use crate::sys::path;
 use crate::sys::point::Made;
-use crate::watch::error::Words;
 use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
