@@ -8,6 +8,7 @@
 #![deny(unsafe_op_in_unsafe_fn)]
 
 #[allow(dead_code)]
+#[path = "../policy/message.rs"]
 mod message;
 mod start;
 #[path = "../sys/syscall.rs"]

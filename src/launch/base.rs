@@ -4,7 +4,7 @@ use super::empty;
 use crate::descriptor::lift;
 use crate::error::At;
 use crate::error::Result;
-use crate::init::message::FIRST_FREE;
+use crate::policy::message::FIRST_FREE;
 use crate::policy::mount::Copy;
 use crate::policy::mountinfo::{Mount, lowest_below, point_of};
 use crate::policy::standing::{Extent, Kind, Standing};

@@ -9,7 +9,7 @@ use super::privileges::Privileges;
 use super::rules::Rules;
 use super::stdio::Stdio;
 use super::view::{Attachment, Proc, View};
-use crate::init::message::{PLUGIN_END, RECORD, SOCKET};
+use crate::policy::message::{PLUGIN_END, RECORD, SOCKET};
 use crate::policy::step::{Failure, Step};
 use crate::policy::user::Identity;
 use crate::sys::landlock::{PATH_BENEATH, PathBeneathAttr};

@@ -5,8 +5,8 @@ use super::held::Held;
 use super::launcher::Init;
 use crate::descriptor::lift;
 use crate::error::At;
-use crate::init::{block, message, socket};
-use crate::policy::command;
+use crate::init::{block, socket};
+use crate::policy::{command, message};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 

@@ -2,7 +2,7 @@
 
 use crate::descriptor::lift;
 use crate::error::{self, Result};
-use crate::init::message::FIRST_FREE;
+use crate::policy::message::FIRST_FREE;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 

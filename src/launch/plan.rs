@@ -16,6 +16,7 @@ use crate::error::clone_hint;
 use crate::policy::access::{Mode, PathKind};
 use crate::policy::spec::TaskSpec;
 use crate::policy::step::{Failure, Step};
+use crate::policy::ulimit;
 use crate::sys::cgroup::Cgroup;
 use crate::sys::clone;
 use crate::sys::point::Made;
@@ -147,7 +148,7 @@ impl Plan {
             Step::Attach => view.attachments.get(index).map(|attachment| attachment.target.to_string_lossy().into_owned()),
             Step::MoveStanding => view.standing.get(index).map(|path| path.to_string_lossy().into_owned()),
             Step::JoinNetwork => self.network.as_ref().map(|path| path.display().to_string()),
-            Step::Ulimit => privileges.ulimit(failed.index),
+            Step::Ulimit => privileges.raised.get(index).map(ulimit::words),
             Step::BoundingSet | Step::Ambient => Some(index.to_string()),
             Step::OomScoreAdj => Some(privileges.oom_score_adj.clone()),
             _ => None,

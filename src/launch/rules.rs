@@ -4,14 +4,14 @@ use super::error::LaunchError;
 use super::held::Held;
 use crate::error::At;
 use crate::policy::abi::Abi;
-use crate::policy::access::{Mode, PathKind, handled_fs, rights, ruleset_attr_size, scoped};
+use crate::policy::access::{Mode, PathKind, rights, ruleset_attr};
 use crate::policy::allocation::Allocation;
 use crate::policy::filter::{self, Arch, Instruction};
 use crate::policy::grant::Grant;
 use crate::policy::namespace::NamespaceMode;
 use crate::policy::spec::TaskSpec;
 use crate::sys;
-use crate::sys::landlock::{LOG_NEW_EXEC_ON, RulesetAttr};
+use crate::sys::landlock::LOG_NEW_EXEC_ON;
 use crate::sys::path::{self, Found, Identity, Untrusted};
 use rustix::fs::{FileType, fstat};
 use rustix::io::Errno;
@@ -54,13 +54,7 @@ impl Ruleset {
     /// All rights that the ABI knows are handled, its scopes too. Network rights only where ports are named.
     pub fn new(spec: &TaskSpec) -> Result<Ruleset, LaunchError> {
         let rules = &spec.rules;
-        let attr = RulesetAttr {
-            handled_access_fs: handled_fs(rules.abi).0,
-            handled_access_net: rules.ports.handled(),
-            scoped: scoped(rules.abi),
-            ..RulesetAttr::default()
-        };
-        let kernel = sys::landlock::Ruleset::new(&attr, ruleset_attr_size(rules.abi))?;
+        let kernel = sys::landlock::Ruleset::new(&ruleset_attr(rules.abi, rules.ports.handled()))?;
         for (port, access) in rules.ports.allowed() {
             kernel.allow_port(port, access).at_path("landlock_add_rule TCP port", port.to_string())?;
         }

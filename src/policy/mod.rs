@@ -27,6 +27,7 @@ pub mod kill;
 pub mod layout;
 pub mod limits;
 pub mod mask;
+pub mod message;
 pub mod mount;
 pub mod mountinfo;
 pub mod namespace;

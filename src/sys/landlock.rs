@@ -12,18 +12,6 @@ pub const PATH_BENEATH: usize = 1;
 /// `LANDLOCK_RESTRICT_SELF_LOG_NEW_EXEC_ON`.
 pub const LOG_NEW_EXEC_ON: u32 = 2;
 
-/// `struct landlock_ruleset_attr` of the newest ABI; older kernels are given its beginning.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default)]
-pub struct RulesetAttr {
-    pub handled_access_fs: u64,
-    pub handled_access_net: u64,
-    pub scoped: u64,
-    pub quiet_access_fs: u64,
-    pub quiet_access_net: u64,
-    pub quiet_scoped: u64,
-}
-
 /// `struct landlock_path_beneath_attr`: packed, 12 bytes.
 #[repr(C, packed)]
 #[derive(Clone, Copy)]
@@ -52,10 +40,10 @@ pub fn abi() -> rustix::io::Result<u32> {
 pub struct Ruleset(OwnedFd);
 
 impl Ruleset {
-    /// `size`: how much of `attr` this kernel's ABI knows, in bytes.
-    pub fn new(attr: &RulesetAttr, size: usize) -> Result<Ruleset> {
-        // SAFETY: the kernel copies `size` bytes of the attribute, which has as many, before it returns.
-        let fd = unsafe { libc::syscall(SYS_landlock_create_ruleset, attr, size.min(size_of::<RulesetAttr>()), 0) };
+    /// `attr`: the words of `struct landlock_ruleset_attr`, as many as this kernel's ABI knows.
+    pub fn new(attr: &[u64]) -> Result<Ruleset> {
+        // SAFETY: the kernel copies the words of the slice before it returns.
+        let fd = unsafe { libc::syscall(SYS_landlock_create_ruleset, attr.as_ptr(), size_of_val(attr), 0) };
         let fd = checked(fd).at("landlock_create_ruleset")?;
         // SAFETY: a new descriptor that nobody else owns. The kernel makes it close-on-exec.
         Ok(Ruleset(unsafe { OwnedFd::from_raw_fd(fd as i32) }))

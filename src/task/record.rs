@@ -4,8 +4,8 @@
 use super::event::Subject;
 use crate::descriptor::settle;
 use crate::error::{At, Error};
-use crate::init::message::{RECORD_LENGTH, RECORD_MAGIC};
 use crate::policy::kill::KillMode;
+use crate::policy::message::{RECORD_LENGTH, RECORD_MAGIC};
 use crate::policy::namespace::NamespaceMode;
 use crate::policy::ulimit::Ulimit;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, fstat, mkdirat, openat, unlinkat};
