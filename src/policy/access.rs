@@ -157,6 +157,17 @@ pub enum PathKind {
     Device,
 }
 
+impl PathKind {
+    /// By `st_mode` of stat(2).
+    pub fn of(mode: u32) -> PathKind {
+        match mode & libc::S_IFMT {
+            libc::S_IFDIR => PathKind::Directory,
+            libc::S_IFCHR | libc::S_IFBLK => PathKind::Device,
+            _ => PathKind::File,
+        }
+    }
+}
+
 /// The rights that each ABI brought; an ABI that is not listed brought none.
 const ADDED: [(Abi, FsAccess); 5] = [
     (Abi(1), FsAccess(FsAccess::REFER.0 - 1)),
@@ -236,6 +247,14 @@ mod tests {
 
     fn modes() -> impl Iterator<Item = Mode> {
         (1..=Mode::RWXC.0).map(Mode)
+    }
+
+    #[test]
+    fn kinds() {
+        let kinds = [libc::S_IFDIR, libc::S_IFCHR, libc::S_IFBLK, libc::S_IFREG, libc::S_IFIFO, libc::S_IFSOCK]
+            .map(|kind| PathKind::of(kind | 0o644));
+        let [device, file] = [PathKind::Device, PathKind::File];
+        assert_eq!(kinds, [PathKind::Directory, device, device, file, file, file]);
     }
 
     #[test]

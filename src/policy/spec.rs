@@ -1,6 +1,7 @@
 //! A task as plain values, ready to be launched: everything is decided here, nothing has been opened yet.
 
 use super::abi::Abi;
+use super::access::Mode;
 use super::capability::{Capabilities, granted};
 use super::ceiling::Asked;
 use super::cgroup::Cgroup;
@@ -44,6 +45,16 @@ pub struct TaskSpec {
     pub rules: Rules,
     pub privileges: Privileges,
     pub stdio: Stdio,
+}
+
+impl TaskSpec {
+    /// The directories in which the task may create files.
+    pub fn creates_in(&self) -> impl Iterator<Item = &PathBuf> {
+        let granted = self.rules.grants.iter().filter(|grant| grant.mode.contains(Mode::C)).map(|grant| &grant.path);
+        let own = self.view.directories.iter().flat_map(|directories| [&directories.alloc_dir, &directories.task_dir]);
+        let volumes = self.view.volumes.iter().filter(|volume| !volume.read_only).map(|volume| &volume.source);
+        granted.chain(own).chain(volumes)
+    }
 }
 
 /// What the machine says: the kernel's Landlock ABI, the user database, the plugin's own environment.
@@ -240,7 +251,6 @@ fn oom_score_adj(value: Option<i64>) -> Result<i32, SpecError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::access::Mode;
     use crate::policy::ceiling::Ceilings;
     use crate::policy::defaults::DEFAULTS;
     use crate::policy::request::TaskOptions;

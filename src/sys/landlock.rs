@@ -23,13 +23,6 @@ pub struct PathBeneathAttr {
 /// `LANDLOCK_RULE_NET_PORT`.
 const NET_PORT: usize = 2;
 
-/// `struct landlock_net_port_attr`.
-#[repr(C)]
-struct NetPortAttr {
-    allowed_access: u64,
-    port: u64,
-}
-
 /// The ABI of the running kernel. ENOSYS: the kernel was built without Landlock. EOPNOTSUPP: it is switched off at boot.
 pub fn abi() -> rustix::io::Result<u32> {
     // SAFETY: with this flag the kernel reads no attribute.
@@ -57,7 +50,8 @@ impl Ruleset {
 
     /// Allows `access` (network rights) on a TCP port; ABI 4.
     pub fn allow_port(&self, port: u16, access: u64) -> rustix::io::Result<()> {
-        let rule = NetPortAttr { allowed_access: access, port: port.into() };
+        // The words of `struct landlock_net_port_attr`.
+        let rule = [access, port.into()];
         self.add(NET_PORT, (&raw const rule).cast())
     }
 

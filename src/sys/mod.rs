@@ -3,7 +3,6 @@
 pub mod capability;
 pub mod cgroup;
 pub mod clone;
-pub mod fifo;
 pub mod landlock;
 pub mod memfd;
 pub mod mount;

@@ -22,14 +22,10 @@ pub fn prepare() {
     }
 }
 
-/// Swallows SIGINT: a terminal's Ctrl-C reaches the agent's whole process group, and tasks must outlive it.
-pub fn swallow_interrupt() {
-    swallow(libc::SIGINT);
-}
-
 extern "C" fn nothing(_: libc::c_int) {}
 
-fn swallow(signal: i32) {
+/// From now on nothing happens when that signal comes.
+pub fn swallow(signal: i32) {
     // SAFETY: the handler is safe in any context, because it does nothing. What it interrupts goes on (SA_RESTART).
     unsafe { libc::signal(signal, nothing as *const () as usize) };
 }
