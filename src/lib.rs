@@ -6,7 +6,6 @@ pub mod cli;
 mod descriptor;
 pub mod error;
 pub mod init;
-#[allow(unsafe_code)]
 pub mod launch;
 mod lock;
 pub mod plugin;

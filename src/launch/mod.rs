@@ -2,6 +2,7 @@
 
 mod base;
 mod cgroup;
+#[allow(unsafe_code)]
 mod child;
 mod command;
 mod empty;

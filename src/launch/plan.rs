@@ -1,7 +1,7 @@
 //! Everything that a launch needs, opened and checked before the clone, part by part.
 
 use super::cgroup;
-use super::child::{Orders, Shared, child};
+use super::child::{Orders, start};
 use super::command::Command;
 use super::error::LaunchError;
 use super::held::Held;
@@ -127,17 +127,8 @@ impl Plan {
 
     /// The clone, into the cgroup or not, and what the child left.
     fn clone(&self, into_cgroup: bool) -> Result<(clone::Child, Failure), LaunchError> {
-        let mut shared = Shared { orders: &self.orders, failed: Failure { step: Step::Unborn, errno: 0, index: 0 } };
-        let Namespaces { pid, ipc, .. } = self.orders.namespaces;
-        let pointer: *mut Shared<'_> = &raw mut shared;
-        // SAFETY: `child` keeps to raw syscalls. What is shared lives in this frame, which stands still until the child is gone; behind
-        // the raw pointer the compiler expects the child's writes.
-        let cloned = unsafe {
-            let cgroup = into_cgroup.then(|| self.cgroup.as_fd());
-            clone::spawn(&self.launcher.stacks, cgroup, (pid, ipc), child, pointer.cast())
-        };
-        let child = cloned.map_err(|errno| LaunchError::Clone { errno, hint: clone_hint(errno) })?;
-        Ok((child, shared.failed))
+        let cgroup = into_cgroup.then(|| self.cgroup.as_fd());
+        start(&self.orders, &self.launcher.stacks, cgroup).map_err(|errno| LaunchError::Clone { errno, hint: clone_hint(errno) })
     }
 
     /// What the child's failed step was done to.

@@ -16,7 +16,7 @@ use super::kill::KillMode;
 use super::limits::{Limits, cgroup_writes, pids};
 use super::namespace::{NamespaceMode, Namespaces};
 use super::port::Ports;
-use super::privileges::Privileges;
+use super::privileges::{Privileges, oom_score_adj};
 use super::request::{PluginOptions, TaskRequest};
 use super::resolver::{Dns, HostName};
 use super::resources::Compute;
@@ -121,7 +121,7 @@ fn privileges(request: &TaskRequest, options: &PluginOptions, facts: &Facts<'_>)
     identity.allowed(&options.denied_host_uids, &options.denied_host_gids)?;
     let capabilities = granted(&task.cap_add, &task.cap_drop, options.allow_caps, facts.capabilities)
         .map_err(|(option, e)| SpecError::Capability(option, e))?;
-    Ok(Privileges { identity, capabilities, oom_score_adj: oom_score_adj(task.oom_score_adj)? })
+    Ok(Privileges { identity, capabilities, oom_score_adj: oom_score_adj(task.oom_score_adj.unwrap_or(0))? })
 }
 
 fn cgroup(request: &TaskRequest, options: &PluginOptions, compute: Compute) -> Result<Cgroup, SpecError> {
@@ -238,14 +238,6 @@ fn view_mode(written: Option<ViewMode>, required: Option<ViewMode>) -> Result<Vi
         }
         _ => Ok(written.or(required).unwrap_or_default()),
     }
-}
-
-fn oom_score_adj(value: Option<i64>) -> Result<i32, SpecError> {
-    let value = value.unwrap_or(0);
-    i32::try_from(value)
-        .ok()
-        .filter(|v| (-1000..=1000).contains(v))
-        .ok_or_else(|| SpecError::value("oom_score_adj", format!("{value} is not in -1000..1000")))
 }
 
 #[cfg(test)]

@@ -84,7 +84,7 @@ impl<'a, 'h> Places<'a, 'h> {
     fn find(&self, target: &Path, kind: PathKind) -> Result<PathBuf, String> {
         let there = path::open(target, &self.ruleset.untrusted).map_err(|errno| match errno {
             Errno::NOENT | Errno::NOTDIR => {
-                "it is not there on the node, and only in the task's own directories a place for it is made: mount it below /local or \
+                "it is not there on the node, and in what the task sees of the node no place for it is made: mount it below /local or \
                  ${NOMAD_TASK_DIR}, or make it on the node"
                     .into()
             }
