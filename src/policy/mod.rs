@@ -34,6 +34,7 @@ pub mod namespace;
 pub mod place;
 pub mod port;
 pub mod privileges;
+pub mod proc;
 pub mod request;
 pub mod resolver;
 pub mod resources;

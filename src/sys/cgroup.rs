@@ -2,12 +2,10 @@
 
 use crate::descriptor::settle;
 use crate::error::{At, Error, Result};
+use crate::policy::mountinfo::FileSystem;
 use rustix::fs::{CWD, Mode, OFlags, fstatfs, openat};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
-
-/// `CGROUP2_SUPER_MAGIC` of linux/magic.h.
-const CGROUP2_MAGIC: u64 = 0x6367_7270;
 
 /// An existing cgroup. Dropping it changes nothing: whoever made the cgroup removes it.
 #[derive(Debug)]
@@ -22,7 +20,7 @@ impl Cgroup {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let dir = openat(CWD, path, flags, Mode::empty()).at_path("open cgroup", path)?;
         let magic = fstatfs(&dir).at_path("statfs cgroup", path)?.f_type as u64;
-        if magic != CGROUP2_MAGIC {
+        if FileSystem::of_magic(magic) != FileSystem::Cgroup2 {
             return Err(Error::refusal("not a cgroup v2 directory:", path));
         }
         Ok(Cgroup { dir: settle(dir), path: path.to_path_buf() })

@@ -3,7 +3,7 @@
 use super::checked;
 use crate::error::{At, Result};
 use libc::{SYS_landlock_add_rule, SYS_landlock_create_ruleset};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 const CREATE_RULESET_VERSION: u32 = 1;
 /// `LANDLOCK_RULE_PATH_BENEATH`.
@@ -58,12 +58,6 @@ impl Ruleset {
     fn add(&self, kind: usize, rule: *const libc::c_void) -> rustix::io::Result<()> {
         // SAFETY: landlock_add_rule copies the attribute of that kind, which is one of the two above, before it returns.
         checked(unsafe { libc::syscall(SYS_landlock_add_rule, self.0.as_raw_fd(), kind, rule, 0) }).map(drop)
-    }
-}
-
-impl AsFd for Ruleset {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
     }
 }
 

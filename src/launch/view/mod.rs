@@ -13,7 +13,7 @@ mod volumes;
 
 pub(super) use directories::TaskDirectories;
 pub(super) use given::Given;
-pub use orders::{Attachment, Proc, View};
+pub use orders::{Attachment, View};
 
 use super::base::Base;
 use super::error::LaunchError;
