@@ -27,7 +27,7 @@ impl Tasks {
 
     /// From now on no task sees that directory.
     pub fn hide(&self, directory: &Path) {
-        self.0.launcher.hide(directory);
+        self.0.launcher.own.add(directory);
     }
 
     /// From now on `listener` is told what happens to tasks, on their threads: it must not block. There is one at most.

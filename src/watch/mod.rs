@@ -8,6 +8,7 @@ pub mod host;
 pub mod keeper;
 pub mod limit;
 pub mod mount_table;
+pub mod own;
 pub mod pidfd;
 pub mod process;
 pub mod thread;
