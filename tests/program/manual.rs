@@ -38,7 +38,10 @@ fn the_audited_core_is_as_small_as_it_says() {
     let bound = said(&read_to_string(root.join("README.md")).unwrap());
     assert_eq!(said(&help(&["architecture"]).text()), bound);
     let lines: usize = ["sys", "launch", "init"].map(|room| lines(&root.join("src").join(room))).iter().sum();
-    assert!(lines < bound && lines + 100 >= bound, "{lines}");
+    assert!(
+        lines < bound && lines + 200 > bound,
+        "src/sys, src/launch and src/init have {lines} lines; README and the manual say fewer than {bound}"
+    );
 }
 
 /// Of all Rust files below a directory, each up to its tests.

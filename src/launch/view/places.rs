@@ -60,9 +60,9 @@ impl<'a, 'h> Places<'a, 'h> {
             return Ok(outer.target.join(below));
         }
         if let Some((directories, below)) = self.directories.and_then(|directories| Some((directories, directories.below(target)?))) {
-            let there = self.made.point(directories.dir(), below, kind == PathKind::Directory).map_err(on_the_way)?;
+            let there = self.made.point(&directories.task_dir.dir, below, kind == PathKind::Directory).map_err(on_the_way)?;
             same_kind(kind, there.as_fd())?;
-            return Ok(directories.path().join(below));
+            return Ok(directories.task_dir.path.join(below));
         }
         let path = if self.tree.layout().makes(target) { target.to_path_buf() } else { self.find(target, kind)? };
         let is_near = |directories: &TaskDirectories| directories.allocation.is_near(&path);
