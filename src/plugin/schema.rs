@@ -109,7 +109,7 @@ pub const TASK: &[Choice] = &[
     ),
     choice("oom_score_adj", Kind::Number, Unset::Null("`0`"), "-1000 to 1000; always written"),
     choice("cap_add", Kind::Texts, NOTHING, "capabilities, within `allow_caps`: names with or without `CAP_`, in any case; `all`"),
-    choice("cap_drop", Kind::Texts, NOTHING, "what not to have of `cap_add`'s `all`; a task has no capability of its own"),
+    choice("cap_drop", Kind::Texts, NOTHING, "what not to have of what `cap_add` names; a task has no capability of its own"),
     choice(
         "ulimit",
         Kind::NamedTexts,
@@ -150,7 +150,7 @@ pub const TASK: &[Choice] = &[
         "work_dir",
         Kind::Text,
         Unset::Null("`NOMAD_TASK_DIR`"),
-        "absolute, or relative to the task's directory; if set, exported as `NOMAD_WORK_DIR`",
+        "absolute, or relative to the task's directory; exported as `NOMAD_WORK_DIR`",
     ),
 ];
 

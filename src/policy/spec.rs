@@ -134,9 +134,8 @@ fn command(
     let task = &request.options;
     let tmp = text(&directories.task_dir.join("tmp"));
     let work_dir = work_dir(task.work_dir.as_deref(), &directories.task_dir)?;
-    let exported = task.work_dir.is_some().then_some(work_dir.as_str());
     let denied: Vec<&str> = options.denied_envvars.iter().chain(&task.denied_envvars).map(String::as_str).collect();
-    let env = environment(&request.env, facts.host_env, identity, Some(&tmp), exported, &denied)?;
+    let env = environment(&request.env, facts.host_env, identity, Some(&tmp), Some(&work_dir), &denied)?;
     let command = Command::new(&task.command, &task.args, env, work_dir, &directories.task_dir)?;
     Ok(Command { ulimits: Ulimit::parse_all(&task.ulimit)?, ..command })
 }

@@ -103,7 +103,7 @@ func TestEnvironment(t *testing.T) {
 	t.Setenv("OF_THE_AGENT", "kept")
 	d := start(t)
 	a := d.alloc(t)
-	k := a.start(job{config: `command = "env"`, env: map[string]string{"GREETING": "hello world", "EMPTY": "", "DISPLAY": ":7"}})
+	k := a.start(job{config: `command = "env"`, env: map[string]string{"GREETING": "hello world", "EMPTY": "", "DISPLAY": ":7", "LD_PRELOAD": ""}})
 	k.ends(0)
 	got := map[string]string{}
 	for line := range strings.Lines(a.drained()) {
@@ -117,7 +117,8 @@ func TestEnvironment(t *testing.T) {
 		"USER": a.user, "LOGNAME": a.user, "HOME": "/nonexistent", "TMPDIR": filepath.Join(a.task.MountsTaskDir, "tmp"),
 		"NOMAD_TASK_DIR": filepath.Join(a.task.MountsTaskDir, "local"), "NOMAD_ALLOC_DIR": a.task.MountsAllocDir,
 		"NOMAD_SECRETS_DIR": a.task.MountsSecretsDir, "NOMAD_ALLOC_ID": a.id, "NOMAD_TASK_NAME": taskName,
-		"GREETING": "hello world", "EMPTY": "", "DISPLAY": ":7", "OF_THE_AGENT": "kept",
+		"GREETING": "hello world", "EMPTY": "", "DISPLAY": ":7", "LD_PRELOAD": "", "OF_THE_AGENT": "kept",
+		"NOMAD_WORK_DIR": filepath.Join(a.task.MountsTaskDir, "local"),
 	} {
 		if value, ok := got[name]; !ok || value != want {
 			t.Errorf("%s=%q (set: %v), want %q", name, value, ok, want)
@@ -138,7 +139,7 @@ func TestDirectories(t *testing.T) {
 	done
 	echo text > "$NOMAD_TASK_DIR/a" && mv "$NOMAD_TASK_DIR/a" "$TMPDIR/b" && cat "$TMPDIR/b" > /dev/null || exit 2
 	printf '#!/bin/sh\nexit 0\n' > "$NOMAD_TASK_DIR/run" && chmod +x "$NOMAD_TASK_DIR/run" && "$NOMAD_TASK_DIR/run" || exit 3
-	cat "$NOMAD_SECRETS_DIR/given" || exit 4
+	cat "$NOMAD_SECRETS_DIR/given" && mkdir "$NOMAD_SECRETS_DIR/made" && mv "$NOMAD_SECRETS_DIR/made" "$NOMAD_SECRETS_DIR/own" || exit 4
 	! mkdir "$NOMAD_TASK_DIR/../made" || exit 5
 	! mkdir "` + a.task.PrivateDir + `/made" || exit 6`
 	if _, err := os.Stat(a.task.PrivateDir); err != nil {
@@ -219,12 +220,9 @@ func TestWorkDir(t *testing.T) {
 		"absolute": {`work_dir = "${NOMAD_ALLOC_DIR}/data"`, a.task.MountsAllocDir + "/data"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			// Inodes are compared, as the task's directories have two paths. The variable may be unset without the option.
-			script := fmt.Sprintf(`[ . -ef %q ] && [ "${NOMAD_WORK_DIR:-.}" -ef . ] || { pwd; echo "$NOMAD_WORK_DIR"; exit 1; } >&2`, c.want)
-			if c.option != "" {
-				script += `; [ -n "$NOMAD_WORK_DIR" ]`
-			}
-			k := a.in(t).start(shell(strings.ReplaceAll(script, "${", "$${"), c.option))
+			// Inodes are compared, as the task's directories have two paths.
+			script := fmt.Sprintf(`[ . -ef %q ] && [ "$NOMAD_WORK_DIR" -ef . ] || { pwd; echo "$NOMAD_WORK_DIR"; exit 1; } >&2`, c.want)
+			k := a.in(t).start(shell(script, c.option))
 			k.ends(0)
 			k.destroy()
 		})
