@@ -1,6 +1,7 @@
 package nomad
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -181,11 +182,23 @@ func TestCommand(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(a.task.LocalDir, "hello"), []byte("#!/bin/sh\nexit 7\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.Mkdir(filepath.Join(a.task.LocalDir, "deep"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("../hello", filepath.Join(a.task.LocalDir, "deep", "hello")); err != nil {
+		t.Fatal(err)
+	}
+	// PATH comes first.
+	if err := os.WriteFile(filepath.Join(a.task.LocalDir, "sh"), []byte("#!/bin/sh\nexit 8\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	for name, command := range map[string]string{
 		"by name through PATH":                "sh",
 		"absolute":                            "/bin/sh",
 		"interpolated":                        "${NOMAD_TASK_DIR}/hello",
 		"with a slash, in the task directory": "local/hello",
+		"with a slash, in local":              "deep/hello",
+		"by name, in local":                   "hello",
 	} {
 		t.Run(name, func(t *testing.T) {
 			k := a.in(t).start(job{config: fmt.Sprintf("command = %q\nargs = [\"-c\", \"exit 7\"]", command)})
@@ -228,6 +241,58 @@ func TestWorkDir(t *testing.T) {
 		})
 	}
 	d.alloc(t).refused(shell("exit 0", `work_dir = "local/missing"`), "local/missing")
+}
+
+// TestDefaultWorkDir has the job of a released Go version: its script's path is relative to the task's directory.
+func TestDefaultWorkDir(t *testing.T) {
+	script := job{config: "command = \"sh\"\nargs = [\"local/script\"]"}
+	for option, works := range map[string]bool{`default_work_dir = "task"`: true, `default_work_dir = "local"`: false, "": false} {
+		a := start(t, option).alloc(t)
+		if err := os.WriteFile(filepath.Join(a.task.LocalDir, "script"), []byte("echo found; exec sleep 60"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		k := a.start(script)
+		if !works {
+			if r := k.wait(); r.Successful() || a.drained() != "" {
+				t.Errorf("%q: the script was found", option)
+			}
+			continue
+		}
+		k.prints("found")
+		if out, _ := k.sh("pwd; echo $NOMAD_WORK_DIR; [ -x local/script ] && echo > made || echo denied").ends(0); out != strings.Repeat(a.task.MountsTaskDir+"\n", 2)+"denied\n" {
+			t.Errorf("a session prints %q", out)
+		}
+	}
+	a := start(t, `default_work_dir = "task"`).alloc(t)
+	a.start(shell("pwd", `work_dir = "local"`)).ends(0)
+	if out := a.drained(); out != a.task.MountsTaskDir+"/local\n" {
+		t.Errorf("with a work_dir of its own a job starts in %q", out)
+	}
+	wantWords(t, launch(t).setConfig(t, agentConfig(), `default_work_dir = "/srv"`), "default_work_dir", `"/srv"`, `"task"`)
+}
+
+// TestWorkDirOutside starts where only unveil_by_task lets a task be.
+func TestWorkDirOutside(t *testing.T) {
+	dir := filepath.Join(host.dir, "outside")
+	if err := errors.Join(os.Mkdir(dir, 0), os.Chmod(dir, 0o777)); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	option := fmt.Sprintf("work_dir = %q", dir)
+	open, shut := start(t, "unveil_by_task = true"), start(t)
+	for _, view := range []string{"host", "private"} {
+		script := `pwd && echo "$NOMAD_WORK_DIR" && mkdir d && printf '#!/bin/sh\necho run\n' > d/x && chmod +x d/x && d/x && rm -r d`
+		if out, want := open.output(t, shell(script, option, fmt.Sprintf("view = %q", view))), strings.Repeat(dir+"\n", 2)+"run\n"; out != want {
+			t.Errorf("%s: %q, want %q", view, out, want)
+		}
+		shut.alloc(t).refused(shell("exit 0", option, fmt.Sprintf("view = %q", view)), "work_dir", dir)
+		// Every task has a root; this is no unveil of the host's.
+		script = fmt.Sprintf("pwd; ls -d %q 2>/dev/null || echo none", dir)
+		if out := open.output(t, shell(script, `work_dir = "/"`, fmt.Sprintf("view = %q", view))); out != "/\nnone\n" {
+			t.Errorf("%s: in / there is %q", view, out)
+		}
+	}
+	open.alloc(t).refused(shell("exit 0", fmt.Sprintf("work_dir = %q", dir+"/missing")), "work_dir", dir+"/missing", "ENOENT")
 }
 
 // capable tells whether this process, and so the plugin, has an effective capability.
