@@ -18,4 +18,5 @@ mod privileges;
 mod refuse;
 mod resolver;
 mod scopes;
+mod sockets;
 mod volumes;
