@@ -4,8 +4,8 @@ use super::msgpack::Value;
 use crate::policy::abi::Abi;
 use crate::policy::capability::Capabilities;
 use crate::policy::ceiling::Ceilings;
+use crate::policy::grant;
 use crate::policy::limits::pids_in_range;
-use crate::policy::unveil::Unveil;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -75,11 +75,11 @@ impl Block {
         })
     }
 
-    /// A list of `mode:path`, each of which must be well-formed.
+    /// A list of `mode:path` and words, each of which must be well-formed.
     pub fn unveil(&mut self, option: &str) -> Result<Vec<String>, OptionError> {
         let entries = self.texts(option)?;
         for (index, entry) in entries.iter().enumerate() {
-            Unveil::parse(entry).map_err(|error| refuse(format!("{option}[{index}]"), error.to_string()))?;
+            grant::written(std::slice::from_ref(entry), "").map_err(|error| refuse(format!("{option}[{index}]"), error.to_string()))?;
         }
         Ok(entries)
     }

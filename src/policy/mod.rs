@@ -54,3 +54,5 @@ pub mod view;
 pub mod view_mode;
 pub mod volume;
 pub mod way;
+pub mod words;
+pub mod work_dir;
