@@ -4,7 +4,7 @@ use super::error::LaunchError;
 use super::held::Held;
 use crate::error::At;
 use crate::policy::abi::Abi;
-use crate::policy::access::{Mode, PathKind, rights, ruleset_attr};
+use crate::policy::access::{Mode, PathKind, is_of_devices, rights, ruleset_attr};
 use crate::policy::allocation::Allocation;
 use crate::policy::filter::{self, Arch, Instruction};
 use crate::policy::grant::Grant;
@@ -89,6 +89,9 @@ impl Ruleset {
             // The host's /proc may be mounted elsewhere too, and the task's own has its rule from the child.
             if !(self.own_proc && found.path.starts_with("/proc")) {
                 self.add(&found.file, kind, *mode, path)?;
+                if kind == PathKind::Directory && is_of_devices(&found.path) {
+                    self.add(&found.file, PathKind::Device, *mode, path)?;
+                }
             }
             // A device, socket or FIFO can be written on a read-only mount.
             let mountable = matches!(file_type, FileType::Directory | FileType::RegularFile);

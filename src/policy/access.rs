@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::{BitAnd, BitOr};
+use std::path::Path;
 
 use thiserror::Error;
 
@@ -199,7 +200,7 @@ const GRANTED: [(Mode, FsAccess); 4] = [
 ];
 
 /// What a rule for this kind of path may carry. The kernel answers EINVAL to a right that only makes sense on a directory;
-/// a device's ioctls are granted on the device itself alone, never on all devices below a directory.
+/// a device's ioctls are granted on the device itself, or below [`is_of_devices`], never on all devices below a directory.
 fn allowed_on(kind: PathKind) -> FsAccess {
     let file = FsAccess::EXECUTE | FsAccess::WRITE_FILE | FsAccess::READ_FILE | FsAccess::TRUNCATE;
     match kind {
@@ -216,6 +217,12 @@ pub fn rights(mode: Mode, kind: PathKind, abi: Abi) -> FsAccess {
     let letters = GRANTED.iter().filter(|(letter, _)| mode.contains(*letter));
     let granted = letters.fold(FsAccess::default(), |sum, (_, rights)| sum | *rights);
     granted & allowed_on(kind) & handled_fs(abi)
+}
+
+/// Whether who unveils the directory `path` wants the devices in it: `/dev/dri`, `/dev/snd`, `/dev/pts`. Not who unveils `/dev` itself, with
+/// every disk: a device that is wanted of those is named.
+pub fn is_of_devices(path: &Path) -> bool {
+    path.starts_with("/dev") && path != Path::new("/dev")
 }
 
 /// All file system rights of `abi`, for `landlock_ruleset_attr.handled_access_fs`.

@@ -2,7 +2,8 @@
 
 use super::access::Mode;
 
-/// What most programs need to load, resolve names and speak TLS. One that does not exist on the host is skipped.
+/// What most programs need to load, resolve names, speak TLS and find what came with them. One that does not exist on the host is skipped. No
+/// file of settings is among them in which somebody may keep a password (gitconfig, wgetrc, pip.conf).
 pub const DEFAULTS: &[(Mode, &str)] = &[
     (Mode::RX, "/bin"),
     (Mode::RX, "/usr/bin"),
@@ -24,10 +25,13 @@ pub const DEFAULTS: &[(Mode, &str)] = &[
     (Mode::R, "/etc/ld.so.conf"),
     (Mode::R, "/etc/ld.so.conf.d"),
     (Mode::R, "/etc/ld.so.cache"),
-    (Mode::R, "/usr/share/locale"),
-    (Mode::R, "/usr/share/zoneinfo"),
+    (Mode::R, "/usr/share"),
     (Mode::R, "/etc/localtime"),
-    (Mode::R, "/usr/share/common-licenses"),
+    (Mode::R, "/etc/alternatives"),
+    (Mode::R, "/etc/mime.types"),
+    (Mode::R, "/etc/os-release"),
+    (Mode::R, "/etc/debian_version"),
+    (Mode::R, "/etc/inputrc"),
     (Mode::R, "/etc/hosts"),
     (Mode::R, "/etc/hostname"),
     (Mode::R, "/etc/services"),
@@ -38,12 +42,13 @@ pub const DEFAULTS: &[(Mode, &str)] = &[
     (Mode::R, "/etc/ssl/cert.pem"),
     (Mode::R, "/etc/ssl/ca-bundle.pem"),
     (Mode::R, "/etc/ssl/openssl.cnf"),
-    (Mode::R, "/usr/share/ca-certificates"),
     (Mode::R, "/usr/local/share/ca-certificates"),
     (Mode::R, "/etc/pki/tls/certs"),
     (Mode::R, "/etc/pki/tls/cacert.pem"),
     (Mode::R, "/etc/pki/ca-trust/extracted"),
     (Mode::R, "/sys/etc/security/cacerts"),
+    // By which a JVM knows that it is in a cgroup: without, it goes by the host's memory and processors.
+    (Mode::R, "/sys/fs/cgroup/cgroup.controllers"),
 ];
 
 /// Of these, the devices that every program may expect: a private view has them whatever else is unveiled.
@@ -85,11 +90,14 @@ mod tests {
             "/dev/pts",
             "/dev/sda",
             "/etc",
+            "/etc/gitconfig",
             "/etc/group",
             "/etc/passwd",
+            "/etc/pip.conf",
             "/etc/pki/tls/private",
             "/etc/shadow",
             "/etc/ssl/private",
+            "/etc/wgetrc",
             "/home",
             "/opt",
             "/proc",
@@ -97,6 +105,7 @@ mod tests {
             "/run",
             "/sys",
             "/sys/fs/cgroup",
+            "/sys/fs/cgroup/cgroup.procs",
             "/tmp",
             "/usr",
             "/var",

@@ -14,9 +14,6 @@ job "pipeline" {
         command = "bash"
         args    = ["-ec", "cut -d' ' -f1 access.log | sort | uniq -c | sort -rn | awk '{ print $2 \": \" $1 }'; (exit 3) | cat; echo not noticed"]
         view    = var.view
-
-        # Debian's awk is a link that leads through there.
-        unveil = ["?r:/etc/alternatives"]
       }
 
       template {

@@ -14,11 +14,10 @@ job "static-web" {
     task "main" {
       driver = "exec2"
 
-      # Python reads the host's types of files, if there are any; that it may not would be an error to it.
       config {
         command = "python3"
         args    = ["-m", "http.server", "--bind", "127.0.0.1", "--directory", "/srv/www", "${NOMAD_PORT_http}"]
-        unveil  = ["r:/srv/www", "?r:/etc/mime.types"]
+        unveil  = ["r:/srv/www"]
         view    = var.view
       }
 

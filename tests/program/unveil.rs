@@ -2,6 +2,7 @@
 
 use crate::common::{Need, Run, Scratch, exe, from_abi, outside};
 use std::os::unix::net::UnixListener;
+use std::path::Path;
 
 /// What is not unveiled for writing is read-only as well, which would hide what Landlock does.
 fn landlock_alone(run: Run) -> Run {
@@ -196,6 +197,33 @@ fn the_rest_of_the_host_is_denied() {
     assert!(found[2..].iter().all(|outcome| outcome == "EACCES" || outcome == "EROFS"), "{found:?}");
 }
 
+/// What programs come with is theirs to read, and links by way of /etc/alternatives lead to programs; what may hold a password is not.
+#[test]
+fn the_defaults_hold_what_programs_come_with() {
+    needs!(Need::Task);
+    let there = |verb: &str, paths: &[&str]| -> Vec<String> {
+        paths.iter().filter(|path| std::fs::metadata(path).is_ok()).map(|path| format!("{verb} {path}")).collect()
+    };
+    let files = ["/etc/os-release", "/usr/lib/os-release", "/etc/debian_version", "/etc/inputrc", "/etc/mime.types"];
+    let dirs = ["/usr/share", "/usr/share/zoneinfo", "/usr/share/perl", "/usr/share/doc", "/etc/alternatives"];
+    let attempts = [there("read", &files), there("list", &dirs)].concat();
+    let closed = there("read", &["/etc/passwd", "/etc/gitconfig", "/etc/wgetrc", "/etc/pip.conf", "/etc/shadow"]);
+    assert_eq!(outside(&attempts), vec!["ok"; attempts.len()]);
+    assert_eq!(outside(&closed), vec!["ok"; closed.len()]);
+    let awk = std::fs::read_link("/usr/bin/awk").is_ok_and(|to| to.starts_with("/etc/alternatives"));
+    for (view, denied) in [("host", "EACCES"), ("private", "ENOENT")] {
+        for run in [|| Run::new(), || Run::root()] {
+            let run = || run().option("--view", view);
+            assert_eq!(run().probe(&attempts), vec!["ok"; attempts.len()], "{view}: {attempts:?}");
+            assert_eq!(run().probe(&closed), vec![denied; closed.len()], "{view}: {closed:?}");
+            if awk {
+                assert_eq!(run().command(&["awk", "BEGIN { print 1 + 1 }"]).text(), "2", "{view}");
+                assert_ne!(run().flag("--no-defaults").command(&["awk", "BEGIN { print 1 + 1 }"]).text(), "2", "{view}");
+            }
+        }
+    }
+}
+
 #[test]
 fn ioctls_go_with_w_on_the_device_itself() {
     needs!(Need::Task);
@@ -213,6 +241,27 @@ fn ioctls_go_with_w_on_the_device_itself() {
         landlock_alone(Run::root()).unveil("r", file.display()).probe(&attempts),
         ["ENOTTY", "ENOTTY", from_abi(5, "EACCES", "ENOTTY")]
     );
+}
+
+/// In a directory of devices that is unveiled by name, and there alone.
+#[test]
+fn ioctls_in_a_directory_of_devices_go_with_w() {
+    use rustix::pty::{OpenptFlags, openpt, ptsname, unlockpt};
+    needs!(Need::Task);
+    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    unlockpt(&terminal).unwrap();
+    let name = ptsname(&terminal, Vec::new()).unwrap().into_string().unwrap();
+    assert!(name.starts_with("/dev/pts/"), "{name}");
+    crate::common::open_to_all(Path::new(&name));
+    let attempts = [format!("tcgets {name}")];
+    assert_eq!(outside(&attempts), ["ok"]);
+    let denied = from_abi(5, "EACCES", "ok");
+    for view in ["host", "private"] {
+        let run = || Run::new().option("--view", view);
+        assert_eq!(run().unveil("rw", "/dev/pts").probe(&attempts), ["ok"], "{view}");
+        assert_eq!(run().unveil("r", "/dev/pts").probe(&attempts), [denied], "{view}");
+        assert_eq!(run().unveil("rw", "/dev").unveil("r", "/dev/pts").probe(&attempts), [denied], "{view}");
+    }
 }
 
 #[test]
