@@ -8,7 +8,7 @@ use super::namespaces::Namespaces;
 use super::privileges::Privileges;
 use super::rules::Rules;
 use super::stdio::Stdio;
-use super::view::{Attachment, View};
+use super::view::{Attachment, Queues, View};
 use crate::policy::message::{PLUGIN_END, RECORD, SOCKET};
 use crate::policy::proc::Proc;
 use crate::policy::step::{Failure, Step};
@@ -18,13 +18,13 @@ use crate::sys::landlock::{PATH_BENEATH, PathBeneathAttr};
 use crate::sys::mount::READ_ONLY;
 use crate::sys::syscall::syscall as call;
 use libc::{
-    AT_EMPTY_PATH, AT_FDCWD, CLONE_NEWNET, CLONE_NEWNS, CLOSE_RANGE_CLOEXEC, CLOSE_RANGE_UNSHARE, ENOSYS, KEYCTL_JOIN_SESSION_KEYRING,
-    MOVE_MOUNT_F_EMPTY_PATH, MOVE_MOUNT_T_EMPTY_PATH, MS_NODEV, MS_NOEXEC, MS_NOSUID, O_CLOEXEC, O_PATH, O_WRONLY, PR_CAP_AMBIENT,
-    PR_CAP_AMBIENT_RAISE, PR_CAPBSET_DROP, PR_SET_CHILD_SUBREAPER, PR_SET_KEEPCAPS, PR_SET_NO_NEW_PRIVS, RESOLVE_NO_SYMLINKS,
-    SECCOMP_SET_MODE_FILTER, SYS_capset, SYS_chroot, SYS_close, SYS_close_range, SYS_dup3, SYS_execveat, SYS_exit_group, SYS_fchdir,
-    SYS_keyctl, SYS_landlock_add_rule, SYS_landlock_restrict_self, SYS_mount, SYS_mount_setattr, SYS_move_mount, SYS_openat, SYS_openat2,
-    SYS_pivot_root, SYS_prctl, SYS_prlimit64, SYS_seccomp, SYS_setgroups, SYS_setns, SYS_setresgid, SYS_setresuid, SYS_setsid, SYS_unshare,
-    SYS_write, sock_fprog,
+    AT_EMPTY_PATH, AT_FDCWD, CLONE_NEWNET, CLONE_NEWNS, CLOSE_RANGE_CLOEXEC, CLOSE_RANGE_UNSHARE, ENODEV, ENOSYS,
+    KEYCTL_JOIN_SESSION_KEYRING, MOVE_MOUNT_F_EMPTY_PATH, MOVE_MOUNT_T_EMPTY_PATH, MS_NODEV, MS_NOEXEC, MS_NOSUID, O_CLOEXEC, O_PATH,
+    O_WRONLY, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, PR_CAPBSET_DROP, PR_SET_CHILD_SUBREAPER, PR_SET_KEEPCAPS, PR_SET_NO_NEW_PRIVS,
+    RESOLVE_NO_SYMLINKS, SECCOMP_SET_MODE_FILTER, SYS_capset, SYS_chroot, SYS_close, SYS_close_range, SYS_dup3, SYS_execveat,
+    SYS_exit_group, SYS_fchdir, SYS_keyctl, SYS_landlock_add_rule, SYS_landlock_restrict_self, SYS_mount, SYS_mount_setattr,
+    SYS_move_mount, SYS_openat, SYS_openat2, SYS_pivot_root, SYS_prctl, SYS_prlimit64, SYS_seccomp, SYS_setgroups, SYS_setns,
+    SYS_setresgid, SYS_setresuid, SYS_setsid, SYS_unshare, SYS_write, sock_fprog,
 };
 use rustix::io::Errno;
 use std::os::fd::{BorrowedFd, RawFd};
@@ -146,8 +146,24 @@ fn confine(orders: &Orders) -> Failure {
                 step!(PivotRoot, 0, SYS_pivot_root, here, c"proc".as_ptr());
             }
         }
-        // The host's /proc shows the host's processes; this one the new pid namespace, of which this process is the first.
         let proc = c"/proc".as_ptr();
+        // The file system of its own message queues is its ipc namespace's, and so new with this process.
+        if let Some(Queues { target }) = &view.queues {
+            // Without a place it goes where /proc will hide it: a mount that is nowhere costs a grace period when it is let go.
+            let place = target.as_ref().map_or(proc, |target| target.as_ptr());
+            let kind = c"mqueue".as_ptr();
+            let mounted = call(SYS_mount as usize, six!(kind, place, kind, MS_NOSUID | MS_NODEV | MS_NOEXEC, 0));
+            // ENODEV: a kernel without message queues.
+            if mounted < 0 && mounted != -(ENODEV as isize) {
+                return Failure { step: Step::MountQueues, errno: -mounted as i32, index: 0 };
+            }
+            if mounted == 0 {
+                let path = step!(QueueRule, 0, SYS_openat, AT_FDCWD, place, O_PATH | O_CLOEXEC, 0);
+                let rule = PathBeneathAttr { allowed_access: orders.rules.queue_access, parent_fd: path as i32 };
+                step!(QueueRule, 1, SYS_landlock_add_rule, orders.rules.ruleset, PATH_BENEATH, &raw const rule, 0);
+            }
+        }
+        // The host's /proc shows the host's processes; this one the new pid namespace, of which this process is the first.
         if view.proc != Proc::Host {
             let options = if view.proc == Proc::Own { core::ptr::null() } else { c"hidepid=4,subset=pid".as_ptr() };
             step!(MountProc, 0, SYS_mount, c"proc".as_ptr(), proc, c"proc".as_ptr(), MS_NOSUID | MS_NODEV | MS_NOEXEC, options);

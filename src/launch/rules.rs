@@ -26,6 +26,8 @@ pub struct Rules {
     pub flags: u32,
     /// Rights on the task's own /proc, which exists only in the child: a rule opened in the plugin would name the host's.
     pub proc_access: u64,
+    /// The same on the message queues of its own ipc namespace.
+    pub queue_access: u64,
     /// The system call filter; empty: there is none.
     pub filter: Vec<Instruction>,
 }
@@ -112,9 +114,10 @@ impl Ruleset {
 
     /// Nothing is added any more, but what the child adds.
     pub fn finish(self, filter: Option<&filter::Subject>, held: &mut Held) -> Result<Rules, LaunchError> {
-        let proc_access = rights(Mode::R, PathKind::Directory, self.abi).0;
+        let access = |mode| rights(mode, PathKind::Directory, self.abi).0;
+        let (proc_access, queue_access) = (access(Mode::R), access(Mode::RW | Mode::C));
         let filter = filter.map(|subject| filter::program(Arch::native(), subject)).unwrap_or_default();
-        Ok(Rules { ruleset: held.hold(OwnedFd::from(self.kernel))?, flags: self.flags, proc_access, filter })
+        Ok(Rules { ruleset: held.hold(OwnedFd::from(self.kernel))?, flags: self.flags, proc_access, queue_access, filter })
     }
 }
 

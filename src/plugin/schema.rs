@@ -123,7 +123,7 @@ pub const TASK: &[Choice] = &[
         "resource limits by their names in lower case, such as `nofile`; each `\"soft:hard\"`, `\"n\"` or `\"unlimited\"`",
     ),
     choice("pid_mode", Kind::Text, Unset::Null("`default_pid_mode`"), "`private`: a pid namespace of its own; `host`: the host's"),
-    choice("ipc_mode", Kind::Text, Unset::Null("`default_ipc_mode`"), "the same for System V IPC and POSIX message queues"),
+    choice("ipc_mode", Kind::Text, Unset::Null("`default_ipc_mode`"), "the same for System V IPC, POSIX message queues and shared memory"),
     choice("denied_envvars", Kind::Texts, NOTHING, "globs of variables not to get, in addition to the plugin's"),
     choice("bind_tcp", Kind::Numbers, Unset::Null("any"), "the only TCP ports that may be bound; `[]`: none; Landlock ABI 4"),
     choice("connect_tcp", Kind::Numbers, Unset::Null("any"), "the only TCP ports that may be connected to"),

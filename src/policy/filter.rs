@@ -28,6 +28,8 @@ pub struct Subject {
     pub binds_nothing: bool,
     /// `udp = false`.
     pub refuses_udp: bool,
+    /// The message queues that it sees are the host's, and not unveiled with `c`.
+    pub keeps_queues: bool,
 }
 
 /// `default`, or `off`.
@@ -205,6 +207,7 @@ fn holds(reach: Reach, subject: &Subject) -> bool {
         Reach::NamedPorts => subject.names_ports,
         Reach::NoBind => subject.binds_nothing,
         Reach::NoUdp => subject.refuses_udp,
+        Reach::HostQueues => subject.keeps_queues,
     }
 }
 
@@ -259,6 +262,7 @@ mod tests {
             names_ports: true,
             binds_nothing: true,
             refuses_udp: true,
+            keeps_queues: true,
         }
     }
 
@@ -397,6 +401,18 @@ mod tests {
                 assert_eq!([0, 7].map(|id| errno(arch, &host, name, [0, id, 0, 0, 0, 0])), [0, 1], "{name}");
             }
             assert_eq!(errno(arch, &Subject { host_pids: false, ..host }, "prlimit64", [7, 0, 0, 0, 0, 0]), 0);
+        }
+    }
+
+    #[test]
+    fn queues_of_the_host_are_neither_made_nor_removed() {
+        let host = Subject { keeps_queues: true, ..Subject::default() };
+        for arch in ARCHES {
+            let tried = |subject: &Subject| {
+                let open = [0o2, 0o102].map(|flags| errno(arch, subject, "mq_open", [0, flags, 0o600, 0, 0, 0]));
+                (open, errno(arch, subject, "mq_unlink", [0; 6]))
+            };
+            assert_eq!([tried(&host), tried(&Subject::default())], [([0, 13], 13), ([0, 0], 0)], "{arch:?}");
         }
     }
 

@@ -43,6 +43,7 @@ pub enum Reach {
     NamedPorts,
     NoBind,
     NoUdp,
+    HostQueues,
 }
 
 impl Reach {
@@ -58,6 +59,7 @@ impl Reach {
             Reach::NamedPorts => "bind_tcp or connect_tcp",
             Reach::NoBind => "bind_tcp = []",
             Reach::NoUdp => "udp = false",
+            Reach::HostQueues => "ipc_mode = \"host\" without c on /dev/mqueue",
         }
     }
 }
@@ -174,6 +176,7 @@ const NAMESPACE: &str = "namespaces of its own, in which it has every capability
 const KEYS: &str = "keyrings outlive the task, and the next of the same user reads them";
 const SET_ID_BITS: &str = "a program with a set-id bit, left where a user of the host finds it, makes that user another";
 const OTHERS: &str = "the host's processes of the same user, to be limited or moved";
+const QUEUES: &str = "Landlock looks when a queue of the host's is opened, not when one is made or removed";
 const PORTS: &str = "Landlock's rules for TCP ports do not hold there";
 
 pub const TABLE: &[Call] = &[
@@ -212,7 +215,12 @@ pub const TABLE: &[Call] = &[
     call("socket", [41, 198, 359], EAFNOSUPPORT, "the kernel's audit")
         .of(Reach::WithoutAuditWrite)
         .when(&[&[is(0, NETLINK), is(2, AUDIT)]]),
-    call("socketcall", [0, 0, 102], ENOSYS, "its arguments stand in memory; libraries fall back to the calls themselves"),
+    call(
+        "socketcall",
+        [0, 0, 102],
+        ENOSYS,
+        "its arguments stand in memory; musl makes the calls themselves, glibc and Go for 32-bit x86 have no sockets",
+    ),
     call("socket", [41, 198, 359], EPROTONOSUPPORT, PORTS).of(Reach::NamedPorts).when(&[&[is(2, 262)], &[is(2, 132)]]),
     call("socket", [41, 198, 359], EACCES, "udp = false").of(Reach::NoUdp).when(&[
         &[is(0, 2), masked(1, 0xf, 2)],
@@ -225,6 +233,8 @@ pub const TABLE: &[Call] = &[
     call("sendmmsg", [307, 269, 345], EOPNOTSUPP, PORTS).of(Reach::NamedPorts).when(&[&[all(3, FASTOPEN)]]),
     call("setsockopt", [54, 208, 366], EOPNOTSUPP, PORTS).of(Reach::NamedPorts).when(&[&[is(1, 6), is(2, 30)]]),
     call("listen", [50, 201, 363], EACCES, "a socket that was never bound gets a port").of(Reach::NoBind),
+    call("mq_open", [240, 180, 277], EACCES, QUEUES).of(Reach::HostQueues).when(&[&[any(1, CREATE)]]),
+    call("mq_unlink", [241, 181, 278], EACCES, QUEUES).of(Reach::HostQueues),
     call("prlimit64", [302, 261, 340], EPERM, OTHERS).of(Reach::HostPids).when(&[&[is_not(0, 0)]]),
     call("sched_setaffinity", [203, 122, 241], EPERM, OTHERS).of(Reach::HostPids).when(&[&[is_not(0, 0)]]),
     call("sched_setscheduler", [144, 119, 156], EPERM, OTHERS).of(Reach::HostPids).when(&[&[is_not(0, 0)]]),

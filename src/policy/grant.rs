@@ -54,6 +54,14 @@ pub fn may_read(grants: &[Grant], path: &str) -> bool {
     grants.iter().any(|grant| grant.mode.contains(Mode::R) && Path::new(path).starts_with(&grant.path))
 }
 
+/// Where the host has its POSIX message queues.
+pub const QUEUES: &str = "/dev/mqueue";
+
+/// Whether who was granted these may make what is at `path`, or remove it.
+pub fn may_create(grants: &[Grant], path: &str) -> bool {
+    grants.iter().any(|grant| grant.mode.contains(Mode::C) && Path::new(path).starts_with(&grant.path))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -79,6 +79,12 @@ impl Layout {
         way.into_iter().rev().find(|dir| device(dir).is_some_and(|device| device != shallow))
     }
 
+    /// Whether nothing was made or attached at `path` for this task, nor attached above.
+    pub fn is_free(&self, path: &Path) -> bool {
+        let is_attached = matches!(self.nearest(path), Some(Place::Attached { is_of_base: false, .. }));
+        !is_attached && !self.places.contains_key(path)
+    }
+
     /// Whether there is anything at `path`.
     pub fn holds(&self, path: &Path) -> bool {
         self.places.contains_key(path) || self.covers(path)
@@ -164,6 +170,16 @@ mod tests {
         assert_eq!(missing("/srv/data/x"), None);
         assert_eq!(missing("/bin/x"), None);
         assert_eq!(missing("/"), None);
+    }
+
+    #[test]
+    fn what_nobody_has_asked_for_is_free() {
+        let mut layout = layout();
+        let free = |layout: &Layout, path: &str| layout.is_free(Path::new(path));
+        assert!(free(&layout, "/dev/shm") && free(&layout, "/opt") && free(&layout, "/srv/x"));
+        assert!(!free(&layout, "/dev") && !free(&layout, "/srv") && !free(&layout, "/srv/data/x"));
+        layout.attached(Path::new("/dev"), true);
+        assert!(!free(&layout, "/dev/shm"));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::directories::{Directories, absolute};
 use super::environment::environment;
 use super::error::SpecError;
 use super::filter::Subject;
-use super::grant::{grants, written};
+use super::grant::{QUEUES, grants, may_create, written};
 use super::kill::KillMode;
 use super::limits::{Limits, cgroup_writes, pids};
 use super::namespace::{NamespaceMode, Namespaces};
@@ -185,6 +185,7 @@ fn rules(
         names_ports: ports.are_named(),
         binds_nothing: ports.bind_nothing(),
         refuses_udp: task.udp == Some(false),
+        keeps_queues: namespaces.ipc == NamespaceMode::Host && !may_create(&grants, QUEUES),
     };
     let filter = task.seccomp.unwrap_or(options.seccomp).then_some(subject);
     if filter.is_none() && subject.refuses_udp {
@@ -405,6 +406,15 @@ mod tests {
         assert_eq!(refused, "seccomp: \"off\" is refused: the plugin's forbid_by_task holds \"seccomp\"");
         assert_eq!(filter(&off, None, Some(false)).unwrap_err(), "udp: false is the system call filter's work, and seccomp is \"off\"");
         assert!(compiled(&with(None, Some(false)), &open).unwrap().rules.filter.unwrap().refuses_udp);
+    }
+
+    #[test]
+    fn queues_of_the_host_are_for_who_unveils_them() {
+        let host = PluginOptions { default_ipc_mode: NamespaceMode::Host, ..PluginOptions::default() };
+        let keeps = |options: &PluginOptions| compiled(&request(), options).unwrap().rules.filter.unwrap().keeps_queues;
+        let unveils = |path: &str| PluginOptions { unveil_paths: vec![path.into()], ..host.clone() };
+        let all = ["rwc:/dev/mqueue", "rw:/dev/mqueue", "rwc:/dev"].map(|path| keeps(&unveils(path)));
+        assert_eq!((keeps(&PluginOptions::default()), keeps(&host), all), (false, true, [false, true, false]));
     }
 
     #[test]

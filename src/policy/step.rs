@@ -37,6 +37,8 @@ steps! {
     EnterRoot = "fchdir to the task's root",
     PivotRoot = "pivot_root (with the plugin's no_pivot_root it is chroot)",
     ChangeRoot = "chroot",
+    MountQueues = "mount the message queues",
+    QueueRule = "landlock_add_rule on the message queues",
     MountProc = "mount /proc",
     Attach = "move_mount",
     Descriptors = "dup3",

@@ -26,6 +26,10 @@ pub fn make(verb: &str, words: &[&str]) -> Option<Result<String>> {
         "call" => raw(words),
         #[cfg(target_arch = "x86_64")]
         "call32" => raw_32(words),
+        // Of POSIX message queues, by name: a new one that takes a message, one that is there, and without one.
+        "queue-make" => queue(word(0), libc::O_CREAT | libc::O_EXCL),
+        "queue-open" => queue(word(0), 0),
+        "queue-unlink" => call(libc::SYS_mq_unlink, &[c(word(0))], [0, 0]),
         "trace" => trace(number(0)),
         "peek" => peek(number(0)),
         "steal" => steal(number(0), number(1)),
@@ -46,6 +50,23 @@ pub fn make(verb: &str, words: &[&str]) -> Option<Result<String>> {
 
 fn c(text: &str) -> CString {
     CString::new(text).expect("no NUL")
+}
+
+/// Opens it, and has a message go through it.
+fn queue(name: &str, flags: i32) -> Result<()> {
+    let name = c(name);
+    let mut text = [0u8; 8192];
+    // SAFETY: the kernel reads the name, which is a C string, and stores no more than the buffer holds.
+    unsafe {
+        let queue = libc::syscall(libc::SYS_mq_open, name.as_ptr(), libc::O_RDWR | flags, 0o666, 0);
+        if queue < 0
+            || libc::syscall(libc::SYS_mq_timedsend, queue, c"x".as_ptr(), 1, 0, 0) < 0
+            || libc::syscall(libc::SYS_mq_timedreceive, queue, text.as_mut_ptr(), text.len(), 0, 0) < 0
+        {
+            return Err(errno(std::io::Error::last_os_error()));
+        }
+    }
+    Ok(())
 }
 
 /// Any system call: its number, then its arguments.

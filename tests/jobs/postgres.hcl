@@ -24,15 +24,12 @@ job "postgres" {
         hook = "prestart"
       }
 
-      # /dev/shm is not the task's: shared memory is in files. --no-sync is for tests.
+      # --no-sync is for tests.
       config {
         command = "${local.programs}/initdb"
-        args = [
-          "--pgdata=${NOMAD_ALLOC_DIR}/data/pg", "--auth=trust", "--locale=C.UTF-8", "--no-sync",
-          "--set=dynamic_shared_memory_type=mmap",
-        ]
-        unveil = ["r:/etc/passwd", "r:/usr/share/postgresql"]
-        view   = var.view
+        args    = ["--pgdata=${NOMAD_ALLOC_DIR}/data/pg", "--auth=trust", "--locale=C.UTF-8", "--no-sync"]
+        unveil  = ["r:/etc/passwd"]
+        view    = var.view
       }
 
       resources {
@@ -50,7 +47,6 @@ job "postgres" {
       config {
         command = "${local.programs}/postgres"
         args    = ["-D", "${NOMAD_ALLOC_DIR}/data/pg", "-k", "${NOMAD_ALLOC_DIR}", "-h", "127.0.0.1", "-p", "${NOMAD_PORT_sql}"]
-        unveil  = ["r:/usr/share/postgresql"]
         view    = var.view
       }
 

@@ -12,6 +12,7 @@ const NOBODY: Subject = Subject {
     names_ports: false,
     binds_nothing: false,
     refuses_udp: false,
+    keeps_queues: false,
 };
 
 fn attempt(number: libc::c_long, arguments: &[i64]) -> String {

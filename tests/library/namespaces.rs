@@ -1,9 +1,10 @@
 //! Tasks without a pid or an ipc namespace of their own: they see no more of others, and nothing of them escapes.
 
 use crate::common::task::{Node, With, runs, soon};
-use crate::common::{Need, from_abi, outside};
+use crate::common::{Need, from_abi, outside, unique};
 use nomad_driver_exec2::policy::abi::Abi;
 use nomad_driver_exec2::policy::access::Mode;
+use nomad_driver_exec2::policy::filter::Subject;
 use nomad_driver_exec2::policy::grant::Grant;
 use nomad_driver_exec2::policy::namespace::NamespaceMode;
 use nomad_driver_exec2::policy::port::Ports;
@@ -37,6 +38,32 @@ fn namespaces_of_the_host() {
     assert_eq!(shared, host);
     let mixed = node.output(host_pids(node.spec(&attempts)));
     assert!(mixed[0] == host[0] && mixed[1] != host[1], "{mixed:?}");
+}
+
+/// Without its own ipc namespace a task leaves the host's queues alone, and shared memory is the host's where that is unveiled.
+#[test]
+fn queues_of_the_host() {
+    needs!(Need::Task);
+    let node = Node::new();
+    let name = format!("exec2-{}", unique());
+    let [make, open, unlink] = ["make", "open", "unlink"].map(|verb| format!("queue-{verb} {name}"));
+    let root = Identity { uid: 0, gid: 0, groups: Vec::new(), name: "root".into(), home: "/root".into() };
+    let host_ipc = |attempts: &[&str], keeps_queues| {
+        node.spec(attempts).with(|spec| {
+            spec.namespaces.ipc = NamespaceMode::Host;
+            spec.privileges.identity = root.clone();
+            spec.rules.filter = Some(Subject { keeps_queues, ..Subject::default() });
+        })
+    };
+    assert_eq!(node.output(host_ipc(&[&make, "create /dev/shm/exec2"], true)), ["EACCES", "EROFS"]);
+    // What Landlock looks at is too late: refused, and made.
+    assert_eq!(node.output(host_ipc(&[&make], false)), ["EACCES"]);
+    assert_eq!(outside(&[&open]), ["ok"]);
+    assert_eq!(node.output(host_ipc(&[&open, &unlink], true)), ["EACCES", "EACCES"]);
+    assert_eq!(node.output(host_ipc(&[&unlink], false)), ["ok"]);
+    // Its own are out of nobody's way.
+    assert_eq!(node.output(node.spec(&[&make, &open, &unlink])), ["ok"; 3]);
+    assert_eq!(outside(&[&open]), ["ENOENT"]);
 }
 
 #[test]

@@ -166,6 +166,61 @@ fn devices_memory_and_tmp() {
     assert!(!Path::new("/dev/shm").join(&name).exists());
 }
 
+/// In both views; the host's are neither there nor touched.
+#[test]
+fn shared_memory_and_queues_of_its_own() {
+    needs!(Need::Task);
+    let name = format!("exec2-{}", crate::common::unique());
+    let [memory, theirs] = [Path::new("/dev/shm").join(&name), Path::new("/dev/shm").join(format!("{name}-host"))];
+    fs::write(&theirs, "host").unwrap();
+    let host = outside(&[format!("queue-make {name}-host"), format!("text {}", theirs.display())]);
+    let attempts = [
+        at("create", memory.display()),
+        at("write", memory.display()),
+        at("exec", memory.display()),
+        at("unlink", memory.display()),
+        "list /dev/shm".into(),
+        at("stat", theirs.display()),
+        format!("queue-make {name}"),
+        format!("queue-open {name}"),
+        format!("queue-open {name}-host"),
+        format!("queue-unlink {name}"),
+    ];
+    let want = ["ok", "ok", "EACCES", "ok", "ok", "ENOENT", "ok", "ok", "ENOENT", "ok"];
+    let mut found = Vec::new();
+    for view in ["host", "private"] {
+        for run in [Run::new(), Run::root(), Run::new().flag("--no-defaults"), Run::new().option("--protect-system", "off")] {
+            found.push(run.option("--view", view).probe(&attempts));
+        }
+        // What is left behind is nowhere; what is unveiled is the host's.
+        let left = [at("create", memory.display()), format!("queue-make {name}")];
+        found.push(Run::new().option("--view", view).probe(&left));
+        let text = [at("text", theirs.display())];
+        found.push(Run::new().option("--view", view).unveil("r", "/dev/shm").probe(&text));
+        found.push(Run::new().option("--view", view).unveil("r", theirs.display()).probe(&text));
+    }
+    let left = outside(&[at("stat", memory.display()), format!("queue-open {name}"), format!("queue-unlink {name}-host")]);
+    fs::remove_file(&theirs).unwrap();
+    assert_eq!(host, ["ok", "host"]);
+    assert_eq!(left, ["ENOENT", "ENOENT", "ok"]);
+    for found in found.chunks(7) {
+        found[..4].iter().for_each(|found| assert_eq!(found, &want));
+        assert_eq!(found[4..], [vec!["ok", "ok"], vec!["host"], vec!["host"]]);
+    }
+}
+
+#[test]
+fn shared_memory_counts_as_the_tasks() {
+    needs!(Need::Task, Need::Controller("memory"));
+    for view in ["host", "private"] {
+        let ended = |size| {
+            let fill = format!("head -c {size}M /dev/zero >/dev/shm/file && echo filled");
+            Run::new().option("--view", view).option("--memory", "64MiB").command(&["sh", "-c", &fill]).text()
+        };
+        assert_eq!([ended(16), ended(256)], ["filled", ""], "{view}");
+    }
+}
+
 #[test]
 fn terminals_of_its_own() {
     needs!(Need::Task);
@@ -336,7 +391,7 @@ fn the_mount_table_is_the_tasks_alone() {
         let place = Path::new(line.split(' ').nth(4).unwrap());
         let own = place.starts_with(&own.task_dir)
             || place.starts_with(&own.alloc_dir)
-            || ["/tmp", "/dev/shm", "/dev/pts"].map(Path::new).contains(&place);
+            || ["/tmp", "/dev/shm", "/dev/pts", "/dev/mqueue"].map(Path::new).contains(&place);
         assert!(own, "{line}");
     }
     // The control: a view of the host's tree has the host's mounts.

@@ -18,8 +18,8 @@ pub(super) fn furnish(tree: &mut Tree<'_>, ruleset: &Ruleset, directories: Optio
     for (name, place) in directories.iter().flat_map(|directories| directories.names()) {
         tree.link(&Path::new("/").join(name), &place)?;
     }
-    let [memory, terminals, temporary] = ["/dev/shm", "/dev/pts", "/tmp"].map(Path::new);
-    let [no_memory, no_terminals, no_temporary] = [memory, terminals, temporary].map(|path| !tree.layout().holds(path));
+    let [terminals, temporary] = ["/dev/pts", "/tmp"].map(Path::new);
+    let [no_terminals, no_temporary] = [terminals, temporary].map(|path| !tree.layout().holds(path));
     if no_terminals {
         tree.link(Path::new("/dev/ptmx"), Path::new("pts/ptmx"))?;
         let mount = mount::terminals()?;
@@ -29,18 +29,12 @@ pub(super) fn furnish(tree: &mut Tree<'_>, ruleset: &Ruleset, directories: Optio
         }
         tree.place(mount, true, true, terminals)?;
     }
-    let create = Mode::RW | Mode::C;
-    if no_memory {
-        let mount = mount::tmpfs(&[("mode", "1777")], false)?;
-        ruleset.add(&mount, PathKind::Directory, create, memory)?;
-        tree.place(mount, true, true, memory)?;
-    }
     match directories {
         _ if !no_temporary => Ok(()),
         Some(directories) => tree.attach(directories.tmp(), Copy::alone(false), temporary),
         None => {
             let mount = mount::tmpfs(&[("mode", "1777")], true)?;
-            ruleset.add(&mount, PathKind::Directory, create | Mode::X, temporary)?;
+            ruleset.add(&mount, PathKind::Directory, Mode::RWXC, temporary)?;
             tree.place(mount, true, true, temporary)
         }
     }

@@ -4,6 +4,7 @@ mod devices;
 mod directories;
 mod furniture;
 mod given;
+mod ipc;
 mod orders;
 mod places;
 mod proc;
@@ -13,7 +14,7 @@ mod volumes;
 
 pub(super) use directories::TaskDirectories;
 pub(super) use given::Given;
-pub use orders::{Attachment, View};
+pub use orders::{Attachment, Queues, View};
 
 use super::base::Base;
 use super::error::LaunchError;
@@ -21,6 +22,7 @@ use super::held::Held;
 use super::rules::Ruleset;
 use crate::policy::access::PathKind;
 use crate::policy::hidden::Hidden;
+use crate::policy::namespace::NamespaceMode;
 use crate::policy::spec::TaskSpec;
 use crate::policy::standing::Kind;
 use crate::policy::view_mode::{ProtectSystem, ViewMode};
@@ -62,10 +64,11 @@ pub(super) fn plan(spec: &TaskSpec, given: &Given<'_>, ruleset: &mut Ruleset, he
     tree.hide_own()?;
     let proc = proc::plan(spec, given, ruleset, &mut tree)?;
     tree.cgroup(given.cgroup, &ruleset.granted)?;
+    let queues = (spec.namespaces.ipc == NamespaceMode::Private).then(|| ipc::mount(&mut tree, ruleset)).transpose()?;
     if spec.view.mode == ViewMode::Private {
         furniture::furnish(&mut tree, ruleset, given.directories)?;
     }
-    Ok((tree.finish(&base, spec.view.no_pivot_root, proc)?, made))
+    Ok((tree.finish(&base, spec.view.no_pivot_root, proc, queues)?, made))
 }
 
 fn base(spec: &TaskSpec, given: &Given<'_>, ruleset: &Ruleset) -> Result<Arc<Base>, LaunchError> {

@@ -17,6 +17,15 @@ pub struct View {
     pub standing: Vec<CString>,
     pub attachments: Vec<Attachment>,
     pub proc: Proc,
+    /// Those of its own ipc namespace.
+    pub queues: Option<Queues>,
+}
+
+/// The file system of message queues.
+#[derive(Debug)]
+pub struct Queues {
+    /// Where it is mounted; `None`: out of sight, and calls alone reach them.
+    pub target: Option<CString>,
 }
 
 /// A detached mount and where it goes.

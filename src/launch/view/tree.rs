@@ -5,7 +5,7 @@ use super::super::base::Base;
 use super::super::error::LaunchError;
 use super::super::held::Held;
 use super::super::rules::Granted;
-use super::orders::{Attachment, View};
+use super::orders::{Attachment, Queues, View};
 use crate::error::{At, Words};
 use crate::policy::access::PathKind;
 use crate::policy::acl;
@@ -17,7 +17,7 @@ use crate::policy::proc::Proc;
 use crate::sys::cgroup::Cgroup;
 use crate::sys::mount;
 use crate::sys::path::{self, Identity};
-use rustix::fs::{AtFlags, FileType, Gid, Mode as FileMode, Uid, chmodat, chownat, fstat, lgetxattr, mkdirat, mknodat, symlinkat};
+use rustix::fs::{AtFlags, FileType, Gid, Mode as FileMode, Statx, Uid, chmodat, chownat, fstat, lgetxattr, mkdirat, mknodat, symlinkat};
 use rustix::io::Errno;
 use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,6 +43,14 @@ fn search_mode(path: &Path, mode: u32) -> u32 {
         Ok(length) => acl::least(mode, &list[..length]),
         Err(_) => acl::least(mode, &[]),
     }
+}
+
+fn c_string(path: &Path) -> Result<CString, LaunchError> {
+    Ok(CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::INVAL).at_path("mount target", path)?)
+}
+
+fn is_directory(stat: &Statx) -> bool {
+    FileType::from_raw_mode(stat.stx_mode.into()).is_dir()
 }
 
 pub(super) struct Tree<'h> {
@@ -182,6 +190,21 @@ impl<'h> Tree<'h> {
         Ok(())
     }
 
+    /// Whether something of the task's own can be mounted at a directory `path` for which nobody has asked.
+    pub fn has_place(&self, path: &Path) -> bool {
+        self.layout.is_free(path) && (self.layout.makes(path) || mount::look(path).is_ok_and(|stat| is_directory(&stat)))
+    }
+
+    /// Such a place, for a mount that is the child's to make.
+    pub fn point_of_child(&mut self, path: &Path) -> Result<Option<CString>, LaunchError> {
+        if !self.has_place(path) {
+            return Ok(None);
+        }
+        self.point(path, true)?;
+        self.layout.attached(path, true);
+        c_string(path).map(Some)
+    }
+
     /// As [`Tree::attach`], over what is there by then for the child alone.
     pub fn mount_over(&mut self, file: BorrowedFd<'_>, how: Copy, target: &Path) -> Result<(), LaunchError> {
         let mount = self.held.hold(mount::copy(file, how, target)?)?;
@@ -189,8 +212,7 @@ impl<'h> Tree<'h> {
     }
 
     fn put(&mut self, mount: RawFd, target: &Path) -> Result<(), LaunchError> {
-        let target = CString::new(target.as_os_str().as_bytes()).map_err(|_| Errno::INVAL).at_path("mount target", target)?;
-        self.attachments.push(Attachment { mount, target });
+        self.attachments.push(Attachment { mount, target: c_string(target)? });
         Ok(())
     }
 
@@ -307,7 +329,7 @@ impl<'h> Tree<'h> {
     }
 
     /// Nothing is attached or made any more: the view for the child.
-    pub fn finish(self, base: &Base, no_pivot_root: bool, proc: Proc) -> Result<View, LaunchError> {
+    pub fn finish(self, base: &Base, no_pivot_root: bool, proc: Proc, queues: Option<Queues>) -> Result<View, LaunchError> {
         self.areas.iter().try_for_each(|(_, area)| mount::seal(area.as_fd()))?;
         let c_string = |path: &&Path| CString::new(path.as_os_str().as_bytes()).unwrap_or_default();
         Ok(View {
@@ -317,6 +339,7 @@ impl<'h> Tree<'h> {
             attachments: self.attachments,
             no_pivot_root,
             proc,
+            queues,
         })
     }
 }
