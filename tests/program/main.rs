@@ -13,5 +13,6 @@ mod manual;
 mod masks;
 mod mounts;
 mod plugin;
+mod replaced;
 mod unveil;
 mod view;
