@@ -72,8 +72,7 @@ pub fn program(machine: Arch, subject: &Subject) -> Vec<Instruction> {
     let mut program = vec![statement(LOAD, ARCH)];
     for arch in [Some(machine), machine.compat()].into_iter().flatten() {
         let table = table(arch, subject);
-        program.push(or_skip(EQUAL, arch.audit()));
-        program.push(statement(JUMP, 1));
+        program.push(Instruction { code: EQUAL, jt: 1, jf: 0, k: arch.audit() });
         program.push(statement(JUMP, table.len() as u32));
         program.extend(table);
     }
@@ -112,28 +111,51 @@ fn table(arch: Arch, subject: &Subject) -> Vec<Instruction> {
     table
 }
 
-/// The kernel tries a program on every number when it is installed, so that each step costs a start a thousand times: one comparison a step.
+/// How many numbers are tried in turn where halving ends.
+const LEAF: usize = 4;
+
+/// The kernel tries a program on every number when it is installed, and translates each instruction: both are a start's to pay, and so there
+/// are few steps to any number, and few instructions.
 fn halve(entries: &[(u32, Vec<Instruction>)]) -> Vec<Instruction> {
-    match entries {
-        [] => vec![statement(RETURN, ALLOW)],
-        [(number, body)] => {
-            let mut found = vec![Instruction { code: EQUAL, jt: 0, jf: body.len() as u8, k: *number }];
-            found.extend(body);
-            found.push(statement(RETURN, ALLOW));
-            found
-        }
-        _ => {
-            let (low, high) = entries.split_at(entries.len() / 2);
-            let below = halve(low);
-            let mut both = match u8::try_from(below.len()) {
-                Ok(jt) => vec![Instruction { code: AT_LEAST, jt, jf: 0, k: high[0].0 }],
-                Err(_) => vec![or_skip(AT_LEAST, high[0].0), statement(JUMP, below.len() as u32)],
-            };
-            both.extend(below);
-            both.extend(halve(high));
-            both
-        }
+    if let Some(leaf) = leaf(entries) {
+        return leaf;
     }
+    let (low, high) = entries.split_at(entries.len() / 2);
+    let below = halve(low);
+    let mut both = match u8::try_from(below.len()) {
+        Ok(jt) => vec![Instruction { code: AT_LEAST, jt, jf: 0, k: high[0].0 }],
+        Err(_) => vec![or_skip(AT_LEAST, high[0].0), statement(JUMP, below.len() as u32)],
+    };
+    both.extend(below);
+    both.extend(halve(high));
+    both
+}
+
+/// A few numbers in turn, each leading to what is done with it, which several may share. `None`: they are too many, or too far from it.
+fn leaf(entries: &[(u32, Vec<Instruction>)]) -> Option<Vec<Instruction>> {
+    if entries.len() > LEAF {
+        return None;
+    }
+    let allow = statement(RETURN, ALLOW);
+    let mut ends = vec![allow];
+    let mut places: Vec<(&[Instruction], usize)> = Vec::new();
+    let mut leaf = Vec::new();
+    for (index, (number, body)) in entries.iter().enumerate() {
+        let known = places.iter().find(|(other, _)| *other == body.as_slice()).map(|(_, place)| *place);
+        let place = known.unwrap_or(ends.len());
+        if known.is_none() {
+            places.push((body, place));
+            ends.extend(body);
+            // What no case of it refuses.
+            if body.len() > 1 {
+                ends.push(allow);
+            }
+        }
+        let jt = u8::try_from(entries.len() - index - 1 + place).ok()?;
+        leaf.push(Instruction { code: EQUAL, jt, jf: 0, k: *number });
+    }
+    leaf.extend(ends);
+    Some(leaf)
 }
 
 /// Refuses, or goes on behind the last instruction.
