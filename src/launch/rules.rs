@@ -2,10 +2,12 @@
 
 use super::error::LaunchError;
 use super::held::Held;
+use super::launcher::Launcher;
+use super::view::TaskDirectories;
 use crate::policy::abi::Abi;
 use crate::policy::access::{Mode, PathKind, handled_fs, rights, ruleset_attr_size, scoped};
 use crate::policy::allocation::Allocation;
-use crate::policy::filter::{self, Arch, Instruction};
+use crate::policy::filter::{Instruction, Subject};
 use crate::policy::grant::Grant;
 use crate::policy::namespace::NamespaceMode;
 use crate::policy::spec::TaskSpec;
@@ -17,6 +19,7 @@ use rustix::fs::{FileType, fstat};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, RawFd};
 use std::path::Path;
+use std::sync::Arc;
 
 /// What the child enforces on itself.
 #[derive(Clone, Debug)]
@@ -27,7 +30,7 @@ pub struct Rules {
     /// Rights on the task's own /proc, which exists only in the child: a rule opened in the plugin would name the host's.
     pub proc_access: u64,
     /// The system call filter; empty: there is none.
-    pub filter: Vec<Instruction>,
+    pub filter: Arc<[Instruction]>,
 }
 
 /// The ruleset under construction, with what decides how paths are opened.
@@ -43,6 +46,7 @@ pub(super) struct Ruleset {
 /// A path that was granted, opened.
 pub(super) struct Granted {
     pub found: Found,
+    pub identity: Identity,
     pub kind: PathKind,
     /// A file or directory that may be written, for which its mount must be writable.
     pub is_writable: bool,
@@ -52,7 +56,7 @@ pub(super) struct Granted {
 
 impl Ruleset {
     /// All rights that the ABI knows are handled, its scopes too. Network rights only where ports are named.
-    pub fn new(spec: &TaskSpec) -> Result<Ruleset, LaunchError> {
+    pub fn new(spec: &TaskSpec, directories: Option<&TaskDirectories>) -> Result<Ruleset, LaunchError> {
         let rules = &spec.rules;
         let attr = RulesetAttr {
             handled_access_fs: handled_fs(rules.abi).0,
@@ -70,7 +74,7 @@ impl Ruleset {
             // Without a flag the kernel logs what is denied before an exec alone: nothing here.
             flags: if rules.denial_events { LOG_NEW_EXEC_ON } else { 0 },
             own_proc: spec.namespaces.pid == NamespaceMode::Private,
-            untrusted: Untrusted { uid: spec.privileges.identity.uid, trees: writable(spec)? },
+            untrusted: Untrusted { uid: spec.privileges.identity.uid, trees: writable(spec, directories)? },
             granted: Vec::new(),
         })
     }
@@ -91,7 +95,9 @@ impl Ruleset {
                 Err(Errno::NOENT | Errno::NOTDIR) if !required => continue,
                 other => other.map_err(unveil)?,
             };
-            let (kind, file_type) = kind_of(&found.file).map_err(unveil)?;
+            let stat = fstat(&found.file).map_err(unveil)?;
+            let (file_type, identity) = (FileType::from_raw_mode(stat.st_mode), Identity::from(stat));
+            let kind = kind_of(file_type);
             // The host's /proc may be mounted elsewhere too, and the task's own has its rule from the child.
             if !(self.own_proc && found.path.starts_with("/proc")) {
                 self.add(&found.file, kind, *mode, path)?;
@@ -99,7 +105,7 @@ impl Ruleset {
             // A device, socket or FIFO can be written on a read-only mount.
             let mountable = matches!(file_type, FileType::Directory | FileType::RegularFile);
             let is_writable = mountable && (mode.contains(Mode::W) || mode.contains(Mode::C));
-            self.granted.push(Granted { found, kind, is_writable, option });
+            self.granted.push(Granted { found, identity, kind, is_writable, option });
         }
         Ok(())
     }
@@ -114,32 +120,29 @@ impl Ruleset {
     }
 
     /// Nothing is added any more, but what the child adds.
-    pub fn finish(self, filter: Option<&filter::Subject>, held: &mut Held) -> Result<Rules, LaunchError> {
+    pub fn finish(self, filter: Option<&Subject>, launcher: &Launcher, held: &mut Held) -> Result<Rules, LaunchError> {
         let proc_access = rights(Mode::R, PathKind::Directory, self.abi).0;
-        let filter = filter.map(|subject| filter::program(Arch::native(), subject)).unwrap_or_default();
+        let filter = filter.map(|subject| launcher.filter(subject)).unwrap_or_default();
         Ok(Rules { ruleset: held.hold(self.kernel.into())?, flags: self.flags, proc_access, filter })
     }
 }
 
-/// What rules know of a file, and what it is.
-pub(super) fn kind_of(file: impl AsFd) -> rustix::io::Result<(PathKind, FileType)> {
-    let file_type = FileType::from_raw_mode(fstat(file)?.st_mode);
-    let kind = match file_type {
+/// What rules know of a file.
+pub(super) fn kind_of(file_type: FileType) -> PathKind {
+    match file_type {
         FileType::Directory => PathKind::Directory,
         FileType::CharacterDevice | FileType::BlockDevice => PathKind::Device,
         _ => PathKind::File,
-    };
-    Ok((kind, file_type))
+    }
 }
 
 /// The directories in which the task may create files. A path that leads there by a link of the task's own making is found all the same:
 /// what this names is only not to be trusted, and opening it for a rule refuses the link.
-fn writable(spec: &TaskSpec) -> Result<Vec<Identity>, LaunchError> {
+fn writable(spec: &TaskSpec, directories: Option<&TaskDirectories>) -> Result<Vec<Identity>, LaunchError> {
     let create = spec.rules.grants.iter().filter(|grant| grant.mode.contains(Mode::C)).map(|grant| &grant.path);
-    let own = spec.view.directories.iter().flat_map(|directories| [&directories.alloc_dir, &directories.task_dir]);
     let volumes = spec.view.volumes.iter().filter(|volume| !volume.read_only).map(|volume| &volume.source);
-    let mut trees = Vec::new();
-    for path in create.chain(own).chain(volumes) {
+    let mut trees = directories.map(TaskDirectories::identities).transpose()?.unwrap_or_default();
+    for path in create.chain(volumes) {
         // What can't be opened is reported, or passed over, where it is granted.
         if let Ok(dir) = path::open(path, &Untrusted::default()) {
             trees.push(Identity::of(&dir).at_path("stat", path)?);

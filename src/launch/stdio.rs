@@ -2,12 +2,12 @@
 
 use super::error::LaunchError;
 use super::held::Held;
+use super::launcher::Launcher;
 use super::rules::Ruleset;
 use crate::policy::access::{Mode, PathKind};
 use crate::policy::stdio;
 use crate::sys::fifo;
 use crate::watch::error::At;
-use rustix::fs::{Mode as FileMode, OFlags};
 use rustix::io::fcntl_dupfd_cloexec;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::PathBuf;
@@ -19,8 +19,7 @@ pub struct Stdio(pub [RawFd; 3]);
 
 /// What goes to the command with its start.
 pub(super) struct Streams {
-    /// One for each task: its flags and locks would be shared.
-    pub null: Arc<OwnedFd>,
+    null: Arc<OwnedFd>,
     given: [Option<OwnedFd>; 3],
     /// Log FIFOs without a reader.
     pub unread: Vec<PathBuf>,
@@ -34,9 +33,14 @@ impl Streams {
 
 impl Stdio {
     /// Opens the streams, and lets the task open its log FIFOs once more (/dev/stdout).
-    pub(super) fn plan(spec: &stdio::Stdio, gid: u32, ruleset: &Ruleset, held: &mut Held) -> Result<(Stdio, Streams), LaunchError> {
-        let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, FileMode::empty()).at_path("open", "/dev/null")?;
-        let null = Arc::new(null);
+    pub(super) fn plan(
+        spec: &stdio::Stdio,
+        gid: u32,
+        launcher: &Launcher,
+        ruleset: &Ruleset,
+        held: &mut Held,
+    ) -> Result<(Stdio, Streams), LaunchError> {
+        let null = Arc::new(launcher.null()?.open()?);
         let number = held.share(&null)?;
         let (mut stdio, mut unread) = (Stdio([number; 3]), Vec::new());
         let given = match spec {
@@ -48,11 +52,10 @@ impl Stdio {
             stdio::Stdio::Logs { stdout, stderr } => {
                 let mut given = [None, None, None];
                 for (number, path) in [(1, stdout), (2, stderr)] {
-                    let log = fifo::open(path, gid, &ruleset.untrusted)?;
-                    if let Some(keeper) = log.keeper {
-                        ruleset.add(log.path.as_fd(), PathKind::File, Mode::W, path)?;
-                        stdio.0[number] = held.hold(keeper)?;
-                    }
+                    // Otherwise it is /dev/null.
+                    let Some(log) = fifo::open(path, gid, &ruleset.untrusted)? else { continue };
+                    ruleset.add(log.path.as_fd(), PathKind::File, Mode::W, path)?;
+                    stdio.0[number] = held.hold(log.keeper)?;
                     if log.unread {
                         unread.push(path.clone());
                     }

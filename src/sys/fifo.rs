@@ -16,8 +16,8 @@ pub struct Log {
     pub path: OwnedFd,
     /// For the command.
     pub writer: OwnedFd,
-    /// For init: reading and writing, so that neither a missing reader nor a missing writer is ever seen. Not for /dev/null.
-    pub keeper: Option<OwnedFd>,
+    /// For init: reading and writing, so that neither a missing reader nor a missing writer is ever seen.
+    pub keeper: OwnedFd,
     /// Nobody read it when it was opened.
     pub unread: bool,
 }
@@ -26,9 +26,9 @@ pub struct Log {
 const PATIENCE: [u64; 6] = [1, 1, 2, 4, 8, 16];
 
 /// Opens the FIFO at `path` without following a symlink that the task could have made, and gives it to the task's user, who may then
-/// open it for writing once more (/dev/stdout). /dev/null, which Nomad names when log collection is off, is left as it is.
+/// open it for writing once more (/dev/stdout). `None`: /dev/null, which Nomad names when log collection is off.
 /// ELOOP: a symlink. Refused: neither a FIFO nor /dev/null. Waits some 30 ms for a reader, and does without.
-pub fn open(path: &Path, gid: u32, untrusted: &Untrusted) -> Result<Log> {
+pub fn open(path: &Path, gid: u32, untrusted: &Untrusted) -> Result<Option<Log>> {
     let file = path::open(path, untrusted).at_path("open log", path)?;
     let stat = rustix::fs::fstat(&file).at_path("stat log", path)?;
     match FileType::from_raw_mode(stat.st_mode) {
@@ -38,12 +38,9 @@ pub fn open(path: &Path, gid: u32, untrusted: &Untrusted) -> Result<Log> {
             let keeper = reopen(&file, OFlags::RDWR).at_path("open log", path)?;
             let writer = reopen(&file, OFlags::WRONLY).at_path("open log", path)?;
             rustix::fs::fchown(&keeper, Some(Uid::from_raw(untrusted.uid)), Some(Gid::from_raw(gid))).at_path("chown log", path)?;
-            Ok(Log { path: file, writer, keeper: Some(keeper), unread: heard.is_none() })
+            Ok(Some(Log { path: file, writer, keeper, unread: heard.is_none() }))
         }
-        FileType::CharacterDevice if stat.st_rdev == rustix::fs::makedev(1, 3) => {
-            let writer = reopen(&file, OFlags::WRONLY).at_path("open log", path)?;
-            Ok(Log { path: file, writer, keeper: None, unread: false })
-        }
+        FileType::CharacterDevice if stat.st_rdev == rustix::fs::makedev(1, 3) => Ok(None),
         _ => Err(Error::refusal("log is neither a FIFO nor /dev/null:", path)),
     }
 }

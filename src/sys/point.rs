@@ -8,6 +8,23 @@ use std::ffi::OsString;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Component, Path};
 
+/// The umask to go back to when it is dropped.
+pub struct Umask(Mode);
+
+impl Umask {
+    /// Of this thread alone, which has a root and a working directory of its own from now on.
+    pub fn set(mask: Mode) -> rustix::io::Result<Umask> {
+        super::mount::leave_root()?;
+        Ok(Umask(umask(mask)))
+    }
+}
+
+impl Drop for Umask {
+    fn drop(&mut self) {
+        umask(self.0);
+    }
+}
+
 /// What was made for mount points. Dropped, it is removed again, unless it was kept.
 #[derive(Debug, Default)]
 pub struct Made(Vec<(OwnedFd, OsString, AtFlags)>);
@@ -27,11 +44,9 @@ impl Made {
             let next = match open_beneath(&at, Path::new(name)) {
                 Err(Errno::NOENT) if names.peek().is_some() || directory => {
                     // Whoever may write here could put another directory there before its mode is changed: it is made with the right one.
-                    super::mount::leave_root()?;
-                    let before = umask(Mode::from_raw_mode(0o022));
-                    let done = mkdirat(&at, name, Mode::from_raw_mode(0o755));
-                    umask(before);
-                    done?;
+                    let as_given = Umask::set(Mode::from_raw_mode(0o022))?;
+                    mkdirat(&at, name, Mode::from_raw_mode(0o755))?;
+                    drop(as_given);
                     self.0.push((at.try_clone().map_err(|_| Errno::MFILE)?, name.into(), AtFlags::REMOVEDIR));
                     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
                     openat2(&at, name, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS | ResolveFlags::BENEATH)?

@@ -94,6 +94,12 @@ impl TaskDirectories {
         ]
     }
 
+    /// In which the task may write, and so could put links.
+    pub fn identities(&self) -> Result<Vec<Identity>, LaunchError> {
+        let of = |opened: &Opened| Identity::of(&opened.dir).at_path("stat", &opened.path).map_err(LaunchError::from);
+        [&self.alloc_dir, &self.task_dir].into_iter().map(of).collect()
+    }
+
     /// The task's own directory for temporary files.
     pub fn tmp(&self) -> BorrowedFd<'_> {
         self.tmp.as_fd()
