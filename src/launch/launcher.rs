@@ -2,25 +2,23 @@
 
 use super::base::Bases;
 use super::error::LaunchError;
-use crate::init::{IMAGE, message};
+use crate::descriptor::{self, lift, settle};
+use crate::error::At;
+use crate::init::IMAGE;
+use crate::lock::lock;
 use crate::policy::capability::Capabilities;
 use crate::policy::filter::{self, Arch, Instruction, Subject};
-use crate::policy::mask;
 use crate::policy::mount::Copy;
-use crate::policy::request::HOME;
+use crate::policy::{mask, message};
 use crate::sys::capability::{self, Sets};
 use crate::sys::clone::Stacks;
 use crate::sys::{memfd, mount, path, signal};
-use crate::watch::aliases::Aliases;
-use crate::watch::descriptor::{self, lift, settle};
-use crate::watch::error::At;
-use crate::watch::lock::lock;
+use crate::watch::own::Own;
 use crate::watch::thread::Worker;
 use rustix::fs::OFlags;
-use std::collections::BTreeSet;
 use std::ffi::CStr;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
 
 /// Descriptors that the plugin's table has room for from the first. A task takes five.
@@ -42,8 +40,7 @@ pub struct Launcher {
     /// The last filter that was made, and for whom.
     filter: Mutex<Option<(Subject, Arc<[Instruction]>)>>,
     /// Directories that no task sees.
-    hidden: Mutex<Vec<PathBuf>>,
-    aliases: Aliases,
+    pub own: Own,
 }
 
 /// The one thread of the plugin that can still hand capabilities on to a child, and which.
@@ -98,8 +95,7 @@ impl Launcher {
             masks: OnceLock::new(),
             null: OnceLock::new(),
             filter: Mutex::default(),
-            hidden: Mutex::new(vec![real(Path::new(HOME))]),
-            aliases: Aliases::default(),
+            own: Own::default(),
         }
     }
 
@@ -115,27 +111,6 @@ impl Launcher {
     pub fn without_capabilities() -> Launcher {
         capability::drop_bounding_set();
         Launcher::new()
-    }
-
-    /// From now on no task sees that directory.
-    pub fn hide(&self, directory: &Path) {
-        lock(&self.hidden).push(real(directory));
-    }
-
-    /// Where these are, with the task's records, and those of other plugins.
-    pub(super) fn hidden(&self, state_dir: &Path) -> BTreeSet<PathBuf> {
-        let mut hidden: BTreeSet<PathBuf> = lock(&self.hidden).iter().cloned().collect();
-        if state_dir != Path::new(HOME) {
-            hidden.insert(real(state_dir));
-        }
-        hidden
-    }
-
-    /// With where they are through other mounts than their own.
-    pub(super) fn seen_everywhere(&self, mut hidden: BTreeSet<PathBuf>) -> Result<BTreeSet<PathBuf>, LaunchError> {
-        let aliases = self.aliases.of(&hidden)?;
-        hidden.extend(aliases);
-        Ok(hidden)
     }
 
     /// What a task can be given here.
@@ -223,9 +198,4 @@ pub fn private_memory() -> Result<(), LaunchError> {
         return Err(LaunchError::refused("sysctl fs.suid_dumpable", reason));
     }
     Ok(())
-}
-
-/// Where a path leads, if it leads anywhere.
-fn real(path: &Path) -> PathBuf {
-    std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf())
 }

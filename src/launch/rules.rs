@@ -3,21 +3,20 @@
 use super::error::LaunchError;
 use super::held::Held;
 use super::launcher::Launcher;
-use super::view::TaskDirectories;
+use crate::error::At;
 use crate::policy::abi::Abi;
-use crate::policy::access::{Mode, PathKind, handled_fs, rights, ruleset_attr_size, scoped};
+use crate::policy::access::{Mode, PathKind, rights, ruleset_attr};
 use crate::policy::allocation::Allocation;
 use crate::policy::filter::{Instruction, Subject};
 use crate::policy::grant::Grant;
 use crate::policy::namespace::NamespaceMode;
 use crate::policy::spec::TaskSpec;
 use crate::sys;
-use crate::sys::landlock::{LOG_NEW_EXEC_ON, RulesetAttr};
+use crate::sys::landlock::LOG_NEW_EXEC_ON;
 use crate::sys::path::{self, Found, Identity, Untrusted};
-use crate::watch::error::At;
 use rustix::fs::{FileType, fstat};
 use rustix::io::Errno;
-use std::os::fd::{AsFd, RawFd};
+use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -56,15 +55,9 @@ pub(super) struct Granted {
 
 impl Ruleset {
     /// All rights that the ABI knows are handled, its scopes too. Network rights only where ports are named.
-    pub fn new(spec: &TaskSpec, directories: Option<&TaskDirectories>) -> Result<Ruleset, LaunchError> {
+    pub fn new(spec: &TaskSpec) -> Result<Ruleset, LaunchError> {
         let rules = &spec.rules;
-        let attr = RulesetAttr {
-            handled_access_fs: handled_fs(rules.abi).0,
-            handled_access_net: rules.ports.handled(),
-            scoped: scoped(rules.abi),
-            ..RulesetAttr::default()
-        };
-        let kernel = sys::landlock::Ruleset::new(&attr, ruleset_attr_size(rules.abi))?;
+        let kernel = sys::landlock::Ruleset::new(&ruleset_attr(rules.abi, rules.ports.handled()))?;
         for (port, access) in rules.ports.allowed() {
             kernel.allow_port(port, access).at_path("landlock_add_rule TCP port", port.to_string())?;
         }
@@ -74,7 +67,7 @@ impl Ruleset {
             // Without a flag the kernel logs what is denied before an exec alone: nothing here.
             flags: if rules.denial_events { LOG_NEW_EXEC_ON } else { 0 },
             own_proc: spec.namespaces.pid == NamespaceMode::Private,
-            untrusted: Untrusted { uid: spec.privileges.identity.uid, trees: writable(spec, directories)? },
+            untrusted: Untrusted { uid: spec.privileges.identity.uid, trees: writable(spec)? },
             granted: Vec::new(),
         })
     }
@@ -97,7 +90,7 @@ impl Ruleset {
             };
             let stat = fstat(&found.file).map_err(unveil)?;
             let (file_type, identity) = (FileType::from_raw_mode(stat.st_mode), Identity::from(stat));
-            let kind = kind_of(file_type);
+            let kind = PathKind::of(stat.st_mode);
             // The host's /proc may be mounted elsewhere too, and the task's own has its rule from the child.
             if !(self.own_proc && found.path.starts_with("/proc")) {
                 self.add(&found.file, kind, *mode, path)?;
@@ -123,26 +116,20 @@ impl Ruleset {
     pub fn finish(self, filter: Option<&Subject>, launcher: &Launcher, held: &mut Held) -> Result<Rules, LaunchError> {
         let proc_access = rights(Mode::R, PathKind::Directory, self.abi).0;
         let filter = filter.map(|subject| launcher.filter(subject)).unwrap_or_default();
-        Ok(Rules { ruleset: held.hold(self.kernel.into())?, flags: self.flags, proc_access, filter })
+        Ok(Rules { ruleset: held.hold(OwnedFd::from(self.kernel))?, flags: self.flags, proc_access, filter })
     }
 }
 
 /// What rules know of a file.
-pub(super) fn kind_of(file_type: FileType) -> PathKind {
-    match file_type {
-        FileType::Directory => PathKind::Directory,
-        FileType::CharacterDevice | FileType::BlockDevice => PathKind::Device,
-        _ => PathKind::File,
-    }
+pub(super) fn kind_of(file: impl AsFd) -> rustix::io::Result<PathKind> {
+    Ok(PathKind::of(fstat(file)?.st_mode))
 }
 
 /// The directories in which the task may create files. A path that leads there by a link of the task's own making is found all the same:
 /// what this names is only not to be trusted, and opening it for a rule refuses the link.
-fn writable(spec: &TaskSpec, directories: Option<&TaskDirectories>) -> Result<Vec<Identity>, LaunchError> {
-    let create = spec.rules.grants.iter().filter(|grant| grant.mode.contains(Mode::C)).map(|grant| &grant.path);
-    let volumes = spec.view.volumes.iter().filter(|volume| !volume.read_only).map(|volume| &volume.source);
-    let mut trees = directories.map(TaskDirectories::identities).transpose()?.unwrap_or_default();
-    for path in create.chain(volumes) {
+fn writable(spec: &TaskSpec) -> Result<Vec<Identity>, LaunchError> {
+    let mut trees = Vec::new();
+    for path in spec.creates_in() {
         // What can't be opened is reported, or passed over, where it is granted.
         if let Ok(dir) = path::open(path, &Untrusted::default()) {
             trees.push(Identity::of(&dir).at_path("stat", path)?);

@@ -1,6 +1,7 @@
 //! A task as plain values, ready to be launched: everything is decided here, nothing has been opened yet.
 
 use super::abi::Abi;
+use super::access::Mode;
 use super::capability::{Capabilities, granted};
 use super::ceiling::Asked;
 use super::cgroup::Cgroup;
@@ -15,7 +16,7 @@ use super::kill::KillMode;
 use super::limits::{Limits, cgroup_writes, pids};
 use super::namespace::{NamespaceMode, Namespaces};
 use super::port::Ports;
-use super::privileges::Privileges;
+use super::privileges::{Privileges, oom_score_adj};
 use super::request::{PluginOptions, TaskRequest};
 use super::resolver::{Dns, HostName};
 use super::resources::Compute;
@@ -26,6 +27,7 @@ use super::user::{Identity, User};
 use super::view::View;
 use super::view_mode::{ProtectSystem, ViewMode};
 use super::volume::{volumes, writable};
+use super::work_dir::{self, work_dir};
 use std::path::{Path, PathBuf};
 
 /// One task, decided. A launch has the same parts by the same names.
@@ -44,6 +46,16 @@ pub struct TaskSpec {
     pub rules: Rules,
     pub privileges: Privileges,
     pub stdio: Stdio,
+}
+
+impl TaskSpec {
+    /// The directories in which the task may create files.
+    pub fn creates_in(&self) -> impl Iterator<Item = &PathBuf> {
+        let granted = self.rules.grants.iter().filter(|grant| grant.mode.contains(Mode::C)).map(|grant| &grant.path);
+        let own = self.view.directories.iter().flat_map(|directories| [&directories.alloc_dir, &directories.task_dir]);
+        let volumes = self.view.volumes.iter().filter(|volume| !volume.read_only).map(|volume| &volume.source);
+        granted.chain(own).chain(volumes)
+    }
 }
 
 /// What the machine says: the kernel's Landlock ABI, the user database, the plugin's own environment.
@@ -70,7 +82,10 @@ pub fn compile(request: &TaskRequest, options: &PluginOptions, facts: &Facts<'_>
     let command = command(request, options, facts, &privileges.identity, &directories)?;
     let mode = view_mode(request.options.view, options.require_view)?;
     let namespaces = namespaces(request, options)?;
-    let rules = rules(request, options, facts.abi, mode, &privileges, &namespaces)?;
+    let mut rules = rules(request, options, facts.abi, mode, &privileges, &namespaces)?;
+    if options.unveil_by_task && request.options.work_dir.is_some() {
+        rules.grants.extend(work_dir::granted(Path::new(&command.work_dir), &directories, mode, &request.mounts));
+    }
     let view = view(request, options, mode, directories, &rules)?;
     options.forbid_by_task.check(&Asked {
         seccomp: request.options.seccomp,
@@ -110,7 +125,7 @@ fn privileges(request: &TaskRequest, options: &PluginOptions, facts: &Facts<'_>)
     identity.allowed(&options.denied_host_uids, &options.denied_host_gids)?;
     let capabilities = granted(&task.cap_add, &task.cap_drop, options.allow_caps, facts.capabilities)
         .map_err(|(option, e)| SpecError::Capability(option, e))?;
-    Ok(Privileges { identity, capabilities, oom_score_adj: oom_score_adj(task.oom_score_adj)? })
+    Ok(Privileges { identity, capabilities, oom_score_adj: oom_score_adj(task.oom_score_adj.unwrap_or(0))? })
 }
 
 fn cgroup(request: &TaskRequest, options: &PluginOptions, compute: Compute) -> Result<Cgroup, SpecError> {
@@ -133,11 +148,10 @@ fn command(
 ) -> Result<Command, SpecError> {
     let task = &request.options;
     let tmp = text(&directories.task_dir.join("tmp"));
-    let work_dir = work_dir(task.work_dir.as_deref(), &directories.task_dir)?;
-    let exported = task.work_dir.is_some().then_some(work_dir.as_str());
+    let work_dir = work_dir(task.work_dir.as_deref(), options.default_work_dir, &directories.task_dir)?;
     let denied: Vec<&str> = options.denied_envvars.iter().chain(&task.denied_envvars).map(String::as_str).collect();
-    let env = environment(&request.env, facts.host_env, identity, Some(&tmp), exported, &denied)?;
-    let command = Command::new(&task.command, &task.args, env, work_dir, &directories.task_dir)?;
+    let env = environment(&request.env, facts.host_env, identity, Some(&tmp), Some(&work_dir), &denied)?;
+    let command = Command::in_task(&task.command, &task.args, env, work_dir, &directories.task_dir)?;
     Ok(Command { ulimits: Ulimit::parse_all(&task.ulimit)?, ..command })
 }
 
@@ -204,17 +218,6 @@ fn text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 
-/// Absolute, or relative to the task's directory; `local` in it by default.
-fn work_dir(written: Option<&str>, task_dir: &Path) -> Result<String, SpecError> {
-    let refuse = |value: &str, reason: &str| Err(SpecError::value("work_dir", format!("{value:?} {reason}")));
-    match written {
-        None => Ok(text(&task_dir.join("local"))),
-        Some("") => refuse("", "is empty"),
-        Some(dir) if dir.contains('\0') => refuse(dir, "holds a NUL"),
-        Some(dir) => Ok(text(&task_dir.join(dir))),
-    }
-}
-
 fn protect_system(written: Option<&str>) -> Result<ProtectSystem, SpecError> {
     let Some(word) = written else { return Ok(ProtectSystem::default()) };
     ProtectSystem::parse(word).ok_or_else(|| SpecError::value("protect_system", format!("{word:?} is neither \"strict\" nor \"off\"")))
@@ -229,21 +232,13 @@ fn view_mode(written: Option<ViewMode>, required: Option<ViewMode>) -> Result<Vi
     }
 }
 
-fn oom_score_adj(value: Option<i64>) -> Result<i32, SpecError> {
-    let value = value.unwrap_or(0);
-    i32::try_from(value)
-        .ok()
-        .filter(|v| (-1000..=1000).contains(v))
-        .ok_or_else(|| SpecError::value("oom_score_adj", format!("{value} is not in -1000..1000")))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::access::Mode;
     use crate::policy::ceiling::Ceilings;
     use crate::policy::defaults::DEFAULTS;
     use crate::policy::request::TaskOptions;
+    use crate::policy::work_dir::DefaultWorkDir;
     use std::collections::BTreeMap;
 
     const M: &str = "/opt/nomad/alloc_mounts/a1-web";
@@ -292,7 +287,7 @@ mod tests {
     #[test]
     fn a_plain_request_gets_what_the_design_says() {
         let spec = compiled(&request(), &PluginOptions::default()).unwrap();
-        assert_eq!(spec.command.paths, ["/usr/bin/env", "/bin/env"]);
+        assert_eq!(spec.command.paths, ["/usr/bin/env".into(), "/bin/env".into(), format!("{M}/local/env")]);
         assert_eq!(spec.command.argv, ["env"]);
         assert_eq!(spec.command.work_dir, format!("{M}/local"));
         assert_eq!(spec.privileges.identity.uid, 80001);
@@ -304,12 +299,21 @@ mod tests {
     }
 
     #[test]
-    fn working_directories() {
-        let base = Path::new(M);
-        assert_eq!(work_dir(None, base).unwrap(), format!("{M}/local"));
-        assert_eq!(work_dir(Some("alloc/data"), base).unwrap(), format!("{M}/alloc/data"));
-        assert_eq!(work_dir(Some("/srv"), base).unwrap(), "/srv");
-        assert_eq!(work_dir(Some(""), base).unwrap_err().to_string(), "work_dir: \"\" is empty");
+    fn a_working_directory_is_granted_where_tasks_may_unveil() {
+        let open = PluginOptions { unveil_by_task: true, unveil_defaults: false, ..PluginOptions::default() };
+        let shut = PluginOptions { unveil_by_task: false, ..open.clone() };
+        let mut request = request();
+        let seen = |options: &PluginOptions, request: &TaskRequest| {
+            let spec = compiled(request, options).unwrap();
+            let paths = spec.rules.grants.iter().map(|grant| grant.path.to_string_lossy().into_owned());
+            (spec.command.work_dir, paths.collect::<Vec<_>>())
+        };
+        assert_eq!(seen(&open, &request), (format!("{M}/local"), vec![]));
+        let task = PluginOptions { default_work_dir: DefaultWorkDir::Task, ..open.clone() };
+        assert_eq!(seen(&task, &request), (M.into(), vec![]));
+        request.options.work_dir = Some("/srv/app".into());
+        assert_eq!(seen(&open, &request), ("/srv/app".into(), vec!["/srv/app".into()]));
+        assert_eq!(seen(&shut, &request), ("/srv/app".into(), vec![]));
     }
 
     #[test]

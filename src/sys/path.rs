@@ -27,10 +27,6 @@ pub fn of(dir: BorrowedFd<'_>) -> rustix::io::Result<PathBuf> {
     Ok(PathBuf::from(OsString::from_vec(text.into_bytes())))
 }
 
-pub fn file_type(file: impl AsFd) -> rustix::io::Result<FileType> {
-    Ok(FileType::from_raw_mode(fstat(file)?.st_mode))
-}
-
 /// Whose symlinks are not followed, and where none are.
 #[derive(Clone, Debug, Default)]
 pub struct Untrusted {

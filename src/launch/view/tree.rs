@@ -5,19 +5,20 @@ use super::super::base::Base;
 use super::super::error::LaunchError;
 use super::super::held::Held;
 use super::super::rules::Granted;
-use super::orders::{Attachment, Proc, View};
+use super::orders::{Attachment, View};
+use crate::error::At;
 use crate::policy::access::PathKind;
 use crate::policy::acl;
 use crate::policy::allocation::Allocation;
 use crate::policy::hidden::Hidden;
 use crate::policy::layout::Layout;
 use crate::policy::mount::Copy;
+use crate::policy::proc::Proc;
 use crate::sys::cgroup::Cgroup;
 use crate::sys::mount;
 use crate::sys::path::{self, Identity};
 use crate::sys::point::Umask;
-use crate::watch::error::At;
-use rustix::fs::{AtFlags, FileType, Gid, Mode as FileMode, Uid, chmodat, chownat, lgetxattr, mkdirat, mknodat, symlinkat};
+use rustix::fs::{AtFlags, FileType, Gid, Mode as FileMode, Uid, chmodat, chownat, fstat, lgetxattr, mkdirat, mknodat, symlinkat};
 use rustix::io::Errno;
 use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -171,7 +172,7 @@ impl<'h> Tree<'h> {
 
     /// A copy of what `file` is, at `target`.
     pub fn attach(&mut self, file: BorrowedFd<'_>, how: Copy, target: &Path) -> Result<(), LaunchError> {
-        let is_directory = path::file_type(file).at_path("stat", target)?.is_dir();
+        let is_directory = FileType::from_raw_mode(fstat(file).at_path("stat", target)?.st_mode).is_dir();
         self.place(mount::copy(file, how, target)?, is_directory, !how.is_read_only, target)
     }
 
