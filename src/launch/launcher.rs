@@ -109,10 +109,11 @@ impl Launcher {
         hidden
     }
 
-    /// With where they are through other mounts than their own.
-    pub(super) fn seen_everywhere(&self, mut hidden: BTreeSet<PathBuf>) -> Result<BTreeSet<PathBuf>, LaunchError> {
-        let aliases = self.aliases.of(&hidden)?;
-        hidden.extend(aliases);
+    /// With where they, and the client's `trees`, are through other mounts than their own.
+    pub(super) fn seen_everywhere(&self, mut hidden: BTreeSet<PathBuf>, trees: &[PathBuf]) -> Result<BTreeSet<PathBuf>, LaunchError> {
+        let known: BTreeSet<PathBuf> = hidden.iter().chain(trees).cloned().collect();
+        let aliases = self.aliases.of(&known)?;
+        hidden.extend(aliases.into_iter().filter(|place| !trees.contains(place)));
         Ok(hidden)
     }
 
