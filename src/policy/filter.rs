@@ -22,6 +22,8 @@ pub struct Subject {
     pub capabilities: Capabilities,
     /// It sees the host's processes.
     pub host_pids: bool,
+    /// It has the host's System V IPC.
+    pub host_ipc: bool,
     /// Ports are named, so that no other way to the network may be left.
     pub names_ports: bool,
     /// No port may be bound.
@@ -201,14 +203,11 @@ fn body(call: &Call) -> Vec<Instruction> {
 }
 
 /// `CAP_*` of linux/capability.h, as bits.
-const CHOWN: u64 = 1;
-const FOWNER: u64 = 1 << 3;
-const SETGID: u64 = 1 << 6;
 const SETUID: u64 = 1 << 7;
 const NET_RAW: u64 = 1 << 13;
+const IPC_OWNER: u64 = 1 << 15;
 const SYS_ADMIN: u64 = 1 << 21;
 const AUDIT_WRITE: u64 = 1 << 29;
-const SETFCAP: u64 = 1 << 31;
 const DAC_READ_SEARCH: u64 = 1 << 2;
 
 fn holds(reach: Reach, subject: &Subject) -> bool {
@@ -219,8 +218,8 @@ fn holds(reach: Reach, subject: &Subject) -> bool {
         Reach::WithoutDacReadSearch => !has(DAC_READ_SEARCH),
         Reach::WithoutNetRaw => !has(NET_RAW),
         Reach::WithoutAuditWrite => !has(AUDIT_WRITE),
-        Reach::MakesOthersFiles => subject.uid == 0 || has(CHOWN | FOWNER | SETFCAP | SETUID | SETGID),
         Reach::HostPids => subject.host_pids,
+        Reach::HostIpcOfOthers => subject.host_ipc && (subject.uid == 0 || has(IPC_OWNER | SETUID)),
         Reach::NamedPorts => subject.names_ports,
         Reach::NoBind => subject.binds_nothing,
         Reach::NoUdp => subject.refuses_udp,
@@ -275,6 +274,7 @@ mod tests {
             uid: 0,
             capabilities: Capabilities::default(),
             host_pids: true,
+            host_ipc: true,
             names_ports: true,
             binds_nothing: true,
             refuses_udp: true,
@@ -387,21 +387,44 @@ mod tests {
 
     #[test]
     fn set_id_bits_are_for_nobody_else_to_find() {
-        let (root, user) = (Subject { uid: 0, ..Subject::default() }, Subject { uid: 1000, ..Subject::default() });
-        for arch in ARCHES {
-            for (name, at, argument) in [("fchmod", 1, 0o4755), ("fchmodat", 2, 0o2755), ("mknodat", 2, 0o104755), ("mkdirat", 2, 0o4755)] {
-                let mut arguments = [0u64; 6];
-                arguments[at] = argument;
-                assert_eq!([errno(arch, &root, name, arguments), errno(arch, &user, name, [0; 6])], [1, 0], "{arch:?} {name}");
-                arguments[at] = 0o1777;
-                assert_eq!(errno(arch, &root, name, arguments), 0, "{arch:?} {name}");
+        for uid in [0, 1000] {
+            let task = Subject { uid, ..Subject::default() };
+            for arch in ARCHES {
+                for (name, at, argument) in [("fchmod", 1, 0o4755), ("fchmodat", 2, 0o2755), ("mknodat", 2, 0o104755)] {
+                    let mut arguments = [0u64; 6];
+                    arguments[at] = argument;
+                    assert_eq!(errno(arch, &task, name, arguments), 1, "{arch:?} {name}");
+                    arguments[at] = 0o1777;
+                    assert_eq!(errno(arch, &task, name, arguments), 0, "{arch:?} {name}");
+                }
+                assert_eq!(errno(arch, &task, "openat", [0, 0, 0o101, 0o4755, 0, 0]), 1);
+                assert_eq!(errno(arch, &task, "openat", [0, 0, 0o20200000 | 2, 0o2755, 0, 0]), 1, "a file without a name");
+                assert_eq!(errno(arch, &task, "openat", [0, 0, 0, 0o4755, 0, 0]), 0, "what makes no file has no mode");
+                assert_eq!(errno(arch, &task, "openat2", [0; 6]), 38);
             }
-            assert_eq!(errno(arch, &root, "openat", [0, 0, 0o101, 0o4755, 0, 0]), 1);
-            assert_eq!(errno(arch, &root, "openat", [0, 0, 0o20200000 | 2, 0o2755, 0, 0]), 1, "a file without a name");
-            assert_eq!(errno(arch, &root, "openat", [0, 0, 0, 0o4755, 0, 0]), 0, "what makes no file has no mode");
-            assert_eq!(errno(arch, &root, "openat2", [0; 6]), 38);
-            let setuid = Subject { capabilities: Capabilities(SETUID), ..user };
-            assert_eq!(errno(arch, &setuid, "fchmod", [3, 0o4755, 0, 0, 0, 0]), 1);
+        }
+    }
+
+    #[test]
+    fn what_is_one_number_for_the_host() {
+        for (arch, number) in [(Arch::X86_64, 206), (Arch::Aarch64, 0), (Arch::I386, 245)] {
+            let program = program(machine(arch), &Subject::default());
+            assert_eq!(run(&program, arch.audit(), number, [0; 6]), ERRNO | ENOSYS, "{arch:?}");
+            assert_eq!(errno(arch, &Subject::default(), "io_setup", [0; 6]), 38);
+        }
+    }
+
+    #[test]
+    fn the_hosts_ipc_is_not_roots_to_use() {
+        let user = Subject { host_ipc: true, uid: 1000, ..Subject::default() };
+        let setuid = Subject { capabilities: Capabilities(SETUID), ..user };
+        for (subject, want) in [(user, 0), (setuid, 1), (Subject { uid: 0, ..user }, 1), (Subject::default(), 0)] {
+            for arch in ARCHES {
+                for name in ["shmget", "shmat", "shmctl", "semget", "semctl", "msgget", "msgsnd", "msgrcv", "msgctl"] {
+                    assert_eq!(errno(arch, &subject, name, [0; 6]), want, "{arch:?} {name}");
+                }
+            }
+            assert_eq!(errno(Arch::I386, &subject, "ipc", [0; 6]), want);
         }
     }
 

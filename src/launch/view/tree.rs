@@ -205,11 +205,17 @@ impl<'h> Tree<'h> {
     }
 
     /// Nothing in the place of what no task sees, where it came along with something above.
-    pub fn hide_own(&mut self) -> Result<(), LaunchError> {
+    pub fn hide_own(&mut self, allocation: Option<&Allocation>) -> Result<(), LaunchError> {
         let hidden = self.hidden;
+        // Where the client's directories really are, the task's own are attached.
+        let is_clients = |place: &Path| allocation.is_some_and(|allocation| allocation.trees.iter().any(|tree| tree == place));
         let aliases = take(&mut self.aliases);
-        let aside = aliases.iter().filter(|place| !hidden.holds_path(place));
-        aside.filter(|place| self.layout.covers(place)).collect::<Vec<_>>().into_iter().try_for_each(|place| self.cover(place))?;
+        // From above to below: what is in one that is covered by then is gone.
+        for place in aliases.iter().filter(|place| !hidden.holds_path(place) && !is_clients(place)) {
+            if self.layout.covers(place) {
+                self.cover(place)?;
+            }
+        }
         hidden.directories().try_for_each(|directory| self.hide(directory))
     }
 
@@ -225,7 +231,7 @@ impl<'h> Tree<'h> {
     /// Of `file`, which is `source` on the host and comes to `target`: that it is nothing that no task sees, and where there is such below it.
     pub fn look_below(&mut self, file: BorrowedFd<'_>, identity: Identity, source: &Path, target: &Path) -> Result<(), String> {
         if self.hidden.holds(source, &identity) {
-            return Err(format!("{} is the driver's own, which no task may have", source.display()));
+            return Err(format!("{} is the driver's own or the client's, which no task may have", source.display()));
         }
         let ways = self.hidden.ways(&identity).filter(|way| path::open_beneath(file, way).is_ok());
         self.aliases.extend(ways.map(|way| target.join(way)));
