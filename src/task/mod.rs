@@ -25,7 +25,7 @@ mod userdb;
 pub use accounts::Accounts;
 pub use error::{NotFound, TaskError};
 pub use event::TaskEvent;
-pub use node::{Facts, landlock, prerequisites};
+pub use node::{CONTROLLERS, Facts, each_prerequisite, landlock, prerequisites};
 pub use order::{Session, SessionEnd};
 pub use start::Start;
 pub use stats::Meter;
