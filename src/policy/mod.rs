@@ -33,6 +33,7 @@ pub mod namespace;
 pub mod place;
 pub mod port;
 pub mod privileges;
+pub mod readiness;
 pub mod request;
 pub mod resolver;
 pub mod resources;
