@@ -1,6 +1,7 @@
 //! The driver for a person at a terminal.
 
 mod arguments;
+mod check;
 mod exit_code;
 mod manual;
 mod run;
@@ -33,6 +34,7 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> u8 {
             }
             1
         }
+        Ok(Command::Check(asked)) => check::check(&asked),
         Ok(Command::Run(options)) => run::run(*options).unwrap_or_else(|failure| {
             eprintln!("nomad-driver-exec2: {failure}");
             failure.code
