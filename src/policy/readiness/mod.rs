@@ -4,11 +4,13 @@ mod directory;
 mod kernel;
 mod options;
 mod process;
+mod tasks;
 
 pub use directory::{Binary, Found, data_dir, plugin_dir, socket_directory};
 pub use kernel::{Kernel, kernel};
 pub use options::{block, named, options};
 pub use process::{Process, process};
+pub use tasks::{Tenant, tasks};
 
 use super::capability::Capabilities;
 

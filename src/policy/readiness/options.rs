@@ -1,8 +1,8 @@
 //! What the plugin's options open.
 
 use super::{Line, fail, has, pass, warn};
+use crate::policy::grant::{Grant, written};
 use crate::policy::request::PluginOptions;
-use crate::policy::unveil::Unveil;
 use std::path::Path;
 
 /// The plugins that a configuration names, of which `ours` is this one: it goes by its file, not by the driver that jobs name.
@@ -38,14 +38,14 @@ pub fn options(options: &PluginOptions, there: impl Fn(&Path) -> bool) -> Vec<Li
     if !options.seccomp {
         lines.push(warn(topic, "seccomp = \"off\": no task has a system call filter").advise("seccomp = \"default\""));
     }
-    for unveil in options.unveil_paths.iter().filter_map(|written| Unveil::parse(written).ok()) {
-        let Unveil { mode, path, optional } = unveil;
-        if path == "/" {
+    for Grant { mode, path, required, .. } in written(&options.unveil_paths, "unveil_paths").unwrap_or_default() {
+        let shown = path.display();
+        if path == Path::new("/") {
             lines.push(warn(topic, format!("unveil_paths: {mode}:/ opens all of the host to every task")).advise("name what tasks need"));
-        } else if !optional && !there(Path::new(&path)) {
+        } else if required && !there(&path) {
             lines.push(
-                fail(topic, format!("unveil_paths: {path} is not there, and no task starts without it"))
-                    .advise(format!("make it, or write \"?{mode}:{path}\"")),
+                fail(topic, format!("unveil_paths: {shown} is not there, and no task starts without it"))
+                    .advise(format!("make it, or write \"?{mode}:{shown}\"")),
             );
         }
     }
