@@ -51,6 +51,10 @@ it is not; it changes nothing. Exit code 0: all is well; 1: warnings; 2: failure
                        Also: nomad operator api /v1/agent/self | ... --config -
   --json               for programs
 
+  nomad-driver-exec2 ps [--state-dir DIR] [--json]
+
+lists the node's tasks: user, state, time since the start, memory, CPU time.
+
   nomad-driver-exec2 help [TOPIC]
 
 prints a page of the manual: architecture, seccomp.
@@ -66,6 +70,7 @@ pub enum Command {
     Page(String),
     Run(Box<Run>),
     Check(Check),
+    Ps(Ps),
 }
 
 /// Options of `check`.
@@ -98,6 +103,14 @@ pub struct Run {
     pub args: Vec<String>,
 }
 
+/// Options of `ps`.
+#[derive(Debug, Default, PartialEq)]
+pub struct Ps {
+    /// The plugin's option of that name, if it is set.
+    pub state_dir: Option<PathBuf>,
+    pub json: bool,
+}
+
 /// Reads the arguments behind the program's name. An error is one line that names the option, the value and the reason.
 pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command, String> {
     let mut parser = Parser::from_args(arguments);
@@ -107,6 +120,7 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command, Strin
         Some(Arg::Short('V') | Arg::Long("version")) => Ok(Command::Version),
         Some(Arg::Value(word)) if word == "run" => run(&mut parser),
         Some(Arg::Value(word)) if word == "check" => check(&mut parser),
+        Some(Arg::Value(word)) if word == "ps" => ps(&mut parser),
         Some(Arg::Value(word)) if word == "help" => help(&mut parser),
         Some(Arg::Value(word)) => Err(format!("unknown command {:?}; see --help", word.to_string_lossy())),
         Some(other) => Err(format!("{}; see --help", other.unexpected())),
@@ -137,6 +151,19 @@ fn check(parser: &mut Parser) -> Result<Command, String> {
         }
     }
     Ok(Command::Check(check))
+}
+
+fn ps(parser: &mut Parser) -> Result<Command, String> {
+    let mut ps = Ps::default();
+    while let Some(arg) = parser.next().map_err(|e| format!("ps: {e}"))? {
+        match arg {
+            Arg::Long("state-dir") => ps.state_dir = Some(parser.value().map_err(|e| format!("ps: {e}"))?.into()),
+            Arg::Long("json") => ps.json = true,
+            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
+            other => return Err(format!("ps: {}; see --help", other.unexpected())),
+        }
+    }
+    Ok(Command::Ps(ps))
 }
 
 fn run(parser: &mut Parser) -> Result<Command, String> {
@@ -277,6 +304,7 @@ mod tests {
             ("help -x", "help: invalid option '-x'"),
             ("check --config", "check: missing argument for option '--config'"),
             ("check this", "check: unexpected argument \"this\""),
+            ("ps --all", "ps: invalid option '--all'"),
             ("walk", "unknown command \"walk\""),
         ] {
             let error = typed(line).unwrap_err();
@@ -284,6 +312,8 @@ mod tests {
         }
         let check = Check { configs: vec!["/a".into(), "-".into()], json: true };
         assert_eq!(typed("check --config /a --json --config=-").unwrap(), Command::Check(check));
+        let ps = Ps { state_dir: Some("/s".into()), json: true };
+        assert_eq!(typed("ps --state-dir /s --json").unwrap(), Command::Ps(ps));
         assert_eq!(typed("").unwrap(), Command::None);
         assert_eq!(typed("run --help").unwrap(), Command::Help);
         assert_eq!(typed("-V").unwrap(), Command::Version);

@@ -14,5 +14,6 @@ mod manual;
 mod masks;
 mod mounts;
 mod plugin;
+mod ps;
 mod unveil;
 mod view;

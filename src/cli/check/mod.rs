@@ -9,8 +9,9 @@ mod look;
 
 use super::arguments::Check;
 use crate::plugin;
-use crate::policy::readiness::{self, Line, Verdict};
+use crate::policy::readiness::{self, Line, Tenant, Verdict};
 use crate::policy::request::HOME;
+use crate::task::{self, Listed, State};
 use agent::{Agent, CommandLine, PLUGIN};
 use serde_json::{Map, json};
 use std::io::{Read, Write};
@@ -50,6 +51,21 @@ fn lines(asked: &Check) -> Vec<Line> {
     lines.extend(readiness::named(agent.plugins.keys().map(String::as_str), PLUGIN));
     lines.extend(readiness::block(&review.set, &review.wrong));
     lines.extend(readiness::options(options, |path| path.exists()));
+    lines.extend(tasks(&options.state_dir));
+    lines
+}
+
+/// Those that run. Where the records can't be read, that is said of state_dir.
+fn tasks(state_dir: &Path) -> Vec<Line> {
+    let listed = task::list(state_dir).unwrap_or_default();
+    let unread = listed.iter().filter_map(|task| task.as_ref().err());
+    let mut lines: Vec<Line> = unread.map(|reason| Line::new("tasks", Verdict::Warn, reason)).collect();
+    let tenant = |task: Listed| match task.state {
+        State::Running { uid, ports, .. } => Some(Tenant { name: task.name, alloc_id: task.alloc_id, uid, ports }),
+        State::Ended(_) => None,
+    };
+    let tenants: Vec<Tenant> = listed.into_iter().flatten().filter_map(tenant).collect();
+    lines.extend(readiness::tasks(&tenants));
     lines
 }
 
