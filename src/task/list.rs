@@ -36,7 +36,7 @@ pub enum State {
 }
 
 /// Those with a record in `state_dir`, by their start; what can't be read is the error of one.
-pub fn list(state_dir: &Path) -> crate::watch::Result<Vec<Result<Listed, String>>> {
+pub fn list(state_dir: &Path) -> crate::error::Result<Vec<Result<Listed, String>>> {
     let boot_id = process::boot_id()?;
     let mut tasks = Vec::new();
     for name in names(state_dir)? {

@@ -1,7 +1,9 @@
 //! One task's life, on a thread of its own, and the register of all tasks.
+#![forbid(unsafe_code)]
 
 mod accounts;
 mod ask;
+mod audit;
 mod denials;
 mod error;
 mod event;
@@ -24,6 +26,7 @@ mod thread;
 mod userdb;
 
 pub use accounts::Accounts;
+pub use audit::audits;
 pub use error::{NotFound, TaskError};
 pub use event::TaskEvent;
 pub use list::{Listed, State, list};

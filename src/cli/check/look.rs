@@ -6,7 +6,6 @@ use crate::policy::capability::Capabilities;
 use crate::policy::readiness::{Binary, Found, Kernel, Process};
 use crate::policy::request::PluginOptions;
 use crate::task;
-use crate::watch::audit;
 use rustix::fs::{StatVfsMountFlags, statvfs};
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -35,7 +34,7 @@ pub fn kernel(options: &PluginOptions) -> Kernel {
         core_pattern: text("/proc/sys/kernel/core_pattern").unwrap_or_default(),
         modules: text("/sys/kernel/security/lsm").map(|list| list.split(',').map(str::to_owned).collect()),
         selinux_enforces: number("/sys/fs/selinux/enforce") == Some(1),
-        audit: audit::is_enabled().map_err(|e| e.to_string()),
+        audit: task::audits().map_err(|e| e.to_string()),
     }
 }
 
