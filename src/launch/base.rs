@@ -32,6 +32,8 @@ pub(super) struct Base {
     /// The host's symlinks beside them, with their texts.
     pub links: Vec<(&'static Path, PathBuf)>,
     pub is_read_only: bool,
+    /// File systems of which something was mounted below what stands, when this was made.
+    pub mounted: Vec<(u32, u32)>,
     /// Its root is the host's whole tree, and the task has no other.
     pub is_whole: bool,
     made_of: Vec<Option<Identity>>,
@@ -118,6 +120,9 @@ impl Maker for Origin {
     fn make(&mut self, kind: Kind, trees: &[PathBuf]) -> Result<Base> {
         self.enter_host()?;
         let made_of = made_of(&self.root, kind.extent);
+        let mounts = self.table()?.read()?;
+        let stands = |mount: &&Mount| kind.extent.stands().iter().any(|standing| mount.path.starts_with(standing.path));
+        let mounted = mounts.iter().filter(stands).map(|mount| mount.dev).collect();
         let (mut copies, mut links, mut shallow) = (Vec::new(), Vec::new(), Vec::new());
         for (standing, found) in kind.extent.stands().iter().zip(&made_of) {
             let path = Path::new(standing.path);
@@ -162,6 +167,7 @@ impl Maker for Origin {
             shallow,
             links,
             is_read_only: kind.is_read_only,
+            mounted,
             is_whole,
             made_of,
         })

@@ -100,16 +100,19 @@ impl Launcher {
         lock(&self.hidden).push(real(directory));
     }
 
-    /// Where these are, with the task's records, and those of other plugins. `everywhere`: also through other mounts than their own.
-    pub(super) fn hidden(&self, state_dir: &Path, everywhere: bool) -> Result<BTreeSet<PathBuf>, LaunchError> {
+    /// Where these are, with the task's records, and those of other plugins.
+    pub(super) fn hidden(&self, state_dir: &Path) -> BTreeSet<PathBuf> {
         let mut hidden: BTreeSet<PathBuf> = lock(&self.hidden).iter().cloned().collect();
         if state_dir != Path::new(HOME) {
             hidden.insert(real(state_dir));
         }
-        if everywhere {
-            let aliases = self.aliases.of(&hidden)?;
-            hidden.extend(aliases);
-        }
+        hidden
+    }
+
+    /// With where they are through other mounts than their own.
+    pub(super) fn seen_everywhere(&self, mut hidden: BTreeSet<PathBuf>) -> Result<BTreeSet<PathBuf>, LaunchError> {
+        let aliases = self.aliases.of(&hidden)?;
+        hidden.extend(aliases);
         Ok(hidden)
     }
 

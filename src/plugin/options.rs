@@ -7,13 +7,14 @@ use crate::policy::abi::Abi;
 use crate::policy::capability::Capabilities;
 use crate::policy::ceiling::Ceilings;
 use crate::policy::filter;
+use crate::policy::grant;
 use crate::policy::ids::IdRanges;
 use crate::policy::kill::KillMode;
 use crate::policy::limits::{Swap, pids_in_range};
 use crate::policy::namespace::NamespaceMode;
 use crate::policy::request::{PluginOptions, TaskOptions};
-use crate::policy::unveil::Unveil;
 use crate::policy::view_mode::ViewMode;
+use crate::policy::work_dir::DefaultWorkDir;
 
 use super::msgpack::Value;
 
@@ -49,6 +50,9 @@ pub fn plugin(msgpack: &[u8]) -> Result<PluginOptions, OptionError> {
         unveil_by_task: block.boolean("unveil_by_task")?.unwrap_or(unset.unveil_by_task),
         unveil_paths: block.unveil("unveil_paths")?,
         allow_caps: block.capabilities("allow_caps")?.unwrap_or(unset.allow_caps),
+        default_work_dir: block
+            .parsed("default_work_dir", |text| DefaultWorkDir::parse(text).ok_or_else(|| format!("{text:?} is not \"local\" or \"task\"")))?
+            .unwrap_or(unset.default_work_dir),
         default_pid_mode: block.parsed("default_pid_mode", namespace)?.unwrap_or(unset.default_pid_mode),
         default_ipc_mode: block.parsed("default_ipc_mode", namespace)?.unwrap_or(unset.default_ipc_mode),
         denied_envvars: block.texts("denied_envvars")?,
@@ -166,11 +170,11 @@ impl Block {
         })
     }
 
-    /// A list of `mode:path`, each of which must be well-formed.
+    /// A list of `mode:path` and words, each of which must be well-formed.
     fn unveil(&mut self, option: &str) -> Result<Vec<String>, OptionError> {
         let entries = self.texts(option)?;
         for (index, entry) in entries.iter().enumerate() {
-            Unveil::parse(entry).map_err(|error| refuse(format!("{option}[{index}]"), error.to_string()))?;
+            grant::written(std::slice::from_ref(entry), "").map_err(|error| refuse(format!("{option}[{index}]"), error.to_string()))?;
         }
         Ok(entries)
     }
@@ -260,6 +264,7 @@ mod tests {
             ("allow_caps", b"\x91\xa4Kill"),
             ("default_ipc_mode", b"\xa4host"),
             ("default_pid_mode", b"\xa4host"),
+            ("default_work_dir", b"\xa4task"),
             ("denied_envvars", b"\x91\xa2A*"),
             ("denied_host_gids", b"\xa70,10-20"),
             ("denied_host_uids", b"\xa10"),
@@ -281,6 +286,7 @@ mod tests {
             unveil_by_task: true,
             unveil_paths: vec!["r:/etc".to_owned(), "?rx:/op".to_owned()],
             allow_caps: Capabilities(1 << 5),
+            default_work_dir: DefaultWorkDir::Task,
             default_pid_mode: NamespaceMode::Host,
             default_ipc_mode: NamespaceMode::Host,
             denied_envvars: vec!["A*".to_owned()],
@@ -359,7 +365,8 @@ mod tests {
 
     #[test]
     fn a_refusal_names_option_value_and_reason() {
-        let table: [(&str, &[u8], &str); 14] = [
+        let table: [(&str, &[u8], &str); 15] = [
+            ("default_work_dir", b"\xa1/", "default_work_dir: \"/\" is not \"local\" or \"task\""),
             ("seccomp", b"\xa2on", "seccomp: \"on\" is neither \"default\" nor \"off\""),
             (
                 "forbid_by_task",
@@ -412,6 +419,7 @@ mod tests {
             "memory_swap" => b"\xa21M",
             "pid_mode" | "ipc_mode" | "default_pid_mode" | "default_ipc_mode" => b"\xa4host",
             "kill_mode" => b"\xa4main",
+            "default_work_dir" => b"\xa4task",
             "seccomp" => b"\xa3off",
             "forbid_by_task" => b"\x91\xa4user",
             "view" | "require_view" => b"\xa7private",
@@ -474,6 +482,10 @@ mod tests {
                 "unveil_by_task" => Unset::Bool(defaults.unveil_by_task),
                 "denial_events" => Unset::Bool(defaults.denial_events),
                 "no_pivot_root" => Unset::Bool(defaults.no_pivot_root),
+                "default_work_dir" => {
+                    assert!(matches!(choice.unset, Unset::Text(word) if DefaultWorkDir::parse(word) == Some(defaults.default_work_dir)));
+                    continue;
+                }
                 "default_pid_mode" | "default_ipc_mode" => Unset::Text("private"),
                 "max_pids" => Unset::Number(defaults.max_pids as i64),
                 "landlock_min_abi" => Unset::Number(defaults.landlock_min_abi.into()),

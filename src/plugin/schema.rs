@@ -63,6 +63,12 @@ pub const PLUGIN: &[Choice] = &[
         "task options that a job may not move from their safe value; also `pid_mode`, `ipc_mode`, `oom_score_adj` (below 0), `ulimit` (above the \
          plugin's own, or a priority), `user` (uid 0), `volume_mount` (outside the task's directory), `denial_events`",
     ),
+    choice(
+        "default_work_dir",
+        Kind::Text,
+        Unset::Text("local"),
+        "`work_dir` where the task says nothing: `local`, or `task`, the task's directory, as released Go versions, exec and raw_exec have it",
+    ),
     choice("default_pid_mode", Kind::Text, Unset::Text("private"), "`pid_mode` where the task says nothing"),
     choice("default_ipc_mode", Kind::Text, Unset::Text("private"), "`ipc_mode` where the task says nothing"),
     choice("require_view", Kind::Text, EMPTY, "`private`: every task has the private view, and one that says `host` is refused"),
@@ -91,14 +97,14 @@ pub const TASK: &[Choice] = &[
         "command",
         Kind::Text,
         Unset::Refused,
-        "absolute; with a slash: relative to the task's directory; a name: looked up in the task's PATH",
+        "absolute; with a slash: relative to `local`, then to the task's directory; a name: looked up in the task's PATH, then in `local`",
     ),
     choice("args", Kind::Texts, NOTHING, ""),
     choice(
         "unveil",
         Kind::Texts,
         NOTHING,
-        "`mode:path`, mode of the letters `r` read, `w` write, `x` execute, `c` create and remove; `?` in front: a missing path is no error",
+        "`mode:path`, mode of the letters `r` read, `w` write, `x` execute, `c` create and remove; `?` in front: a missing path is no error; or a word, see below",
     ),
     choice(
         "view",
@@ -114,7 +120,7 @@ pub const TASK: &[Choice] = &[
     ),
     choice("oom_score_adj", Kind::Number, Unset::Null("`0`"), "-1000 to 1000; always written"),
     choice("cap_add", Kind::Texts, NOTHING, "capabilities, within `allow_caps`: names with or without `CAP_`, in any case; `all`"),
-    choice("cap_drop", Kind::Texts, NOTHING, "what not to have of `cap_add`'s `all`; a task has no capability of its own"),
+    choice("cap_drop", Kind::Texts, NOTHING, "what not to have of what `cap_add` names; a task has no capability of its own"),
     choice(
         "ulimit",
         Kind::NamedTexts,
@@ -154,8 +160,8 @@ pub const TASK: &[Choice] = &[
     choice(
         "work_dir",
         Kind::Text,
-        Unset::Null("`NOMAD_TASK_DIR`"),
-        "absolute, or relative to the task's directory; if set, exported as `NOMAD_WORK_DIR`",
+        Unset::Null("`default_work_dir`"),
+        "absolute, or relative to the task's directory; exported as `NOMAD_WORK_DIR`; outside the allocation it is granted `rwxc` if `unveil_by_task` is true",
     ),
 ];
 

@@ -111,6 +111,7 @@ impl Mode {
     pub const C: Mode = Mode(8);
     pub const RX: Mode = Mode(1 | 4);
     pub const RW: Mode = Mode(1 | 2);
+    pub const RWC: Mode = Mode(1 | 2 | 8);
     pub const RWXC: Mode = Mode(1 | 2 | 4 | 8);
 
     const LETTERS: [(char, Mode); 4] = [('r', Mode::R), ('w', Mode::W), ('x', Mode::X), ('c', Mode::C)];

@@ -67,8 +67,6 @@ pub enum CapabilityError {
     NotAllowed { written: String, missing: Capabilities },
     #[error("{written:?}: this node does not give the plugin {missing}, so it can't give it to a task")]
     NotHere { written: String, missing: Capabilities },
-    #[error("{0:?} is in cap_add as well")]
-    Contradiction(String),
 }
 
 impl Capabilities {
@@ -93,37 +91,34 @@ impl Capabilities {
     }
 }
 
-/// What a task has: `add` within `allowed`, less what `drop` names. It has nothing of its own, so `all` in `drop` takes nothing away:
-/// jobs write it to start from nothing. `node` is what the plugin itself can hand on: `all` means no more than that, a name must be there.
+/// What a task has: `add`, less what `drop` names, within `allowed`. It has nothing of its own, so `all` in `drop` takes nothing away: jobs
+/// write it to start from nothing. `node` is what the plugin itself can hand on: `all` means no more than that, a name must be there.
 pub fn granted(
     add: &[String],
     drop: &[String],
     allowed: Capabilities,
     node: Capabilities,
 ) -> Result<Capabilities, (&'static str, CapabilityError)> {
+    let mut unwanted = Capabilities::default();
+    for written in drop {
+        match one(written).map_err(|e| ("cap_drop", e))? {
+            Capabilities::ALL => {}
+            named => unwanted.0 |= named.0,
+        }
+    }
     let mut granted = Capabilities::default();
     for written in add {
-        let wanted = one(written).map_err(|e| ("cap_add", e))?;
+        let named = one(written).map_err(|e| ("cap_add", e))?;
+        let wanted = named.without(unwanted);
         let refused = wanted.without(allowed);
         if !refused.is_empty() {
             return Err(("cap_add", CapabilityError::NotAllowed { written: written.clone(), missing: refused }));
         }
         let lacking = wanted.without(node);
-        if !lacking.is_empty() && wanted != Capabilities::ALL {
+        if !lacking.is_empty() && named != Capabilities::ALL {
             return Err(("cap_add", CapabilityError::NotHere { written: written.clone(), missing: lacking }));
         }
         granted.0 |= wanted.0 & node.0;
-    }
-    for written in drop {
-        let unwanted = one(written).map_err(|e| ("cap_drop", e))?;
-        let named = |add: &&String| one(add) == Ok(unwanted);
-        match unwanted {
-            _ if unwanted != Capabilities::ALL && add.iter().any(|add| named(&add)) => {
-                return Err(("cap_drop", CapabilityError::Contradiction(written.clone())));
-            }
-            Capabilities::ALL => {}
-            _ => granted = granted.without(unwanted),
-        }
     }
     Ok(granted)
 }
@@ -186,6 +181,10 @@ mod tests {
         assert_eq!(shown(&["all"], &["all"], all, Capabilities(3)), "chown,dac_override");
         assert_eq!(shown(&["all"], &["CHOWN"], all, Capabilities(3)), "dac_override");
         assert_eq!(shown(&["kill"], &["chown"], default, all), "kill");
+        assert_eq!(shown(&["kill", "chown"], &["CAP_kill"], default, all), "chown");
+        // What is dropped need not be allowed, nor be there.
+        assert_eq!(shown(&["kill", "net_raw"], &["net_raw"], default, all), "kill");
+        assert_eq!(shown(&["kill", "bpf"], &["bpf"], all, Capabilities(1 << 5)), "kill");
     }
 
     #[test]
@@ -205,7 +204,6 @@ mod tests {
             shown(&["sys_resource"], &[], all, most)
                 .starts_with(r#"cap_add: "sys_resource": this node does not give the plugin sys_resource"#)
         );
-        assert_eq!(shown(&["kill"], &["CAP_kill"], default, all), r#"cap_drop: "CAP_kill" is in cap_add as well"#);
         assert_eq!(shown(&[], &["killl"], default, all), r#"cap_drop: "killl" is not the name of a capability"#);
     }
 }

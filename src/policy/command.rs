@@ -32,6 +32,19 @@ impl Command {
         let search = env.iter().find(|(name, _)| name == "PATH").map_or(DEFAULT_PATH, |(_, path)| path);
         Ok(Command { paths: candidates(name, search, base)?, argv: argv(name, args)?, env, work_dir, ulimits: Vec::new() })
     }
+
+    /// As `new`, of a task: what is relative to its directory `base` is looked for in `local` there first, and a name that is in no directory of
+    /// PATH as well, as Nomad's own drivers do.
+    pub fn in_task(name: &str, args: &[String], env: Vec<(String, String)>, work_dir: String, base: &Path) -> Result<Command, SpecError> {
+        let mut command = Command::new(name, args, env, work_dir, base)?;
+        let local = base.join("local").join(name).to_string_lossy().into_owned();
+        match (Path::new(name).is_absolute(), name.contains('/')) {
+            (true, _) => {}
+            (false, true) => command.paths.insert(0, local),
+            (false, false) => command.paths.push(local),
+        }
+        Ok(command)
+    }
 }
 
 fn candidates(command: &str, search: &str, base: &Path) -> Result<Vec<String>, SpecError> {
@@ -91,6 +104,18 @@ mod tests {
         };
         assert_eq!(found(&[("A", "/b"), ("PATH", "/c")]), ["/c/x"]);
         assert_eq!(found(&[]).first().map(String::as_str), Some("/usr/local/sbin/x"));
+    }
+
+    #[test]
+    fn a_task_has_its_commands_in_local_too() {
+        let found = |name: &str| {
+            let env = vec![("PATH".to_string(), "/a:/b".to_string())];
+            Command::in_task(name, &[], env, "/".into(), Path::new(M)).unwrap().paths
+        };
+        assert_eq!(found("x"), ["/a/x".into(), "/b/x".into(), format!("{M}/local/x")]);
+        assert_eq!(found("bin/x"), [format!("{M}/local/bin/x"), format!("{M}/bin/x")]);
+        assert_eq!(found("local/x"), [format!("{M}/local/local/x"), format!("{M}/local/x")]);
+        assert_eq!(found("/bin/x"), ["/bin/x"]);
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub struct Directories {
 impl Directories {
     /// What the task gets in its directories, relative to `M`. Rules of one path union, so `alloc/logs` is kept from being written
     /// by a read-only mount.
-    pub const GRANTS: [(Mode, &str); 4] = [(Mode::RWXC, "local"), (Mode::RWXC, "alloc"), (Mode::RWXC, "tmp"), (Mode::RW, "secrets")];
+    pub const GRANTS: [(Mode, &str); 4] = [(Mode::RWXC, "local"), (Mode::RWXC, "alloc"), (Mode::RWXC, "tmp"), (Mode::RWXC, "secrets")];
 
     /// As the task's environment names them. A job can set these variables too: only the names that the client itself gives are taken, or
     /// a job could have any directory of the host granted.

@@ -41,8 +41,8 @@ fn matches(glob: &str, name: &str) -> bool {
 ///
 /// `host_env` reads the plugin's environment, which is the agent's: a variable that has the same value there counts as the
 /// host's, any other as set by the task. Of the host's, those that concern only the agent are dropped. USER, LOGNAME and HOME
-/// come from `identity`, and TMPDIR from `tmp_dir` if there is one, unless the task set them. NOMAD_WORK_DIR is `work_dir`. What a glob of
-/// `denied` means is left out, whoever set it.
+/// come from `identity`, and TMPDIR from `tmp_dir` if there is one, unless the task set them. NOMAD_WORK_DIR is `work_dir`, if there is one.
+/// What a glob of `denied` means is left out, whoever set it.
 pub fn environment(
     request_env: &BTreeMap<String, String>,
     host_env: &dyn Fn(&str) -> Option<String>,

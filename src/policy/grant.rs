@@ -4,6 +4,7 @@ use super::access::Mode;
 use super::defaults::{DEFAULTS, nodes};
 use super::unveil::{Unveil, UnveilError};
 use super::view_mode::ViewMode;
+use super::words;
 use std::path::{Path, PathBuf};
 
 /// One path that the task may use.
@@ -19,23 +20,33 @@ pub struct Grant {
 
 /// The defaults, if wanted (of a private view at least its devices), and what the operator wrote as `option`.
 pub fn grants(defaults: bool, view: ViewMode, paths: &[String], option: &'static str) -> Result<Vec<Grant>, UnveilError> {
-    let grant = |option| move |(mode, path): &(Mode, &str)| Grant { mode: *mode, path: PathBuf::from(path), option, required: false };
     let mut grants: Vec<Grant> = match (defaults, view) {
-        (true, _) => DEFAULTS.iter().map(grant("unveil_defaults")).collect(),
-        (false, ViewMode::Private) => nodes().map(grant("view")).collect(),
+        (true, _) => DEFAULTS.iter().map(if_there("unveil_defaults")).collect(),
+        (false, ViewMode::Private) => nodes().map(if_there("view")).collect(),
         (false, ViewMode::Host) => Vec::new(),
     };
     grants.extend(written(paths, option)?);
     Ok(grants)
 }
 
-/// Each `mode:path` of an option.
+/// Each `mode:path` of an option, and what its words stand for.
 pub fn written(paths: &[String], option: &'static str) -> Result<Vec<Grant>, UnveilError> {
-    let grant = |path: &String| {
-        let unveil = Unveil::parse(path)?;
-        Ok(Grant { mode: unveil.mode, path: PathBuf::from(unveil.path), option, required: !unveil.optional })
-    };
-    paths.iter().map(grant).collect()
+    let mut grants = Vec::with_capacity(paths.len());
+    for text in paths {
+        match words::list(text) {
+            Some(list) => grants.extend(list.iter().map(if_there(option))),
+            None => {
+                let unveil = Unveil::parse(text)?;
+                grants.push(Grant { mode: unveil.mode, path: PathBuf::from(unveil.path), option, required: !unveil.optional });
+            }
+        }
+    }
+    Ok(grants)
+}
+
+/// The grant of a path on a list of this driver's, which need not exist.
+fn if_there(option: &'static str) -> impl Fn(&(Mode, &str)) -> Grant {
+    move |(mode, path)| Grant { mode: *mode, path: PathBuf::from(path), option, required: false }
 }
 
 /// Whether who was granted these may read what is at `path`.
@@ -46,6 +57,27 @@ pub fn may_read(grants: &[Grant], path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_stand_for_lists() {
+        let grants = |texts: &[&str]| {
+            let texts: Vec<String> = texts.iter().map(|text| text.to_string()).collect();
+            written(&texts, "unveil").map_err(|e| e.to_string())
+        };
+        let tmp = Grant { mode: Mode::RW | Mode::C, path: "/tmp".into(), option: "unveil", required: false };
+        let both = grants(&["@tmp", "r:/srv", "@dns"]).unwrap();
+        assert_eq!((&both[0], both[1].path.to_str(), both[1].required), (&tmp, Some("/srv"), true));
+        assert!(both[2..].iter().all(|grant| !grant.required) && may_read(&both, "/etc/resolv.conf"));
+        let unknown = grants(&["@music"]).unwrap_err();
+        assert!(unknown.starts_with("unveil \"@music\": no such word; there are @shared, @stdio, @tty, "), "{unknown}");
+        for text in ["r:@dns", "?@dns", "?r:@dns"] {
+            let refused = grants(&[text]).unwrap_err();
+            assert!(
+                refused.ends_with("a word such as @dns stands alone: it has its own modes, and what is missing is no error"),
+                "{refused}"
+            );
+        }
+    }
 
     #[test]
     fn whoever_may_read_the_hosts() {

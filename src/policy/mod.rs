@@ -51,3 +51,5 @@ pub mod view;
 pub mod view_mode;
 pub mod volume;
 pub mod way;
+pub mod words;
+pub mod work_dir;

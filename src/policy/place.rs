@@ -6,7 +6,7 @@ use super::grant::Grant;
 use std::path::{Component, Path, PathBuf};
 
 /// The task's own directories as jobs write them: below the root of what other drivers give to a task.
-const OWN: [&str; 3] = ["local", "alloc", "secrets"];
+pub const OWN: [&str; 3] = ["local", "alloc", "secrets"];
 
 /// The absolute path that a destination means: a relative one, or one of `/local`, `/alloc` and `/secrets`, is in the task's directory, any
 /// other where it says. The error is why there is none.

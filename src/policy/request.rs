@@ -8,6 +8,7 @@ use super::limits::Swap;
 use super::namespace::NamespaceMode;
 use super::resources::Resources;
 use super::view_mode::ViewMode;
+use super::work_dir::DefaultWorkDir;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -23,6 +24,7 @@ pub struct PluginOptions {
     pub unveil_paths: Vec<String>,
     /// The most that `pids_limit` may ask for, and what counts without one; 0 for none.
     pub max_pids: u64,
+    pub default_work_dir: DefaultWorkDir,
     pub default_pid_mode: NamespaceMode,
     pub default_ipc_mode: NamespaceMode,
     /// Globs of variables that no task gets.
@@ -55,6 +57,7 @@ impl Default for PluginOptions {
             unveil_by_task: false,
             unveil_paths: Vec::new(),
             max_pids: 0,
+            default_work_dir: DefaultWorkDir::default(),
             default_pid_mode: NamespaceMode::Private,
             default_ipc_mode: NamespaceMode::Private,
             denied_envvars: Vec::new(),

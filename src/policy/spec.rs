@@ -26,6 +26,7 @@ use super::user::{Identity, User};
 use super::view::View;
 use super::view_mode::{ProtectSystem, ViewMode};
 use super::volume::{volumes, writable};
+use super::work_dir::{self, work_dir};
 use std::path::{Path, PathBuf};
 
 /// One task, decided. A launch has the same parts by the same names.
@@ -71,7 +72,10 @@ pub fn compile(request: &TaskRequest, options: &PluginOptions, facts: &Facts<'_>
     let command = command(request, options, facts, &privileges.identity, &directories, &ulimits)?;
     let mode = view_mode(request.options.view, options.require_view)?;
     let namespaces = namespaces(request, options)?;
-    let rules = rules(request, options, facts.abi, mode, &privileges, &namespaces)?;
+    let mut rules = rules(request, options, facts.abi, mode, &privileges, &namespaces)?;
+    if options.unveil_by_task && request.options.work_dir.is_some() {
+        rules.grants.extend(work_dir::granted(Path::new(&command.work_dir), &directories, mode, &request.mounts));
+    }
     descriptors(&rules, (facts.hard_limits)(ulimit::NOFILE))?;
     let view = view(request, options, mode, directories, &rules)?;
     options.forbid_by_task.check(&Asked {
@@ -151,11 +155,10 @@ fn command(
 ) -> Result<Command, SpecError> {
     let task = &request.options;
     let tmp = text(&directories.task_dir.join("tmp"));
-    let work_dir = work_dir(task.work_dir.as_deref(), &directories.task_dir)?;
-    let exported = task.work_dir.is_some().then_some(work_dir.as_str());
+    let work_dir = work_dir(task.work_dir.as_deref(), options.default_work_dir, &directories.task_dir)?;
     let denied: Vec<&str> = options.denied_envvars.iter().chain(&task.denied_envvars).map(String::as_str).collect();
-    let env = environment(&request.env, facts.host_env, identity, Some(&tmp), exported, &denied)?;
-    let command = Command::new(&task.command, &task.args, env, work_dir, &directories.task_dir)?;
+    let env = environment(&request.env, facts.host_env, identity, Some(&tmp), Some(&work_dir), &denied)?;
+    let command = Command::in_task(&task.command, &task.args, env, work_dir, &directories.task_dir)?;
     Ok(Command { ulimits: without_core(ulimits, (facts.hard_limits)(ulimit::CORE), facts.capabilities), ..command })
 }
 
@@ -233,17 +236,6 @@ fn text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 
-/// Absolute, or relative to the task's directory; `local` in it by default.
-fn work_dir(written: Option<&str>, task_dir: &Path) -> Result<String, SpecError> {
-    let refuse = |value: &str, reason: &str| Err(SpecError::value("work_dir", format!("{value:?} {reason}")));
-    match written {
-        None => Ok(text(&task_dir.join("local"))),
-        Some("") => refuse("", "is empty"),
-        Some(dir) if dir.contains('\0') => refuse(dir, "holds a NUL"),
-        Some(dir) => Ok(text(&task_dir.join(dir))),
-    }
-}
-
 fn protect_system(written: Option<&str>) -> Result<ProtectSystem, SpecError> {
     let Some(word) = written else { return Ok(ProtectSystem::default()) };
     ProtectSystem::parse(word).ok_or_else(|| SpecError::value("protect_system", format!("{word:?} is neither \"strict\" nor \"off\"")))
@@ -274,6 +266,7 @@ mod tests {
     use crate::policy::defaults::DEFAULTS;
     use crate::policy::ids::IdRanges;
     use crate::policy::request::TaskOptions;
+    use crate::policy::work_dir::DefaultWorkDir;
     use std::collections::BTreeMap;
 
     const M: &str = "/opt/nomad/alloc_mounts/a1-web";
@@ -323,7 +316,7 @@ mod tests {
     #[test]
     fn a_plain_request_gets_what_the_design_says() {
         let spec = compiled(&request(), &PluginOptions::default()).unwrap();
-        assert_eq!(spec.command.paths, ["/usr/bin/env", "/bin/env"]);
+        assert_eq!(spec.command.paths, ["/usr/bin/env".into(), "/bin/env".into(), format!("{M}/local/env")]);
         assert_eq!(spec.command.argv, ["env"]);
         assert_eq!(spec.command.work_dir, format!("{M}/local"));
         assert_eq!(spec.privileges.identity.uid, 80001);
@@ -335,12 +328,21 @@ mod tests {
     }
 
     #[test]
-    fn working_directories() {
-        let base = Path::new(M);
-        assert_eq!(work_dir(None, base).unwrap(), format!("{M}/local"));
-        assert_eq!(work_dir(Some("alloc/data"), base).unwrap(), format!("{M}/alloc/data"));
-        assert_eq!(work_dir(Some("/srv"), base).unwrap(), "/srv");
-        assert_eq!(work_dir(Some(""), base).unwrap_err().to_string(), "work_dir: \"\" is empty");
+    fn a_working_directory_is_granted_where_tasks_may_unveil() {
+        let open = PluginOptions { unveil_by_task: true, unveil_defaults: false, ..PluginOptions::default() };
+        let shut = PluginOptions { unveil_by_task: false, ..open.clone() };
+        let mut request = request();
+        let seen = |options: &PluginOptions, request: &TaskRequest| {
+            let spec = compiled(request, options).unwrap();
+            let paths = spec.rules.grants.iter().map(|grant| grant.path.to_string_lossy().into_owned());
+            (spec.command.work_dir, paths.collect::<Vec<_>>())
+        };
+        assert_eq!(seen(&open, &request), (format!("{M}/local"), vec![]));
+        let task = PluginOptions { default_work_dir: DefaultWorkDir::Task, ..open.clone() };
+        assert_eq!(seen(&task, &request), (M.into(), vec![]));
+        request.options.work_dir = Some("/srv/app".into());
+        assert_eq!(seen(&open, &request), ("/srv/app".into(), vec!["/srv/app".into()]));
+        assert_eq!(seen(&shut, &request), ("/srv/app".into(), vec![]));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use thiserror::Error;
 
 use super::access::{Mode, ModeError};
+use super::words;
 
 /// A path and what may be done at it and, for a directory, below it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +32,10 @@ pub enum UnveilReason {
     ColonInPath,
     #[error(transparent)]
     Mode(#[from] ModeError),
+    #[error("no such word; there are {}", words::known())]
+    UnknownWord,
+    #[error("a word such as @dns stands alone: it has its own modes, and what is missing is no error")]
+    WordWithMode,
     #[error("the path is empty")]
     EmptyPath,
     #[error("the path is not absolute")]
@@ -48,6 +53,12 @@ impl Unveil {
     }
 
     fn read(text: &str) -> Result<Unveil, UnveilReason> {
+        if text.starts_with('@') {
+            return Err(UnveilReason::UnknownWord);
+        }
+        if text.starts_with("?@") || text.contains(":@") {
+            return Err(UnveilReason::WordWithMode);
+        }
         let (mode, path) = text.rsplit_once(':').ok_or(UnveilReason::NoColon)?;
         if mode.contains(':') {
             return Err(UnveilReason::ColonInPath);

@@ -74,7 +74,7 @@ impl Sessions {
     fn request(&mut self, record: &Record, session: Session) -> Result<Asking, TaskError> {
         let saved = record.saved()?;
         let (command, args) = session.argv.split_first().ok_or(TaskError::EmptyCommand)?;
-        let command = Command::new(command, args, saved.env, saved.work_dir, &saved.base)?;
+        let command = Command::in_task(command, args, saved.env, saved.work_dir, &saved.base)?;
         let command = Command { ulimits: saved.ulimits, ..command };
         let block = init::block(&command)?;
         // 0 is the task's own command.

@@ -1,14 +1,15 @@
 //! What no task sees, whatever is unveiled above it.
 
-use crate::common::Need;
 use crate::common::task::{Node, With};
+use crate::common::{Need, unique};
 use nomad_driver_exec2::policy::access::Mode;
 use nomad_driver_exec2::policy::grant::Grant;
+use nomad_driver_exec2::policy::spec::TaskSpec;
 use nomad_driver_exec2::policy::view_mode::ViewMode;
 use rustix::mount::{UnmountFlags, mount_bind, unmount};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const VIEWS: [ViewMode; 2] = [ViewMode::Host, ViewMode::Private];
 
@@ -88,6 +89,31 @@ fn records_through_a_mount_below() {
         assert_eq!(entries(&other, view, &tree, &[&looked]), ["1"]);
         unmount(tree.join("run"), UnmountFlags::DETACH).unwrap();
     }
+}
+
+/// And where it is in the host's system, or all of that is unveiled.
+#[test]
+fn records_through_a_mount_in_the_system() {
+    needs!(Need::Task);
+    let node = Node::new();
+    let hidden = node.scratch.dir("run/hidden");
+    fs::write(hidden.join("file"), "").unwrap();
+    let alias = PathBuf::from(format!("/etc/exec2-{}", unique()));
+    fs::create_dir(&alias).unwrap();
+    mount_bind(hidden.parent().unwrap(), &alias).unwrap();
+    let other = node.beside();
+    node.tasks.hide(&hidden);
+    let looked = alias.join("hidden");
+    let stat = |node: &Node| node.output(node.spec(&[&format!("stat {}", looked.join("file").display())])).remove(0);
+    let whole = |node: &Node| {
+        let unveiled =
+            |spec: &mut TaskSpec| spec.rules.grants.push(Grant { mode: Mode::R, path: "/".into(), option: "unveil", required: true });
+        node.output(node.spec(&[&format!("entries {}", looked.display())]).with(unveiled)).remove(0)
+    };
+    let seen = [stat(&node), whole(&node), stat(&other), whole(&other)];
+    unmount(&alias, UnmountFlags::DETACH).unwrap();
+    fs::remove_dir(&alias).unwrap();
+    assert_eq!(seen, ["ENOENT", "0", "ok", "1"]);
 }
 
 #[test]

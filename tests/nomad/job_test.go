@@ -1,6 +1,7 @@
 package nomad
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -103,7 +104,7 @@ func TestEnvironment(t *testing.T) {
 	t.Setenv("OF_THE_AGENT", "kept")
 	d := start(t)
 	a := d.alloc(t)
-	k := a.start(job{config: `command = "env"`, env: map[string]string{"GREETING": "hello world", "EMPTY": "", "DISPLAY": ":7"}})
+	k := a.start(job{config: `command = "env"`, env: map[string]string{"GREETING": "hello world", "EMPTY": "", "DISPLAY": ":7", "LD_PRELOAD": ""}})
 	k.ends(0)
 	got := map[string]string{}
 	for line := range strings.Lines(a.drained()) {
@@ -117,7 +118,8 @@ func TestEnvironment(t *testing.T) {
 		"USER": a.user, "LOGNAME": a.user, "HOME": "/nonexistent", "TMPDIR": filepath.Join(a.task.MountsTaskDir, "tmp"),
 		"NOMAD_TASK_DIR": filepath.Join(a.task.MountsTaskDir, "local"), "NOMAD_ALLOC_DIR": a.task.MountsAllocDir,
 		"NOMAD_SECRETS_DIR": a.task.MountsSecretsDir, "NOMAD_ALLOC_ID": a.id, "NOMAD_TASK_NAME": taskName,
-		"GREETING": "hello world", "EMPTY": "", "DISPLAY": ":7", "OF_THE_AGENT": "kept",
+		"GREETING": "hello world", "EMPTY": "", "DISPLAY": ":7", "LD_PRELOAD": "", "OF_THE_AGENT": "kept",
+		"NOMAD_WORK_DIR": filepath.Join(a.task.MountsTaskDir, "local"),
 	} {
 		if value, ok := got[name]; !ok || value != want {
 			t.Errorf("%s=%q (set: %v), want %q", name, value, ok, want)
@@ -138,7 +140,7 @@ func TestDirectories(t *testing.T) {
 	done
 	echo text > "$NOMAD_TASK_DIR/a" && mv "$NOMAD_TASK_DIR/a" "$TMPDIR/b" && cat "$TMPDIR/b" > /dev/null || exit 2
 	printf '#!/bin/sh\nexit 0\n' > "$NOMAD_TASK_DIR/run" && chmod +x "$NOMAD_TASK_DIR/run" && "$NOMAD_TASK_DIR/run" || exit 3
-	cat "$NOMAD_SECRETS_DIR/given" || exit 4
+	cat "$NOMAD_SECRETS_DIR/given" && mkdir "$NOMAD_SECRETS_DIR/made" && mv "$NOMAD_SECRETS_DIR/made" "$NOMAD_SECRETS_DIR/own" || exit 4
 	! mkdir "$NOMAD_TASK_DIR/../made" || exit 5
 	! mkdir "` + a.task.PrivateDir + `/made" || exit 6`
 	if _, err := os.Stat(a.task.PrivateDir); err != nil {
@@ -180,11 +182,23 @@ func TestCommand(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(a.task.LocalDir, "hello"), []byte("#!/bin/sh\nexit 7\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.Mkdir(filepath.Join(a.task.LocalDir, "deep"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("../hello", filepath.Join(a.task.LocalDir, "deep", "hello")); err != nil {
+		t.Fatal(err)
+	}
+	// PATH comes first.
+	if err := os.WriteFile(filepath.Join(a.task.LocalDir, "sh"), []byte("#!/bin/sh\nexit 8\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	for name, command := range map[string]string{
 		"by name through PATH":                "sh",
 		"absolute":                            "/bin/sh",
 		"interpolated":                        "${NOMAD_TASK_DIR}/hello",
 		"with a slash, in the task directory": "local/hello",
+		"with a slash, in local":              "deep/hello",
+		"by name, in local":                   "hello",
 	} {
 		t.Run(name, func(t *testing.T) {
 			k := a.in(t).start(job{config: fmt.Sprintf("command = %q\nargs = [\"-c\", \"exit 7\"]", command)})
@@ -219,17 +233,66 @@ func TestWorkDir(t *testing.T) {
 		"absolute": {`work_dir = "${NOMAD_ALLOC_DIR}/data"`, a.task.MountsAllocDir + "/data"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			// Inodes are compared, as the task's directories have two paths. The variable may be unset without the option.
-			script := fmt.Sprintf(`[ . -ef %q ] && [ "${NOMAD_WORK_DIR:-.}" -ef . ] || { pwd; echo "$NOMAD_WORK_DIR"; exit 1; } >&2`, c.want)
-			if c.option != "" {
-				script += `; [ -n "$NOMAD_WORK_DIR" ]`
-			}
-			k := a.in(t).start(shell(strings.ReplaceAll(script, "${", "$${"), c.option))
+			// Inodes are compared, as the task's directories have two paths.
+			script := fmt.Sprintf(`[ . -ef %q ] && [ "$NOMAD_WORK_DIR" -ef . ] || { pwd; echo "$NOMAD_WORK_DIR"; exit 1; } >&2`, c.want)
+			k := a.in(t).start(shell(script, c.option))
 			k.ends(0)
 			k.destroy()
 		})
 	}
 	d.alloc(t).refused(shell("exit 0", `work_dir = "local/missing"`), "local/missing")
+}
+
+// TestDefaultWorkDir has the job of a released Go version: its script's path is relative to the task's directory.
+func TestDefaultWorkDir(t *testing.T) {
+	script := job{config: "command = \"sh\"\nargs = [\"local/script\"]"}
+	for option, works := range map[string]bool{`default_work_dir = "task"`: true, `default_work_dir = "local"`: false, "": false} {
+		a := start(t, option).alloc(t)
+		if err := os.WriteFile(filepath.Join(a.task.LocalDir, "script"), []byte("echo found; exec sleep 60"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		k := a.start(script)
+		if !works {
+			if r := k.wait(); r.Successful() || a.drained() != "" {
+				t.Errorf("%q: the script was found", option)
+			}
+			continue
+		}
+		k.prints("found")
+		if out, _ := k.sh("pwd; echo $NOMAD_WORK_DIR; [ -x local/script ] && echo > made || echo denied").ends(0); out != strings.Repeat(a.task.MountsTaskDir+"\n", 2)+"denied\n" {
+			t.Errorf("a session prints %q", out)
+		}
+	}
+	a := start(t, `default_work_dir = "task"`).alloc(t)
+	a.start(shell("pwd", `work_dir = "local"`)).ends(0)
+	if out := a.drained(); out != a.task.MountsTaskDir+"/local\n" {
+		t.Errorf("with a work_dir of its own a job starts in %q", out)
+	}
+	wantWords(t, launch(t).setConfig(t, agentConfig(), `default_work_dir = "/srv"`), "default_work_dir", `"/srv"`, `"task"`)
+}
+
+// TestWorkDirOutside starts where only unveil_by_task lets a task be.
+func TestWorkDirOutside(t *testing.T) {
+	dir := filepath.Join(host.dir, "outside")
+	if err := errors.Join(os.Mkdir(dir, 0), os.Chmod(dir, 0o777)); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	option := fmt.Sprintf("work_dir = %q", dir)
+	open, shut := start(t, "unveil_by_task = true"), start(t)
+	for _, view := range []string{"host", "private"} {
+		script := `pwd && echo "$NOMAD_WORK_DIR" && mkdir d && printf '#!/bin/sh\necho run\n' > d/x && chmod +x d/x && d/x && rm -r d`
+		if out, want := open.output(t, shell(script, option, fmt.Sprintf("view = %q", view))), strings.Repeat(dir+"\n", 2)+"run\n"; out != want {
+			t.Errorf("%s: %q, want %q", view, out, want)
+		}
+		shut.alloc(t).refused(shell("exit 0", option, fmt.Sprintf("view = %q", view)), "work_dir", dir)
+		// Every task has a root; this is no unveil of the host's.
+		script = fmt.Sprintf("pwd; ls -d %q 2>/dev/null || echo none", dir)
+		if out := open.output(t, shell(script, `work_dir = "/"`, fmt.Sprintf("view = %q", view))); out != "/\nnone\n" {
+			t.Errorf("%s: in / there is %q", view, out)
+		}
+	}
+	open.alloc(t).refused(shell("exit 0", fmt.Sprintf("work_dir = %q", dir+"/missing")), "work_dir", dir+"/missing", "ENOENT")
 }
 
 // capable tells whether this process, and so the plugin, has an effective capability.

@@ -35,6 +35,8 @@ func TestCapAdd(t *testing.T) {
 	d.sets(t, none)
 	d.sets(t, none, `cap_drop = ["all", "chown"]`)
 	d.sets(t, "0000000000000420", `cap_add = ["CAP_KILL", "Net_Bind_Service"]`, `cap_drop = ["all"]`)
+	// What is in both lists is dropped, and need not be allowed.
+	d.sets(t, "0000000000000020", `cap_add = ["kill", "chown", "net_raw"]`, `cap_drop = ["CAP_CHOWN", "net_raw"]`)
 	// One task with capabilities leaves the next one none.
 	d.sets(t, none)
 	d.alloc(t).refused(shell("exit 0", `cap_add = ["chown", "sys_time"]`), "cap_add", `"sys_time"`, "allow_caps")

@@ -93,3 +93,27 @@ func TestWithoutUnveilDefaults(t *testing.T) {
 	}
 	start(t, "unveil_defaults = false").alloc(t).refused(shell("exit 0"), "command /bin/sh", "EACCES")
 }
+
+// TestUnveilWords has a word bring what its name says, in a job, in the plugin's own option and in both views; without it that is not there.
+func TestUnveilWords(t *testing.T) {
+	d := start(t, "unveil_by_task = true")
+	name := filepath.Join("/tmp", filepath.Base(host.dir)+"-word")
+	t.Cleanup(func() { os.Remove(name) })
+	script := fmt.Sprintf("(echo > %[1]q && rm %[1]q && echo made) 2>/dev/null || echo none", name)
+	unveil := `unveil = ["@tmp", "@dns", "@java", "@node", "@python", "@tty", "@certs", "@stdio", "@shared"]`
+	for option, want := range map[string]string{"": "none\n", unveil: "made\n"} {
+		if out := d.output(t, shell(script, option)); out != want {
+			t.Errorf("%q: %q, want %q", option, out, want)
+		}
+	}
+	paths := start(t, "unveil_defaults = false", `unveil_paths = ["@shared", "rx:/bin", "@tmp"]`)
+	for _, view := range []string{`view = "host"`, `view = "private"`} {
+		if out := paths.output(t, shell(script, view)); out != "made\n" {
+			t.Errorf("in unveil_paths, %s: %q", view, out)
+		}
+	}
+	d.alloc(t).refused(shell("exit 0", `unveil = ["r:/etc", "@music"]`), "unveil[1]", "@music", "@shared")
+	d.alloc(t).refused(shell("exit 0", `unveil = ["r:@dns"]`), "unveil[0]", "stands alone")
+	start(t).alloc(t).refused(shell("exit 0", `unveil = ["@dns"]`), "unveil_by_task")
+	wantWords(t, launch(t).setConfig(t, agentConfig(), `unveil_paths = ["@music"]`), "unveil_paths[0]", "@music")
+}

@@ -24,10 +24,11 @@ use crate::policy::hidden::Hidden;
 use crate::policy::spec::TaskSpec;
 use crate::policy::standing::Kind;
 use crate::policy::view_mode::{ProtectSystem, ViewMode};
+use crate::sys::mount;
 use crate::sys::path::Identity;
 use crate::sys::point::Made;
 use places::Places;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tree::Tree;
 
@@ -35,12 +36,18 @@ use tree::Tree;
 pub(super) fn plan(spec: &TaskSpec, given: &Given<'_>, ruleset: &mut Ruleset, held: &mut Held) -> Result<(View, Made), LaunchError> {
     let base = base(spec, given, ruleset)?;
     let allocation = given.directories.map(|directories| &directories.allocation);
-    // A directory from elsewhere can have any mount of the host's below it. What stands is the system, whose mounts are few and the operator's:
-    // the table isn't read for it at every start.
+    // A directory from elsewhere can have any mount of the host's below it. For what stands the table isn't read at every start: only if
+    // there was a mount in it of a file system that has something to hide.
     let comes_from_elsewhere = |path: &Path| !base.standing.iter().any(|standing| path.starts_with(standing));
     let mut unveiled = ruleset.granted.iter().filter(|granted| granted.kind == PathKind::Directory);
-    let everywhere = base.is_whole || !spec.view.volumes.is_empty() || unveiled.any(|granted| comes_from_elsewhere(&granted.found.path));
-    let hidden = Hidden::new(given.launcher.hidden(&spec.state_dir, everywhere)?, Identity::at);
+    let own = given.launcher.hidden(&spec.state_dir);
+    let is_in_base = |path: &PathBuf| mount::look(path).is_ok_and(|seen| base.mounted.contains(&(seen.stx_dev_major, seen.stx_dev_minor)));
+    let everywhere = base.is_whole
+        || !spec.view.volumes.is_empty()
+        || unveiled.any(|granted| comes_from_elsewhere(&granted.found.path))
+        || own.iter().any(is_in_base);
+    let own = if everywhere { given.launcher.seen_everywhere(own)? } else { own };
+    let hidden = Hidden::new(own, Identity::at);
     let mut tree = Tree::new(&base, &hidden, held)?;
     tree.unveil(&ruleset.granted, spec.view.protect_system == ProtectSystem::Strict, allocation)?;
     if let Some(directories) = given.directories {

@@ -210,7 +210,11 @@ impl<'h> Tree<'h> {
 
     /// Nothing in the place of a directory that came along with one above, if there is one.
     pub fn hide(&mut self, path: &Path) -> Result<(), LaunchError> {
-        if self.layout.covers(path) && path.is_dir() { self.cover(path) } else { Ok(()) }
+        let directory = mount::look(path).ok().filter(|stat| FileType::from_raw_mode(stat.stx_mode.into()).is_dir());
+        match directory {
+            Some(stat) if self.layout.shows(path, Some(mount::device(&stat))) => self.cover(path),
+            _ => Ok(()),
+        }
     }
 
     /// Of `file`, which is `source` on the host and comes to `target`: that it is nothing that no task sees, and where there is such below it.
