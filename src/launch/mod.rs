@@ -2,8 +2,10 @@
 
 mod base;
 mod cgroup;
+#[allow(unsafe_code)]
 mod child;
 mod command;
+mod empty;
 mod error;
 mod held;
 mod launcher;

@@ -1,9 +1,13 @@
-//! The end of a task that no namespace ends.
+//! The end of processes that no namespace's end ends: of a task without a pid namespace, and of what a dead plugin left.
 
+use crate::error::Result;
+use crate::launch::LaunchError;
+use crate::policy;
 use crate::policy::namespace::NamespaceMode;
-use crate::policy::text::pids;
+use crate::policy::text::{keyed, pids};
 use crate::sys::cgroup::Cgroup;
-use crate::watch::{Result, pidfd};
+use crate::watch::cgroup::{state, wait_empty};
+use crate::watch::pidfd;
 use rustix::io::Errno;
 use rustix::process::{Signal, pidfd_send_signal};
 use std::time::Duration;
@@ -19,7 +23,7 @@ const REMIND: Duration = Duration::from_secs(10);
 pub(super) fn clear(id: &str, cgroup: &Cgroup, pid_mode: NamespaceMode) {
     let mut limit = if pid_mode == NamespaceMode::Host { Duration::ZERO } else { SETTLE };
     loop {
-        match cgroup.wait_empty(limit) {
+        match wait_empty(cgroup, limit) {
             Ok(true) => return,
             Ok(false) if limit < REMIND => limit = REMIND,
             Ok(false) => log::warn!(task_id = id; "processes in {} have not died of SIGKILL yet", cgroup.path().display()),
@@ -39,6 +43,37 @@ pub(super) fn clear(id: &str, cgroup: &Cgroup, pid_mode: NamespaceMode) {
         if let Err(e) = killed {
             log::warn!(task_id = id; "{e}");
         }
+    }
+}
+
+/// How long the processes of a forgotten task may take to die.
+const VACATE: Duration = Duration::from_secs(10);
+
+/// Before a launch: what is in the task's own cgroup was started by a plugin that died before anybody heard of it.
+/// Another's is left as it is.
+pub(super) fn vacate(spec: &policy::cgroup::Cgroup) -> std::result::Result<(), LaunchError> {
+    let (path, cgroup) = (&spec.path, Cgroup::open(&spec.path)?);
+    let found = state(&cgroup)?;
+    if !found.populated && !found.frozen {
+        return Ok(());
+    }
+    if !spec.is_tasks_own || keyed(&cgroup.read("cgroup.stat")?, "nr_descendants") != Some(0) {
+        let what = if found.populated { "holds processes" } else { "is frozen" };
+        let reason = format!("{} {what}, and is no cgroup that Nomad makes for this task alone", path.display());
+        return Err(LaunchError::refused("cgroup", reason));
+    }
+    if found.frozen {
+        // By a plugin that died while it killed what is in it. Whatever is cloned there would stand still.
+        cgroup.write("cgroup.freeze", "0")?;
+    }
+    if !found.populated {
+        return Ok(());
+    }
+    log::warn!("{} holds processes that no plugin knows: killing them", path.display());
+    cgroup.kill()?;
+    match wait_empty(&cgroup, VACATE)? {
+        true => Ok(()),
+        false => Err(LaunchError::refused("cgroup", format!("{} holds processes that do not die of SIGKILL", path.display()))),
     }
 }
 
@@ -64,7 +99,7 @@ fn kill_listed(cgroup: &Cgroup) -> Result<()> {
                 let _ = pidfd_send_signal(pidfd, Signal::KILL);
             }
         }
-        if cgroup.wait_empty(Duration::from_millis(10))? {
+        if wait_empty(cgroup, Duration::from_millis(10))? {
             break;
         }
     }

@@ -10,17 +10,17 @@ use super::order::{Order, Reply};
 use super::record::{Record, Saved};
 use super::register::Task;
 use super::status::{Ended, Started, Status};
-use crate::init::message::{self, Report};
+use crate::error::Words;
 use crate::init::socket;
 use crate::launch::Launched;
+use crate::lock::lock;
 use crate::policy::abi::Abi;
 use crate::policy::event::Happening;
 use crate::policy::kill::KillMode;
+use crate::policy::message::{self, Report};
 use crate::policy::namespace::NamespaceMode;
 use crate::policy::signal::Signal;
 use crate::policy::spec::TaskSpec;
-use crate::watch::error::Words;
-use crate::watch::lock::lock;
 use crate::watch::wake::poll;
 use crate::watch::{pidfd, process};
 use rustix::event::{PollFd, PollFlags};
@@ -211,7 +211,7 @@ impl Life {
         }
     }
 
-    fn saved(&self, spec: TaskSpec, started_at: SystemTime) -> crate::watch::Result<Saved> {
+    fn saved(&self, spec: TaskSpec, started_at: SystemTime) -> crate::error::Result<Saved> {
         let pid = self.init();
         Ok(Saved {
             version: Saved::VERSION,

@@ -6,12 +6,12 @@ use super::kill::clear;
 use super::life::Life;
 use super::record::{Record, Saved};
 use super::status::{Ended, Started, Status};
-use crate::init::message::PLUGIN_END;
+use crate::descriptor::settle;
 use crate::launch::{Launched, Launcher};
 use crate::policy::event::Oom;
+use crate::policy::message::PLUGIN_END;
 use crate::policy::namespace::NamespaceMode;
 use crate::sys::cgroup::Cgroup;
-use crate::watch::descriptor::settle;
 use crate::watch::{pidfd, process};
 use rustix::io::Errno;
 use rustix::process::{Signal, pidfd_send_signal};
@@ -124,7 +124,7 @@ fn alive(saved: &Saved) -> Result<Option<(OwnedFd, OwnedFd)>, TaskError> {
 }
 
 /// `None` where a process or a cgroup is no more. Another error, such as EMFILE, says nothing of a task.
-fn if_there<T>(found: crate::watch::Result<T>) -> crate::watch::Result<Option<T>> {
+fn if_there<T>(found: crate::error::Result<T>) -> crate::error::Result<Option<T>> {
     match found {
         Ok(found) => Ok(Some(found)),
         Err(e) if matches!(e.errno, Some(Errno::SRCH | Errno::NOENT)) => Ok(None),

@@ -3,8 +3,7 @@
 //! that directory tells nothing, since a task with the capability chown can give it away. The attribute is of the kernel's class `trusted`, which
 //! only CAP_SYS_ADMIN of the host can set.
 
-use crate::watch::Result;
-use crate::watch::error::At;
+use crate::error::{At, Result};
 use rustix::fs::{XattrFlags, lgetxattr, lsetxattr};
 use rustix::io::Errno;
 use std::path::Path;

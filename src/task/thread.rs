@@ -1,6 +1,7 @@
 //! A task's thread: from its start, or from taking it over, to its destroy. One thread follows another when the command runs.
 
 use super::error::TaskError;
+use super::kill::vacate;
 use super::life::Life;
 use super::order::{Order, Reply};
 use super::record::Record;
@@ -9,8 +10,9 @@ use super::register::{Register, Task};
 use super::start::{Start, decide};
 use super::status::{Ended, Started};
 use crate::launch::Plan;
+use crate::lock::lock;
 use crate::policy::event::Happening;
-use crate::watch::lock::lock;
+use crate::watch::cgroup::oom_kills;
 use crate::watch::thread::spawn;
 use std::path::Path;
 use std::sync::Arc;
@@ -62,8 +64,9 @@ fn begin(tasks: &Register, id: &str, start: Start) -> Result<(Record, Life), Tas
     let spec = decide(start, launcher)?;
     let (record, exit) = Record::create(&spec.state_dir, id)?;
     let mut expected = None;
-    let launched = Plan::new(launcher, &spec, record.directory(), exit).and_then(|plan| {
-        let oom_kills = plan.cgroup().oom_kills();
+    let plan = vacate(&spec.cgroup).and_then(|()| Plan::new(launcher, &spec, record.directory(), exit));
+    let launched = plan.and_then(|plan| {
+        let oom_kills = oom_kills(plan.cgroup());
         expected = spec.rules.denial_events.then(|| tasks.denials.expect(&tasks.ear));
         Ok((plan.launch()?, oom_kills))
     });
