@@ -17,6 +17,7 @@ pub mod pty;
 mod record;
 mod recover;
 mod register;
+mod remembered;
 mod session;
 mod start;
 mod stats;
