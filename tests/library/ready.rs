@@ -12,7 +12,7 @@ use std::time::Duration;
 
 /// What a task reads at `attempts`, where the plugin unveils `granted`.
 fn read(node: &Node, granted: &Path, attempts: &[&Path]) -> Vec<String> {
-    let attempts: Vec<String> = attempts.iter().map(|path| format!("read {}", path.display())).collect();
+    let attempts: Vec<String> = attempts.iter().map(|path| format!("text {}", path.display())).collect();
     let grant = Grant { mode: Mode::R, path: granted.into(), option: "unveil_paths", required: true };
     let attempts: Vec<&str> = attempts.iter().map(String::as_str).collect();
     let said = node.output(node.spec(&attempts).with(|spec: &mut TaskSpec| spec.rules.grants.insert(0, grant)));
@@ -25,6 +25,7 @@ fn read(node: &Node, granted: &Path, attempts: &[&Path]) -> Vec<String> {
 fn a_file_that_is_replaced() {
     needs!(Need::Task);
     let node = Node::new();
+    fs::create_dir(node.scratch.path("own")).unwrap();
     let (dir, file, other) = (node.scratch.path("own"), node.scratch.file("own/file", "before"), node.scratch.file("other", "other"));
     assert_eq!(read(&node, &file, &[&file, &other]), ["before", "ENOENT"]);
     assert_eq!(read(&node, &file, &[&file]), ["before"]);
@@ -40,13 +41,13 @@ fn a_file_that_is_replaced() {
 fn a_mount_that_is_made() {
     needs!(Need::Task);
     let node = Node::new();
+    ["own", "over"].iter().for_each(|name| fs::create_dir(node.scratch.path(name)).unwrap());
     let (dir, over) = (node.scratch.file("own/file", "before"), node.scratch.file("over/file", "after"));
     let (dir, over) = (dir.parent().unwrap(), over.parent().unwrap());
     assert_eq!([read(&node, dir, &[&dir.join("file")]), read(&node, dir, &[&dir.join("file")])].concat(), ["before", "before"]);
     rustix::mount::mount_bind(over, dir).unwrap();
     assert_eq!(read(&node, dir, &[&dir.join("file")]), ["after"]);
-    // Nothing that is ready holds it.
-    rustix::mount::unmount(dir, rustix::mount::UnmountFlags::empty()).unwrap();
+    rustix::mount::unmount(dir, rustix::mount::UnmountFlags::DETACH).unwrap();
     assert_eq!(read(&node, dir, &[&dir.join("file")]), ["before"]);
 }
 
@@ -62,7 +63,7 @@ fn two_starts_at_once() {
             let (node, file) = (&node, &file);
             scope.spawn(move || {
                 let grant = Grant { mode: Mode::R, path: file.clone(), option: "unveil_paths", required: true };
-                let attempt = format!("read {}", file.display());
+                let attempt = format!("text {}", file.display());
                 let spec = node.spec(&[&attempt]).with(|spec: &mut TaskSpec| {
                     spec.rules.grants.insert(0, grant);
                     spec.cgroup.path = cgroup.0.clone();
