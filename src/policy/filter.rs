@@ -147,7 +147,7 @@ fn leaf(entries: &[(u32, Vec<Instruction>)]) -> Option<Vec<Instruction>> {
             places.push((body, place));
             ends.extend(body);
             // What no case of it refuses.
-            if body.len() > 1 {
+            if !matches!(body.as_slice(), [all] if all.code == RETURN) {
                 ends.push(allow);
             }
         }
