@@ -15,7 +15,7 @@ use crate::policy::namespace::NamespaceMode;
 use crate::policy::port::Ports;
 use crate::policy::spec::TaskSpec;
 use crate::sys::landlock;
-use crate::sys::path::{Identity, Mark, Untrusted};
+use crate::sys::path::{Mark, Untrusted};
 use rustix::io::Errno;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -145,6 +145,7 @@ impl Ready {
 mod tests {
     use super::*;
     use crate::policy::access::Mode;
+    use crate::sys::path::Identity;
     use std::fs;
     use std::os::unix::fs::symlink;
 
