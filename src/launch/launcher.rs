@@ -2,6 +2,7 @@
 
 use super::base::Bases;
 use super::error::LaunchError;
+use super::ready::Slot;
 use crate::descriptor::{self, lift, settle};
 use crate::error::At;
 use crate::init::IMAGE;
@@ -37,6 +38,7 @@ pub struct Launcher {
     pub(super) stacks: Stacks,
     masks: OnceLock<Vec<&'static CStr>>,
     null: OnceLock<Null>,
+    pub(super) ready: Slot,
     /// The last filter that was made, and for whom.
     filter: Mutex<Option<(Subject, Arc<[Instruction]>)>>,
     /// Directories that no task sees.
@@ -94,6 +96,7 @@ impl Launcher {
             stacks: Stacks::default(),
             masks: OnceLock::new(),
             null: OnceLock::new(),
+            ready: Slot::default(),
             filter: Mutex::default(),
             own: Own::default(),
         }
@@ -154,6 +157,11 @@ impl Launcher {
     /// Those files of /proc that this kernel has and some task may not read.
     pub(super) fn masks(&self) -> &[&'static CStr] {
         self.masks.get_or_init(|| mask::files().filter(|path| rustix::fs::lstat(*path).is_ok()).collect())
+    }
+
+    /// Makes ready what the next task will need that is like the last.
+    pub fn make_ready(&self) {
+        self.ready.fill();
     }
 
     pub(super) fn null(&self) -> Result<&Null, LaunchError> {

@@ -12,6 +12,7 @@ mod launcher;
 mod namespaces;
 mod plan;
 mod privileges;
+mod ready;
 mod rules;
 mod stdio;
 mod view;

@@ -63,8 +63,8 @@ impl Plan {
         let cgroup = cgroup::prepare(&spec.cgroup)?;
         let namespaces = Namespaces::plan(&spec.namespaces, &mut held)?;
         let directories = spec.view.directories.as_ref().map(TaskDirectories::open).transpose()?;
-        let mut ruleset = Ruleset::new(spec)?;
-        ruleset.grant(&spec.rules.grants, directories.as_ref().map(|directories| &directories.allocation))?;
+        let allocation = directories.as_ref().map(|directories| &directories.allocation);
+        let mut ruleset = Ruleset::new(spec, launcher, allocation)?;
         ruleset.add(&cgroup, PathKind::Directory, Mode::R, cgroup.path())?;
         if init.is_file {
             ruleset.add(&init.image, PathKind::File, Mode::RX, &spec.state_dir)?;

@@ -3,13 +3,14 @@
 use super::error::LaunchError;
 use super::held::Held;
 use super::launcher::Launcher;
+use super::ready::own_proc;
 use crate::error::At;
 use crate::policy::abi::Abi;
 use crate::policy::access::{Mode, PathKind, is_of_devices, rights, ruleset_attr};
 use crate::policy::allocation::Allocation;
 use crate::policy::filter::{Instruction, Subject};
 use crate::policy::grant::Grant;
-use crate::policy::namespace::NamespaceMode;
+use crate::policy::port::Ports;
 use crate::policy::spec::TaskSpec;
 use crate::sys;
 use crate::sys::landlock::LOG_NEW_EXEC_ON;
@@ -57,21 +58,34 @@ pub(super) struct Granted {
 
 impl Ruleset {
     /// All rights that the ABI knows are handled, its scopes too. Network rights only where ports are named.
-    pub fn new(spec: &TaskSpec) -> Result<Ruleset, LaunchError> {
-        let rules = &spec.rules;
-        let kernel = sys::landlock::Ruleset::new(&ruleset_attr(rules.abi, rules.ports.handled()))?;
-        for (port, access) in rules.ports.allowed() {
+    pub fn empty(abi: Abi, ports: &Ports, own_proc: bool, untrusted: Untrusted) -> Result<Ruleset, LaunchError> {
+        let kernel = sys::landlock::Ruleset::new(&ruleset_attr(abi, ports.handled()))?;
+        for (port, access) in ports.allowed() {
             kernel.allow_port(port, access).at_path("landlock_add_rule TCP port", port.to_string())?;
         }
-        Ok(Ruleset {
-            kernel,
-            abi: rules.abi,
-            // Without a flag the kernel logs what is denied before an exec alone: nothing here.
-            flags: if rules.denial_events { LOG_NEW_EXEC_ON } else { 0 },
-            own_proc: spec.namespaces.pid == NamespaceMode::Private,
-            untrusted: Untrusted { uid: spec.privileges.identity.uid, trees: writable(spec)? },
-            granted: Vec::new(),
-        })
+        Ok(Ruleset { kernel, abi, flags: 0, own_proc, untrusted, granted: Vec::new() })
+    }
+
+    pub fn into_parts(self) -> (sys::landlock::Ruleset, Vec<Granted>) {
+        (self.kernel, self.granted)
+    }
+
+    /// With all that a task is granted. The plugin's own part of it may be ready.
+    pub fn new(spec: &TaskSpec, launcher: &Launcher, allocation: Option<&Allocation>) -> Result<Ruleset, LaunchError> {
+        let (rules, own_proc) = (&spec.rules, own_proc(spec));
+        let untrusted = Untrusted { uid: spec.privileges.identity.uid, trees: writable(spec)? };
+        let mut ruleset = match launcher.ready.take(spec, &untrusted, allocation) {
+            Some((kernel, granted)) => Ruleset { kernel, abi: rules.abi, flags: 0, own_proc, untrusted, granted },
+            None => {
+                let mut fresh = Ruleset::empty(rules.abi, &rules.ports, own_proc, untrusted)?;
+                fresh.grant(rules.of_plugin(), allocation)?;
+                fresh
+            }
+        };
+        ruleset.grant(rules.of_task(), allocation)?;
+        // Without a flag the kernel logs what is denied before an exec alone: nothing here.
+        ruleset.flags = if rules.denial_events { LOG_NEW_EXEC_ON } else { 0 };
+        Ok(ruleset)
     }
 
     /// Opens what is granted and allows it. What is in another allocation is not there for this task.
@@ -90,14 +104,15 @@ impl Ruleset {
                 Err(Errno::NOENT | Errno::NOTDIR) if !required => continue,
                 other => other.map_err(unveil)?,
             };
-            let stat = fstat(&found.file).map_err(unveil)?;
+            let file = found.file.as_ref().ok_or(Errno::BADF).map_err(unveil)?;
+            let stat = fstat(file).map_err(unveil)?;
             let (file_type, identity) = (FileType::from_raw_mode(stat.st_mode), Identity::from(stat));
             let kind = PathKind::of(stat.st_mode);
             // The host's /proc may be mounted elsewhere too, and the task's own has its rule from the child.
             if !(self.own_proc && found.path.starts_with("/proc")) {
-                self.add(&found.file, kind, *mode, path)?;
+                self.add(file, kind, *mode, path)?;
                 if kind == PathKind::Directory && is_of_devices(&found.path) {
-                    self.add(&found.file, PathKind::Device, *mode, path)?;
+                    self.add(file, PathKind::Device, *mode, path)?;
                 }
             }
             // A device, socket or FIFO can be written on a read-only mount.

@@ -16,3 +16,18 @@ pub struct Rules {
     /// Whether the kernel is to write the task's denials to the audit log, and they are told.
     pub denial_events: bool,
 }
+
+impl Rules {
+    /// The grants that are no task's wish: the defaults and the operator's. They come first.
+    pub fn of_plugin(&self) -> &[Grant] {
+        &self.grants[..self.grants.iter().take_while(|grant| grant.option != TASK).count()]
+    }
+
+    /// What the task asks for.
+    pub fn of_task(&self) -> &[Grant] {
+        &self.grants[self.of_plugin().len()..]
+    }
+}
+
+/// Where a job writes what it unveils.
+const TASK: &str = "unveil";

@@ -65,10 +65,37 @@ impl From<Stat> for Identity {
     }
 }
 
+/// What a name stood for. It is the same as long as the name was not given to something else: a directory changes with what is in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    pub identity: Identity,
+    pub uid: u32,
+    mode: u16,
+    mount: u64,
+    /// Of a symlink, whose inode may be another's by now; any other is held by its rule.
+    changed: Option<(i64, u32)>,
+}
+
+impl Mark {
+    /// Of what `path` is itself. A server that does not answer is not asked.
+    pub fn of(path: &Path) -> rustix::io::Result<Mark> {
+        let stat = super::mount::look(path)?;
+        let is_link = FileType::from_raw_mode(stat.stx_mode.into()).is_symlink();
+        Ok(Mark {
+            identity: Identity { dev: super::mount::device(&stat), ino: stat.stx_ino },
+            uid: stat.stx_uid,
+            mode: stat.stx_mode,
+            mount: stat.stx_mnt_id,
+            changed: is_link.then_some((stat.stx_ctime.tv_sec, stat.stx_ctime.tv_nsec)),
+        })
+    }
+}
+
 /// What a path leads to, and by which way.
 #[derive(Debug)]
 pub struct Found {
-    pub file: OwnedFd,
+    /// `None`: it was closed again (see [`Found::open`]).
+    pub file: Option<OwnedFd>,
     /// Without symlinks.
     pub path: PathBuf,
     /// Symlinks that were followed: where each is, without symlinks before the last component, and its text.
@@ -77,17 +104,28 @@ pub struct Found {
     pub passed: Vec<PathBuf>,
 }
 
+impl Found {
+    /// It, if that is what is still there. ESTALE: another is.
+    pub fn open(&self, identity: Identity) -> rustix::io::Result<OwnedFd> {
+        if let Some(file) = &self.file {
+            return file.try_clone().map_err(|_| Errno::MFILE);
+        }
+        let file = open_strict(&self.path)?;
+        if Identity::of(&file)? == identity { Ok(file) } else { Err(Errno::STALE) }
+    }
+}
+
 /// Opens `path` (O_PATH, absolute) and follows the symlinks on its way that root made, or whom the directory belongs to, as long as the task can't
 /// have made them: none below a directory that it may write, none that its user owns. ELOOP otherwise. Magic links of /proc are never followed.
 pub fn open(path: &Path, untrusted: &Untrusted) -> rustix::io::Result<OwnedFd> {
-    find(path, untrusted).map(|found| found.file)
+    find(path, untrusted)?.file.ok_or(Errno::BADF)
 }
 
 /// As [`open`], with the way.
 pub fn find(path: &Path, untrusted: &Untrusted) -> rustix::io::Result<Found> {
     match open_strict(path) {
         Err(Errno::LOOP) => walk(path, untrusted),
-        other => other.map(|file| Found { file, path: path.components().collect(), links: Vec::new(), passed: Vec::new() }),
+        other => other.map(|file| Found { file: Some(file), path: path.components().collect(), links: Vec::new(), passed: Vec::new() }),
     }
 }
 
@@ -133,7 +171,7 @@ fn walk(path: &Path, untrusted: &Untrusted) -> rustix::io::Result<Found> {
         }
     }
     let Way { here: path, links, passed, .. } = way;
-    dirs.pop().map(|step| Found { file: step.dir, path, links, passed }).ok_or(Errno::NOENT)
+    dirs.pop().map(|step| Found { file: Some(step.dir), path, links, passed }).ok_or(Errno::NOENT)
 }
 
 /// Whether a symlink is one whose text is not where it leads: /proc/PID/root, cwd, exe, fd/N.

@@ -94,9 +94,11 @@ fn live(tasks: &Arc<Register>, task: &Arc<Task>, record: Record, mut life: Life)
         }
     }
     let owned = (tasks.clone(), task.clone(), record, life);
+    let launcher = Arc::clone(&tasks.launcher);
     if let Err((owned, _)) = spawn(THREAD, owned, until_end) {
-        until_end(owned);
+        return until_end(owned);
     }
+    launcher.make_ready();
 }
 
 /// Serves a task whose command runs to its end.

@@ -15,6 +15,7 @@ mod logs;
 mod namespaces;
 mod parents;
 mod privileges;
+mod ready;
 mod refuse;
 mod resolver;
 mod scopes;

@@ -250,12 +250,12 @@ impl<'h> Tree<'h> {
         }
     }
 
-    /// Of `file`, which is `source` on the host and comes to `target`: that it is nothing that no task sees, and where there is such below it.
-    pub fn look_below(&mut self, file: BorrowedFd<'_>, identity: Identity, source: &Path, target: &Path) -> Result<(), String> {
+    /// Of what is `source` on the host and comes to `target`: that it is nothing that no task sees, and where there is such below it.
+    pub fn look_below(&mut self, identity: Identity, source: &Path, target: &Path) -> Result<(), String> {
         if self.hidden.holds(source, &identity) {
             return Err(format!("{} is the driver's own or the client's, which no task may have", source.display()));
         }
-        let ways = self.hidden.ways(&identity).filter(|way| path::open_beneath(file, way).is_ok());
+        let ways = self.hidden.ways(&identity).filter(|way| path::open_strict(&source.join(way)).is_ok());
         self.aliases.extend(ways.map(|way| target.join(way)));
         Ok(())
     }
@@ -279,17 +279,17 @@ impl<'h> Tree<'h> {
             places.entry(path).or_insert((one, false)).1 |= one.is_writable || !is_protected;
         }
         for (path, (one, is_writable)) in places {
-            let file = one.found.file.as_fd();
-            self.look_below(file, one.identity, path, path).map_err(|reason| LaunchError::refused(one.option, reason))?;
+            self.look_below(one.identity, path, path).map_err(|reason| LaunchError::refused(one.option, reason))?;
             if self.shows(path, Some(one.identity)) && (!is_writable || self.layout.covers_writable(path)) {
                 continue;
             }
+            let file = one.found.open(one.identity).at_path("open", path)?;
             let holds_allocations = allocation.is_some_and(|allocation| allocation.is_below(path));
             let is_beside = one.kind == PathKind::Directory
                 && !holds_allocations
                 && !client.is_empty()
-                && mount::id(file).is_ok_and(|id| client.contains(&id));
-            self.attach(file, Copy::unveiled(one.kind, path, is_writable, holds_allocations, is_beside), path)?;
+                && mount::id(file.as_fd()).is_ok_and(|id| client.contains(&id));
+            self.attach(file.as_fd(), Copy::unveiled(one.kind, path, is_writable, holds_allocations, is_beside), path)?;
         }
         for found in granted.iter().map(|granted| &granted.found) {
             for dir in &found.passed {
@@ -322,11 +322,12 @@ impl<'h> Tree<'h> {
             self.mount_over(cgroup.as_fd(), Copy::alone(true), top)?;
             self.cover(top)?;
         }
-        let mut unveiled: Vec<_> = granted.iter().map(|one| &one.found).filter(|found| found.path.starts_with(top)).collect();
-        unveiled.sort_by(|a, b| a.path.cmp(&b.path));
-        for found in unveiled {
+        let mut unveiled: Vec<_> = granted.iter().filter(|one| one.found.path.starts_with(top)).collect();
+        unveiled.sort_by(|a, b| a.found.path.cmp(&b.found.path));
+        for Granted { found, identity, .. } in unveiled {
             if !self.layout.covers(&found.path) {
-                self.attach(found.file.as_fd(), read_only, &found.path)?;
+                let file = found.open(*identity).at_path("open", &found.path)?;
+                self.attach(file.as_fd(), read_only, &found.path)?;
             }
         }
         if self.layout.covers(path) { Ok(()) } else { self.attach(cgroup.as_fd(), Copy::alone(true), path) }

@@ -24,7 +24,7 @@ pub(super) fn mount<'a>(volumes: &'a [Volume], places: &mut Places<'a, '_>) -> R
         }
         let source = path::of(file.as_fd()).map_err(|errno| refused(Words(errno).to_string()))?;
         let identity = Identity::of(&file).map_err(|errno| refused(Words(errno).to_string()))?;
-        places.tree.look_below(file.as_fd(), identity, &source, &target).map_err(refused)?;
+        places.tree.look_below(identity, &source, &target).map_err(refused)?;
         places.tree.attach(file.as_fd(), Copy::volume(volume.read_only, volume.follows_host), &target)?;
         places.ruleset.add(&file, kind, if volume.read_only { Mode::RX } else { Mode::RWXC }, &volume.source)?;
         places.volumes.push(Mounted { volume, file, target });
