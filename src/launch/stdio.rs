@@ -27,6 +27,11 @@ pub(super) struct Streams {
 }
 
 impl Streams {
+    /// The command's standard error, for whoever has to say why it did not start.
+    pub fn stderr(&self) -> Option<OwnedFd> {
+        self.given[2].as_ref().and_then(|fd| fcntl_dupfd_cloexec(fd, 3).ok())
+    }
+
     pub fn each(&self) -> [BorrowedFd<'_>; 3] {
         self.given.each_ref().map(|fd| fd.as_ref().map_or(self.null.as_fd(), |fd| fd.as_fd()))
     }

@@ -50,7 +50,7 @@ pub fn open(path: &Path, gid: u32, untrusted: &Untrusted) -> Result<Log> {
 
 /// A first writer, if somebody reads the FIFO. It is to be kept until there is another: the log collector takes the last writer's end
 /// for the task's.
-fn reader(fifo: &OwnedFd) -> rustix::io::Result<Option<OwnedFd>> {
+pub fn reader(fifo: &OwnedFd) -> rustix::io::Result<Option<OwnedFd>> {
     for pause in PATIENCE.map(Some).into_iter().chain([None]) {
         match (reopen(fifo, OFlags::WRONLY | OFlags::NONBLOCK), pause) {
             (Err(Errno::NXIO), Some(pause)) => std::thread::sleep(Duration::from_millis(pause)),

@@ -9,16 +9,19 @@ use super::kill::kill_each;
 use super::order::{Order, Reply};
 use super::record::{Record, Saved};
 use super::register::Task;
+use super::start_log::StartLog;
 use super::status::{Ended, Started, Status};
 use crate::init::message::{self, Report};
 use crate::init::socket;
 use crate::launch::Launched;
 use crate::policy::abi::Abi;
-use crate::policy::event::Happening;
+use crate::policy::event::{Happening, Slow};
 use crate::policy::kill::KillMode;
 use crate::policy::namespace::NamespaceMode;
 use crate::policy::signal::Signal;
 use crate::policy::spec::TaskSpec;
+use crate::policy::usage::{CpuStat, Throttled};
+use crate::sys::cgroup::Cgroup;
 use crate::watch::error::Words;
 use crate::watch::lock::lock;
 use crate::watch::wake::poll;
@@ -54,7 +57,11 @@ pub(super) struct Life {
     pid_mode: NamespaceMode,
     /// To whoever asked for the start; taken once the command runs.
     pub reply: Option<Reply<Started>>,
+    /// Where it is said why the command does not run.
+    pub log: Option<StartLog>,
     failed: Option<TaskError>,
+    /// Since when it is to stop, and what the cgroup had counted then.
+    stopped: Option<(Instant, Option<Throttled>)>,
     kill_at: Option<Instant>,
     killed: bool,
     init_talks: bool,
@@ -97,7 +104,9 @@ impl Life {
             kill_mode: KillMode::default(),
             pid_mode: NamespaceMode::default(),
             reply: None,
+            log: None,
             failed: None,
+            stopped: None,
             kill_at: None,
             killed: false,
             init_talks: true,
@@ -195,12 +204,13 @@ impl Life {
     fn started(&mut self, command: u32, task: &Task, record: &Record) {
         let Some(spec) = self.spec.take() else { return };
         self.command = command;
+        let log = self.log.take();
         let (name, alloc_id, cgroup) = (spec.name.clone(), spec.alloc_id.clone(), spec.cgroup.path.clone());
         let landlock_abi = spec.rules.abi.0;
         let started_at = SystemTime::now();
         let saved = self.saved(*spec, started_at).and_then(|saved| record.save(&saved));
         if let Err(e) = saved {
-            self.failed = Some(e.into());
+            (self.failed, self.log) = (Some(e.into()), log);
             return self.kill();
         }
         let (pid, init) = (self.init(), Some(self.launched.pidfd.clone()));
@@ -274,6 +284,7 @@ impl Life {
             return self.kill();
         }
         self.asks.signal(self.command, signal, self.kill_mode, None);
+        self.stopped.get_or_insert((Instant::now(), throttled(&self.launched.cgroup)));
         if !self.killed {
             // A timeout beyond what the clock can count is none.
             self.kill_at = earlier(self.kill_at, Instant::now().checked_add(timeout));
@@ -319,6 +330,11 @@ impl Life {
                 log::warn!(task_id = self.id.as_str(); "{e}");
             }
         }
+        if let Some((since, before)) = self.stopped
+            && let Some(slow) = Slow::of(since.elapsed(), self.killed, before, throttled(cgroup))
+        {
+            task.tell(&self.subject, Happening::Slow(slow));
+        }
         let oom = oom(cgroup, self.oom_kills);
         let oom_killed = oom.is_some();
         if let Some(oom) = oom {
@@ -352,6 +368,11 @@ struct Woken {
     end: bool,
     order: bool,
     report: bool,
+}
+
+/// How long the cgroup was kept from running, where the cpu controller is.
+fn throttled(cgroup: &Cgroup) -> Option<Throttled> {
+    cgroup.read("cpu.stat").ok().as_deref().and_then(CpuStat::parse)?.throttled
 }
 
 fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {

@@ -16,6 +16,7 @@ mod recover;
 mod register;
 mod session;
 mod start;
+mod start_log;
 mod stats;
 mod status;
 mod tasks;
