@@ -42,7 +42,7 @@ is not unveiled with rx. 127: COMMAND was not found.
 
   nomad-driver-exec2 help [TOPIC]
 
-prints a page of the manual: architecture, seccomp.
+prints a page of the manual: architecture, migration, seccomp.
 ";
 
 #[derive(Debug, PartialEq)]
