@@ -3,9 +3,11 @@
 #![deny(unsafe_code)]
 
 pub mod cli;
+mod descriptor;
+pub mod error;
 pub mod init;
-#[allow(unsafe_code)]
 pub mod launch;
+mod lock;
 pub mod plugin;
 pub mod policy;
 #[allow(unsafe_code)]

@@ -1,7 +1,9 @@
 //! The driver for a person at a terminal.
+#![forbid(unsafe_code)]
 
 mod arguments;
 mod exit_code;
+mod forwarded;
 mod manual;
 mod run;
 mod scope;
@@ -12,6 +14,7 @@ use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 
 pub use arguments::USAGE;
+pub use forwarded::Forwarded;
 
 /// Leads the life of a command line. The exit code.
 pub fn main(arguments: impl Iterator<Item = OsString>) -> u8 {

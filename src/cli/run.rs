@@ -2,6 +2,7 @@
 
 use super::arguments::Run;
 use super::exit_code::{NOT_EXECUTABLE, NOT_FOUND, SETUP_FAILED, TIMED_OUT};
+use super::forwarded::Forwarded;
 use super::scope::Scope;
 use crate::launch::Launcher;
 use crate::policy::cgroup::Cgroup;
@@ -61,7 +62,7 @@ pub fn run(options: Run) -> Result<u8, Failure> {
     }
 
     let (id, paths) = (spec.id.clone(), spec.command.paths.clone());
-    let forwarded = crate::watch::forwarded::Forwarded::block();
+    let forwarded = Forwarded::block();
     let (started, start) = channel();
     let before = Instant::now();
     tasks.start(Start::Spec(Box::new(spec)), move |result| drop(started.send(result)));

@@ -8,6 +8,7 @@
 #![deny(unsafe_op_in_unsafe_fn)]
 
 #[allow(dead_code)]
+#[path = "../policy/message.rs"]
 mod message;
 mod start;
 #[path = "../sys/syscall.rs"]
@@ -64,15 +65,12 @@ struct Session {
 const RUNS: i32 = -1;
 const NONE: Session = Session { pid: 0, status: RUNS };
 
-/// What the plugin has not been told yet. It may read nothing for as long as it likes: nothing is lost, and nobody waits for it.
-struct Unsaid {
-    report: Option<Report>,
-    ended: bool,
-}
+/// An answer that the plugin has not been told yet. It may read nothing for as long as it likes: nothing is lost, and nobody waits for it.
+struct Unsaid(Option<Report>);
 
 extern "C" fn main() -> ! {
     let mut sessions = [NONE; SESSIONS];
-    let mut unsaid = Unsaid { report: None, ended: false };
+    let mut unsaid = Unsaid(None);
     // SAFETY: no pointers but the name, which the kernel copies.
     unsafe {
         call(nr::CLOSE_RANGE, [SOCKET as usize, u32::MAX as usize, CLOSE_RANGE_CLOEXEC, 0, 0, 0]);
@@ -138,9 +136,8 @@ fn close(fd: i32) {
 
 /// Collects every child that has ended. The end of the task's own command is the end of everything.
 fn reap(task: u32, record: *mut u32, sessions: &mut [Session; SESSIONS], unsaid: &mut Unsaid) {
-    loop {
-        let mut status = 0i32;
-        let Some(pid) = wait(-1, &mut status) else { return };
+    let mut status = 0i32;
+    while let Some(pid) = wait(-1, &mut status) {
         if pid == task {
             // Stored and not written: no limit of the task's making bears on that. The magic last: half a record is none.
             // SAFETY: the two words of the mapped record, which the plugin has given its length.
@@ -149,16 +146,15 @@ fn reap(task: u32, record: *mut u32, sessions: &mut [Session; SESSIONS], unsaid:
                 record.write_volatile(RECORD_MAGIC);
             }
             // What ended with it is known as well; the rest has no end of its own.
-            for session in sessions.iter_mut().filter(|session| session.pid != 0 && session.status == RUNS) {
-                unsaid.ended |= wait(session.pid as i32, &mut session.status).is_some();
+            for session in sessions.iter_mut().filter(|session| session.runs()) {
+                wait(session.pid as i32, &mut session.status);
             }
             unsaid.say(sessions);
             let signal = status & 0x7f;
             exit(if signal == 0 { (status >> 8 & 0xff) as usize } else { 128 + signal as usize });
         }
-        if let Some(session) = sessions.iter_mut().find(|session| session.runs(pid)) {
+        if let Some(session) = sessions.iter_mut().find(|session| session.runs() && session.pid == pid) {
             session.status = status;
-            unsaid.ended = true;
         }
     }
 }
@@ -199,15 +195,12 @@ fn serve(task: u32, sessions: &mut [Session; SESSIONS], unsaid: &mut Unsaid) {
         },
         SIGNAL => {
             // Only what has not been reaped can be named: a pid that was given to another process is never hit.
-            let errno = if request.id != 0 && (request.id == task || sessions.iter().any(|session| session.runs(request.id))) {
-                kill(request.id, request.value, request.flags)
-            } else {
-                ESRCH
-            };
+            let is_there = request.id == task || sessions.iter().any(|session| session.runs() && session.pid == request.id);
+            let errno = if is_there { kill(request.id, request.value, request.flags) } else { ESRCH };
             unsaid.report(SIGNALLED, request.id, errno, 0);
         }
         END_SESSIONS => {
-            for session in sessions.iter().filter(|session| session.pid != 0 && session.status == RUNS) {
+            for session in sessions.iter().filter(|session| session.runs()) {
                 kill(session.pid, SIGKILL, GROUP);
             }
         }
@@ -216,8 +209,8 @@ fn serve(task: u32, sessions: &mut [Session; SESSIONS], unsaid: &mut Unsaid) {
 }
 
 impl Session {
-    fn runs(&self, pid: u32) -> bool {
-        self.pid == pid && self.status == RUNS
+    fn runs(&self) -> bool {
+        self.pid != 0 && self.status == RUNS
     }
 }
 
@@ -225,23 +218,20 @@ impl Unsaid {
     /// Reports now, or once there is room: a request is answered once, and none is taken up while an answer waits.
     fn report(&mut self, kind: u32, id: u32, value: i32, detail: u32) {
         let report = Report { kind, id, value, detail };
-        self.report = (!send(&report, MSG_DONTWAIT)).then_some(report);
+        self.0 = (!send(&report, MSG_DONTWAIT)).then_some(report);
     }
 
     /// Says what there is room for. Whether that was all.
     fn say(&mut self, sessions: &mut [Session; SESSIONS]) -> bool {
-        if self.report.is_some_and(|report| !send(&report, MSG_DONTWAIT)) {
+        if self.0.is_some_and(|report| !send(&report, MSG_DONTWAIT)) {
             return false;
         }
-        self.report = None;
-        if self.ended {
-            for session in sessions.iter_mut().filter(|session| session.status != RUNS) {
-                if !send(&Report { kind: ENDED, id: session.pid, value: session.status, detail: 0 }, MSG_DONTWAIT) {
-                    return false;
-                }
-                *session = NONE;
+        self.0 = None;
+        for session in sessions.iter_mut().filter(|session| session.status != RUNS) {
+            if !send(&Report { kind: ENDED, id: session.pid, value: session.status, detail: 0 }, MSG_DONTWAIT) {
+                return false;
             }
-            self.ended = false;
+            *session = NONE;
         }
         true
     }

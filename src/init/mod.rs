@@ -1,12 +1,11 @@
 //! The task's PID 1: a program of its own (main.rs and start.rs, built by the build script), and what the plugin says to it.
 
-pub mod message;
 pub mod socket;
 
-use crate::policy::block::{HEAD, LIMIT, lay_out};
+use crate::error::Result;
+use crate::policy::block::lay_out;
 use crate::policy::command::Command;
 use crate::sys::memfd;
-use crate::watch::Result;
 use std::os::fd::OwnedFd;
 
 /// Init as an executable file.
@@ -14,6 +13,5 @@ pub static IMAGE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/init"));
 
 /// The block of a command as a memory file, to be sent with a `START`.
 pub fn block(command: &Command) -> Result<OwnedFd> {
-    const { assert!(size_of::<message::Block>() == HEAD && size_of::<message::Limit>() == LIMIT) };
     memfd::block(&lay_out(command))
 }

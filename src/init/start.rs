@@ -3,6 +3,7 @@
 use crate::message::*;
 use crate::syscall::{clone, nr, syscall as call};
 use crate::{EINVAL, PROT_READ_WRITE, SIGCHLD, Unsaid, close, exit, send};
+use core::convert::Infallible;
 
 const MAP_PRIVATE: usize = 2;
 const SIG_SETMASK: usize = 2;
@@ -42,10 +43,7 @@ pub fn start(request: &Request, descriptors: &[i32; 4], flags: usize, unsaid: &m
         }
         // SAFETY: the block was mapped with this length; nothing here uses it any more.
         unsafe { call(nr::MUNMAP, [mapped as usize, (*mapped).length as usize, 0, 0, 0, 0]) };
-        match pid {
-            error if error < 0 => Err((FAILED_CLONE, -error as i32)),
-            pid => Ok((!failed).then_some(pid as u32)),
-        }
+        tried(FAILED_CLONE, pid).map(|pid| (!failed).then_some(pid as u32))
     });
     descriptors.iter().for_each(|fd| close(*fd));
     started.unwrap_or_else(|(step, errno)| {
@@ -59,15 +57,11 @@ fn map(fd: i32) -> Result<*const Block, (u32, i32)> {
     let mut head = Block::default();
     // SAFETY: the kernel fills the local head.
     let got = unsafe { call(nr::READ, [fd as isize as usize, &raw mut head as usize, size_of::<Block>(), 0, 0, 0]) };
-    if got != size_of::<Block>() as isize {
-        return Err((FAILED_RECEIVE, if got < 0 { -got as i32 } else { EINVAL }));
+    if tried(FAILED_RECEIVE, got)? != size_of::<Block>() {
+        return Err((FAILED_RECEIVE, EINVAL));
     }
     // SAFETY: a new private mapping, of which no reference exists.
-    let base = unsafe { call(nr::MMAP, [0, head.length as usize, PROT_READ_WRITE, MAP_PRIVATE, fd as usize, 0]) };
-    if (-4095..0).contains(&base) {
-        return Err((FAILED_RECEIVE, -base as i32));
-    }
-    let base = base as usize;
+    let base = tried(FAILED_RECEIVE, unsafe { call(nr::MMAP, [0, head.length as usize, PROT_READ_WRITE, MAP_PRIVATE, fd as usize, 0]) })?;
     let words = (base + head.paths as usize) as *mut usize;
     for i in 0..head.words as usize {
         // SAFETY: the words lie in the mapping, aligned: the plugin laid them out from `paths` on.
@@ -86,7 +80,7 @@ unsafe extern "C" fn execute(argument: *mut u8) -> ! {
     // SAFETY: `start` passed its Command, which outlives the child, or is copied with the rest of the memory.
     let command = unsafe { &mut *argument.cast::<Command>() };
     // SAFETY: `map` made the block, and its strings and arrays are in place.
-    let (step, errno) = unsafe { confined_already(command) };
+    let Err((step, errno)) = (unsafe { confined_already(command) });
     // It may wait for the plugin: nobody waits for this process, and as the first of all it finds room.
     send(&Report { kind: FAILED, id: command.token, value: errno, detail: step }, 0);
     // SAFETY: the parent reads it after the child has gone.
@@ -98,56 +92,45 @@ unsafe extern "C" fn execute(argument: *mut u8) -> ! {
 ///
 /// # Safety
 /// `command.block` must be a mapped block.
-unsafe fn confined_already(command: &Command) -> (u32, i32) {
+unsafe fn confined_already(command: &Command) -> Result<Infallible, (u32, i32)> {
     // SAFETY: the caller vouches for the block; everything else is a number.
     unsafe {
         let block = command.block as usize;
         let head = &*command.block;
         // A group of its own for signals. A session of its own costs the scheduler an autogroup, and only a terminal needs it.
-        let group = if command.terminal { call(nr::SETSID, [0; 6]) } else { call(nr::SETPGID, [0; 6]) };
-        if group < 0 {
-            return (FAILED_SESSION, -group as i32);
-        }
+        tried(FAILED_SESSION, call(if command.terminal { nr::SETSID } else { nr::SETPGID }, [0; 6]))?;
         // The sources are all above 2, because init's own 0 to 2 were open when they arrived.
         for (to, from) in command.stdio.iter().enumerate() {
-            let done = call(nr::DUP3, [*from as isize as usize, to, 0, 0, 0, 0]);
-            if done < 0 {
-                return (FAILED_STDIO, -done as i32);
-            }
+            tried(FAILED_STDIO, call(nr::DUP3, [*from as isize as usize, to, 0, 0, 0, 0]))?;
         }
         if command.terminal {
-            let done = call(nr::IOCTL, [0, TIOCSCTTY, 0, 0, 0, 0]);
-            if done < 0 {
-                return (FAILED_SESSION, -done as i32);
-            }
+            tried(FAILED_SESSION, call(nr::IOCTL, [0, TIOCSCTTY, 0, 0, 0, 0]))?;
         }
-        let entered = call(nr::CHDIR, [block + head.work_dir as usize, 0, 0, 0, 0, 0]);
-        if entered < 0 {
-            return (FAILED_WORK_DIR, -entered as i32);
-        }
+        tried(FAILED_WORK_DIR, call(nr::CHDIR, [block + head.work_dir as usize, 0, 0, 0, 0, 0]))?;
         // Hard limits that had to be raised have been, while there was the privilege. This process keeps its own: a low one would hamper it.
         let limits = (block + head.limits as usize) as *const Limit;
         for i in 0..head.limits_length as usize {
             let limit = limits.add(i);
-            let done = call(nr::PRLIMIT64, [0, (*limit).resource as usize, &raw const (*limit).soft as usize, 0, 0, 0]);
-            if done < 0 {
-                return (FAILED_ULIMIT, -done as i32);
-            }
+            tried(FAILED_ULIMIT, call(nr::PRLIMIT64, [0, (*limit).resource as usize, &raw const (*limit).soft as usize, 0, 0, 0]))?;
         }
         let empty = 0u64;
         call(nr::RT_SIGPROCMASK, [SIG_SETMASK, &raw const empty as usize, 0, 8, 0, 0]);
         let mut paths = (block + head.paths as usize) as *const usize;
         let mut worst = ENOENT;
         while *paths != 0 {
-            let errno = -call(nr::EXECVE, [*paths, block + head.argv as usize, block + head.envp as usize, 0, 0, 0]) as i32;
-            match errno {
+            match -call(nr::EXECVE, [*paths, block + head.argv as usize, block + head.envp as usize, 0, 0, 0]) as i32 {
                 ENOENT | ENOTDIR => {}
                 // As execvp: a later directory may hold one that may be executed.
                 EACCES => worst = EACCES,
-                other => return (FAILED_EXEC, other),
+                other => return Err((FAILED_EXEC, other)),
             }
             paths = paths.add(1);
         }
-        (FAILED_EXEC, worst)
+        Err((FAILED_EXEC, worst))
     }
+}
+
+/// What a call has returned, or the step that it is with its errno.
+fn tried(step: u32, result: isize) -> Result<usize, (u32, i32)> {
+    if (-4095..0).contains(&result) { Err((step, -result as i32)) } else { Ok(result as usize) }
 }

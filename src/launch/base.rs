@@ -1,13 +1,14 @@
 //! The mount namespaces that tasks' are copied from, each with what of the host stands in it.
 
-use crate::init::message::FIRST_FREE;
+use super::empty;
+use crate::descriptor::lift;
+use crate::error::At;
+use crate::error::Result;
+use crate::policy::message::FIRST_FREE;
 use crate::policy::mount::Copy;
 use crate::policy::mountinfo::{Mount, lowest_below, point_of};
 use crate::policy::standing::{Extent, Kind, Standing};
 use crate::sys::mount;
-use crate::watch::Result;
-use crate::watch::descriptor::lift;
-use crate::watch::error::At;
 use crate::watch::keeper::{self, Maker};
 use crate::watch::mount_table::Table;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, mkdirat, openat, readlinkat, statat};
@@ -73,7 +74,7 @@ impl Origin {
             Some(empty) => empty,
             None => {
                 self.enter_host()?;
-                self.empty.insert(lift(mount::empty_namespace(self.proc.as_fd())?, FIRST_FREE)?)
+                self.empty.insert(lift(empty::namespace(self.proc.as_fd())?, FIRST_FREE)?)
             }
         };
         mount::enter_namespace(empty.as_fd())?;

@@ -5,35 +5,12 @@ use crate::policy::cgroup;
 use crate::policy::limits::CgroupWrite;
 use crate::sys::cgroup::Cgroup;
 use rustix::io::Errno;
-use std::time::Duration;
 
-/// How long the processes of a forgotten task may take to die.
-const VACATE: Duration = Duration::from_secs(10);
-
-/// Opens it, empties it and writes its limits.
+/// Opens it and writes its limits.
 pub(super) fn prepare(spec: &cgroup::Cgroup) -> Result<Cgroup, LaunchError> {
     let cgroup = Cgroup::open(&spec.path)?;
-    vacate(&cgroup)?;
     limit(&cgroup, &spec.writes)?;
     Ok(cgroup)
-}
-
-/// The cgroup is this task's alone. What is in it was started by a plugin that died before anybody heard of it.
-fn vacate(cgroup: &Cgroup) -> Result<(), LaunchError> {
-    let found = cgroup.state()?;
-    if found.frozen {
-        // By a plugin that died while it killed what is in it. Whatever is cloned there would stand still.
-        cgroup.write("cgroup.freeze", "0")?;
-    }
-    if !found.populated {
-        return Ok(());
-    }
-    log::warn!("{} holds processes that no plugin knows: killing them", cgroup.path().display());
-    cgroup.kill()?;
-    match cgroup.wait_empty(VACATE)? {
-        true => Ok(()),
-        false => Err(LaunchError::refused("cgroup", format!("{} holds processes that do not die of SIGKILL", cgroup.path().display()))),
-    }
 }
 
 /// A controller that is not there is an error only where somebody asked for what it does.

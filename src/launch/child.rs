@@ -8,10 +8,12 @@ use super::namespaces::Namespaces;
 use super::privileges::Privileges;
 use super::rules::Rules;
 use super::stdio::Stdio;
-use super::view::{Attachment, Proc, View};
-use crate::init::message::{PLUGIN_END, RECORD, SOCKET};
+use super::view::{Attachment, View};
+use crate::policy::message::{PLUGIN_END, RECORD, SOCKET};
+use crate::policy::proc::Proc;
 use crate::policy::step::{Failure, Step};
 use crate::policy::user::Identity;
+use crate::sys::clone::{Child, Stacks, spawn};
 use crate::sys::landlock::{PATH_BENEATH, PathBeneathAttr};
 use crate::sys::mount::READ_ONLY;
 use crate::sys::syscall::syscall as call;
@@ -24,7 +26,8 @@ use libc::{
     SYS_pivot_root, SYS_prctl, SYS_prlimit64, SYS_seccomp, SYS_setgroups, SYS_setns, SYS_setresgid, SYS_setresuid, SYS_setsid, SYS_unshare,
     SYS_write, sock_fprog,
 };
-use std::os::fd::RawFd;
+use rustix::io::Errno;
+use std::os::fd::{BorrowedFd, RawFd};
 
 /// What the child reads: the parts of a plan, which outlives it. Every descriptor in them is held, above those that the child puts in place.
 pub struct Orders {
@@ -41,10 +44,10 @@ pub struct Orders {
 }
 
 /// What plugin and child share.
-pub struct Shared<'a> {
-    pub orders: &'a Orders,
+struct Shared<'a> {
+    orders: &'a Orders,
     /// What the child leaves when it fails.
-    pub failed: Failure,
+    failed: Failure,
 }
 
 /// `struct open_how` of linux/openat2.h.
@@ -59,11 +62,22 @@ const MOVE_MOUNT_BOTH_EMPTY_PATHS: u32 = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_
 /// `_LINUX_CAPABILITY_VERSION_3` of linux/capability.h.
 const CAPABILITY_VERSION_3: u32 = 0x2008_0522;
 
+/// The clone, into the cgroup if there is one, and what the child has left.
+pub(super) fn start(orders: &Orders, stacks: &Stacks, cgroup: Option<BorrowedFd<'_>>) -> Result<(Child, Failure), Errno> {
+    let mut shared = Shared { orders, failed: Failure { step: Step::Unborn, errno: 0, index: 0 } };
+    let Namespaces { pid, ipc, .. } = orders.namespaces;
+    let pointer: *mut Shared<'_> = &raw mut shared;
+    // SAFETY: `child` keeps to raw syscalls. What is shared lives in this frame, which stands still until the child is gone; behind
+    // the raw pointer the compiler expects the child's writes.
+    let child = unsafe { spawn(stacks, cgroup, (pid, ipc), child, pointer.cast()) }?;
+    Ok((child, shared.failed))
+}
+
 /// `extern "C"` entry of the clone.
 ///
 /// # Safety
 /// `shared` must point to a complete [`Shared`] that stays valid and untouched by others until this process has executed or ended.
-pub unsafe extern "C" fn child(shared: *mut u8) -> ! {
+unsafe extern "C" fn child(shared: *mut u8) -> ! {
     let shared = shared.cast::<Shared<'_>>();
     // SAFETY: the caller vouches for what is shared; `failed` is a field that only the child writes meanwhile.
     unsafe {

@@ -3,10 +3,10 @@
 use super::error::LaunchError;
 use super::held::Held;
 use super::launcher::Init;
-use crate::init::{block, message, socket};
-use crate::policy::command;
-use crate::watch::descriptor::lift;
-use crate::watch::error::At;
+use crate::descriptor::lift;
+use crate::error::At;
+use crate::init::{block, socket};
+use crate::policy::{command, message};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! Why a task was not started.
 
+use crate::error::{Words, is_transient};
 use crate::policy::step::Step;
-use crate::watch::error::{Words, is_transient};
 use rustix::io::Errno;
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum LaunchError {
     #[error("{0}")]
-    Sys(#[from] crate::watch::Error),
+    Sys(#[from] crate::error::Error),
     #[error("{option} {mode}:{}: {}", .path.display(), Words(*.errno))]
     Unveil { option: &'static str, mode: String, path: PathBuf, errno: Errno },
     #[error("{option}: {reason}")]

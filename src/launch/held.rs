@@ -1,8 +1,8 @@
 //! The descriptors that a child uses, for as long as it does.
 
-use crate::init::message::FIRST_FREE;
-use crate::watch;
-use crate::watch::descriptor::lift;
+use crate::error::{At, Result};
+use crate::policy::message::FIRST_FREE;
+use rustix::io::fcntl_dupfd_cloexec;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
@@ -16,24 +16,20 @@ pub struct Held {
 
 impl Held {
     /// Holds a descriptor. Its number for the child.
-    pub fn hold(&mut self, fd: OwnedFd) -> watch::Result<RawFd> {
-        let fd = lift(fd, FIRST_FREE)?;
-        Ok(self.keep(Arc::new(fd)))
-    }
-
-    /// Holds one that others use too.
-    pub fn share(&mut self, fd: &Arc<OwnedFd>) -> watch::Result<RawFd> {
-        match fd.as_raw_fd() {
-            number if number < FIRST_FREE => self.hold(fd.try_clone().map_err(watch::error::io("dup"))?),
-            _ => Ok(self.keep(Arc::clone(fd))),
+    pub fn hold(&mut self, fd: impl Into<Arc<OwnedFd>>) -> Result<RawFd> {
+        let mut fd = fd.into();
+        if fd.as_raw_fd() < FIRST_FREE {
+            fd = Arc::new(fcntl_dupfd_cloexec(&fd, FIRST_FREE).at("dup")?);
         }
-    }
-
-    fn keep(&mut self, fd: Arc<OwnedFd>) -> RawFd {
         let number = fd.as_raw_fd();
         self.last = self.last.max(number);
         self.descriptors.push(fd);
-        number
+        Ok(number)
+    }
+
+    /// Holds one that others use too.
+    pub fn share(&mut self, fd: &Arc<OwnedFd>) -> Result<RawFd> {
+        self.hold(Arc::clone(fd))
     }
 
     /// The highest number that is held.

@@ -2,22 +2,20 @@
 
 use super::base::Bases;
 use super::error::LaunchError;
-use crate::init::{IMAGE, message};
+use crate::descriptor::{self, lift};
+use crate::error::At;
+use crate::init::IMAGE;
+use crate::lock::lock;
 use crate::policy::capability::Capabilities;
-use crate::policy::mask;
-use crate::policy::request::HOME;
+use crate::policy::{mask, message};
 use crate::sys::capability::{self, Sets};
 use crate::sys::clone::Stacks;
 use crate::sys::{memfd, signal};
-use crate::watch::aliases::Aliases;
-use crate::watch::descriptor::{self, lift};
-use crate::watch::error::At;
-use crate::watch::lock::lock;
+use crate::watch::own::Own;
 use crate::watch::thread::Worker;
-use std::collections::BTreeSet;
 use std::ffi::CStr;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
 
 /// Descriptors that the plugin's table has room for from the first. A task takes five.
@@ -36,8 +34,7 @@ pub struct Launcher {
     pub(super) stacks: Stacks,
     masks: OnceLock<Vec<&'static CStr>>,
     /// Directories that no task sees.
-    hidden: Mutex<Vec<PathBuf>>,
-    aliases: Aliases,
+    pub own: Own,
 }
 
 /// The one thread of the plugin that can still hand capabilities on to a child, and which.
@@ -76,8 +73,7 @@ impl Launcher {
             bases: Bases::default(),
             stacks: Stacks::default(),
             masks: OnceLock::new(),
-            hidden: Mutex::new(vec![real(Path::new(HOME))]),
-            aliases: Aliases::default(),
+            own: Own::default(),
         }
     }
 
@@ -93,27 +89,6 @@ impl Launcher {
     pub fn without_capabilities() -> Launcher {
         capability::drop_bounding_set();
         Launcher::new()
-    }
-
-    /// From now on no task sees that directory.
-    pub fn hide(&self, directory: &Path) {
-        lock(&self.hidden).push(real(directory));
-    }
-
-    /// Where these are, with the task's records, and those of other plugins.
-    pub(super) fn hidden(&self, state_dir: &Path) -> BTreeSet<PathBuf> {
-        let mut hidden: BTreeSet<PathBuf> = lock(&self.hidden).iter().cloned().collect();
-        if state_dir != Path::new(HOME) {
-            hidden.insert(real(state_dir));
-        }
-        hidden
-    }
-
-    /// With where they are through other mounts than their own.
-    pub(super) fn seen_everywhere(&self, mut hidden: BTreeSet<PathBuf>) -> Result<BTreeSet<PathBuf>, LaunchError> {
-        let aliases = self.aliases.of(&hidden)?;
-        hidden.extend(aliases);
-        Ok(hidden)
     }
 
     /// What a task can be given here.
@@ -180,9 +155,4 @@ pub fn private_memory() -> Result<(), LaunchError> {
         return Err(LaunchError::refused("sysctl fs.suid_dumpable", reason));
     }
     Ok(())
-}
-
-/// Where a path leads, if it leads anywhere.
-fn real(path: &Path) -> PathBuf {
-    std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf())
 }

@@ -2,8 +2,10 @@
 
 mod base;
 mod cgroup;
+#[allow(unsafe_code)]
 mod child;
 mod command;
+mod empty;
 mod error;
 mod held;
 mod launcher;
@@ -17,3 +19,4 @@ mod view;
 pub use error::LaunchError;
 pub use launcher::{Launcher, private_memory};
 pub use plan::{Launched, Plan};
+pub use stdio::log_reader;

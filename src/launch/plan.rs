@@ -1,7 +1,7 @@
 //! Everything that a launch needs, opened and checked before the clone, part by part.
 
 use super::cgroup;
-use super::child::{Orders, Shared, child};
+use super::child::{Orders, start};
 use super::command::Command;
 use super::error::LaunchError;
 use super::held::Held;
@@ -11,14 +11,15 @@ use super::privileges::Privileges;
 use super::rules::Ruleset;
 use super::stdio::Stdio;
 use super::view::{self, Given, TaskDirectories};
+use crate::descriptor::settle;
+use crate::error::clone_hint;
 use crate::policy::access::{Mode, PathKind};
 use crate::policy::spec::TaskSpec;
 use crate::policy::step::{Failure, Step};
+use crate::policy::ulimit;
 use crate::sys::cgroup::Cgroup;
 use crate::sys::clone;
 use crate::sys::point::Made;
-use crate::watch::descriptor::settle;
-use crate::watch::error::clone_hint;
 use crate::watch::pidfd;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
@@ -129,7 +130,7 @@ impl Plan {
         drop(self.held);
         let socket = match Arc::try_unwrap(self.plugin_end) {
             Ok(socket) => socket,
-            Err(shared) => shared.try_clone().map_err(crate::watch::error::io("dup"))?,
+            Err(shared) => shared.try_clone().map_err(crate::error::io("dup"))?,
         };
         let pidfd = Arc::new(settle(started.pidfd));
         self.launcher.attend(&pidfd);
@@ -138,17 +139,8 @@ impl Plan {
 
     /// The clone, into the cgroup or not, and what the child left.
     fn clone(&self, into_cgroup: bool) -> Result<(clone::Child, Failure), LaunchError> {
-        let mut shared = Shared { orders: &self.orders, failed: Failure { step: Step::Unborn, errno: 0, index: 0 } };
-        let Namespaces { pid, ipc, .. } = self.orders.namespaces;
-        let pointer: *mut Shared<'_> = &raw mut shared;
-        // SAFETY: `child` keeps to raw syscalls. What is shared lives in this frame, which stands still until the child is gone; behind
-        // the raw pointer the compiler expects the child's writes.
-        let cloned = unsafe {
-            let cgroup = into_cgroup.then(|| self.cgroup.as_fd());
-            clone::spawn(&self.launcher.stacks, cgroup, (pid, ipc), child, pointer.cast())
-        };
-        let child = cloned.map_err(|errno| LaunchError::Clone { errno, hint: clone_hint(errno) })?;
-        Ok((child, shared.failed))
+        let cgroup = into_cgroup.then(|| self.cgroup.as_fd());
+        start(&self.orders, &self.launcher.stacks, cgroup).map_err(|errno| LaunchError::Clone { errno, hint: clone_hint(errno) })
     }
 
     /// What the child's failed step was done to.
@@ -159,7 +151,7 @@ impl Plan {
             Step::Attach => view.attachments.get(index).map(|attachment| attachment.target.to_string_lossy().into_owned()),
             Step::MoveStanding => view.standing.get(index).map(|path| path.to_string_lossy().into_owned()),
             Step::JoinNetwork => self.network.as_ref().map(|path| path.display().to_string()),
-            Step::Ulimit => privileges.ulimit(failed.index),
+            Step::Ulimit => privileges.raised.get(index).map(ulimit::words),
             Step::BoundingSet | Step::Ambient => Some(index.to_string()),
             Step::OomScoreAdj => Some(privileges.oom_score_adj.clone()),
             _ => None,

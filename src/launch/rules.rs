@@ -2,20 +2,20 @@
 
 use super::error::LaunchError;
 use super::held::Held;
+use crate::error::At;
 use crate::policy::abi::Abi;
-use crate::policy::access::{Mode, PathKind, handled_fs, rights, ruleset_attr_size, scoped};
+use crate::policy::access::{Mode, PathKind, rights, ruleset_attr};
 use crate::policy::allocation::Allocation;
 use crate::policy::filter::{self, Arch, Instruction};
 use crate::policy::grant::Grant;
 use crate::policy::namespace::NamespaceMode;
 use crate::policy::spec::TaskSpec;
 use crate::sys;
-use crate::sys::landlock::{LOG_NEW_EXEC_ON, RulesetAttr};
+use crate::sys::landlock::LOG_NEW_EXEC_ON;
 use crate::sys::path::{self, Found, Identity, Untrusted};
-use crate::watch::error::At;
 use rustix::fs::{FileType, fstat};
 use rustix::io::Errno;
-use std::os::fd::{AsFd, RawFd};
+use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::path::Path;
 
 /// What the child enforces on itself.
@@ -54,13 +54,7 @@ impl Ruleset {
     /// All rights that the ABI knows are handled, its scopes too. Network rights only where ports are named.
     pub fn new(spec: &TaskSpec) -> Result<Ruleset, LaunchError> {
         let rules = &spec.rules;
-        let attr = RulesetAttr {
-            handled_access_fs: handled_fs(rules.abi).0,
-            handled_access_net: rules.ports.handled(),
-            scoped: scoped(rules.abi),
-            ..RulesetAttr::default()
-        };
-        let kernel = sys::landlock::Ruleset::new(&attr, ruleset_attr_size(rules.abi))?;
+        let kernel = sys::landlock::Ruleset::new(&ruleset_attr(rules.abi, rules.ports.handled()))?;
         for (port, access) in rules.ports.allowed() {
             kernel.allow_port(port, access).at_path("landlock_add_rule TCP port", port.to_string())?;
         }
@@ -117,29 +111,21 @@ impl Ruleset {
     pub fn finish(self, filter: Option<&filter::Subject>, held: &mut Held) -> Result<Rules, LaunchError> {
         let proc_access = rights(Mode::R, PathKind::Directory, self.abi).0;
         let filter = filter.map(|subject| filter::program(Arch::native(), subject)).unwrap_or_default();
-        Ok(Rules { ruleset: held.hold(self.kernel.into())?, flags: self.flags, proc_access, filter })
+        Ok(Rules { ruleset: held.hold(OwnedFd::from(self.kernel))?, flags: self.flags, proc_access, filter })
     }
 }
 
 /// What rules know of a file, and what it is.
 pub(super) fn kind_of(file: impl AsFd) -> rustix::io::Result<(PathKind, FileType)> {
-    let file_type = FileType::from_raw_mode(fstat(file)?.st_mode);
-    let kind = match file_type {
-        FileType::Directory => PathKind::Directory,
-        FileType::CharacterDevice | FileType::BlockDevice => PathKind::Device,
-        _ => PathKind::File,
-    };
-    Ok((kind, file_type))
+    let mode = fstat(file)?.st_mode;
+    Ok((PathKind::of(mode), FileType::from_raw_mode(mode)))
 }
 
 /// The directories in which the task may create files. A path that leads there by a link of the task's own making is found all the same:
 /// what this names is only not to be trusted, and opening it for a rule refuses the link.
 fn writable(spec: &TaskSpec) -> Result<Vec<Identity>, LaunchError> {
-    let create = spec.rules.grants.iter().filter(|grant| grant.mode.contains(Mode::C)).map(|grant| &grant.path);
-    let own = spec.view.directories.iter().flat_map(|directories| [&directories.alloc_dir, &directories.task_dir]);
-    let volumes = spec.view.volumes.iter().filter(|volume| !volume.read_only).map(|volume| &volume.source);
     let mut trees = Vec::new();
-    for path in create.chain(own).chain(volumes) {
+    for path in spec.creates_in() {
         // What can't be opened is reported, or passed over, where it is granted.
         if let Ok(dir) = path::open(path, &Untrusted::default()) {
             trees.push(Identity::of(&dir).at_path("stat", path)?);

@@ -3,15 +3,20 @@
 use super::error::LaunchError;
 use super::held::Held;
 use super::rules::Ruleset;
+use crate::error::{At, Error};
 use crate::policy::access::{Mode, PathKind};
 use crate::policy::stdio;
-use crate::sys::fifo;
-use crate::watch::error::At;
-use rustix::fs::{Mode as FileMode, OFlags};
-use rustix::io::fcntl_dupfd_cloexec;
+use crate::sys::memfd::reopen;
+use crate::sys::path;
+use rustix::fs::{FileType, Gid, Mode as FileMode, OFlags, Uid};
+use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
+
+/// Pauses, in milliseconds, in which a log collector that has only just made its FIFO comes to open it. Nothing is lost without one.
+const PATIENCE: [u64; 6] = [1, 1, 2, 4, 8, 16];
 
 /// What the child makes init's descriptors 0, 1 and 2 of.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +40,29 @@ impl Streams {
     pub fn each(&self) -> [BorrowedFd<'_>; 3] {
         self.given.each_ref().map(|fd| fd.as_ref().map_or(self.null.as_fd(), |fd| fd.as_fd()))
     }
+
+    /// Opens the FIFO at `path` without following a symlink that the task could have made, and gives it to the task's user: for the command
+    /// its writer, for init one that reads and writes, so that neither a missing reader nor a missing writer is ever seen. /dev/null, which
+    /// Nomad names when log collection is off, is left as it is. Waits some 30 ms for a reader, and does without.
+    fn log(&mut self, path: &Path, gid: u32, ruleset: &Ruleset) -> Result<(Option<OwnedFd>, OwnedFd), LaunchError> {
+        let file = path::open(path, &ruleset.untrusted).at_path("open log", path)?;
+        let stat = rustix::fs::fstat(&file).at_path("stat log", path)?;
+        let open = |flags| reopen(&file, flags).at_path("open log", path);
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Fifo => {
+                let heard = log_reader(&file).at_path("open log", path)?;
+                // Reading and writing never blocks; from then on there is a reader, so that opening for writing does not either.
+                let (keeper, writer) = (open(OFlags::RDWR)?, open(OFlags::WRONLY)?);
+                let uid = Uid::from_raw(ruleset.untrusted.uid);
+                rustix::fs::fchown(&keeper, Some(uid), Some(Gid::from_raw(gid))).at_path("chown log", path)?;
+                ruleset.add(&file, PathKind::File, Mode::W, path)?;
+                self.unread.extend(heard.is_none().then(|| path.to_path_buf()));
+                Ok((Some(keeper), writer))
+            }
+            FileType::CharacterDevice if stat.st_rdev == rustix::fs::makedev(1, 3) => Ok((None, open(OFlags::WRONLY)?)),
+            _ => Err(Error::refusal("log is neither a FIFO nor /dev/null:", path))?,
+        }
+    }
 }
 
 impl Stdio {
@@ -42,30 +70,38 @@ impl Stdio {
     pub(super) fn plan(spec: &stdio::Stdio, gid: u32, ruleset: &Ruleset, held: &mut Held) -> Result<(Stdio, Streams), LaunchError> {
         let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, FileMode::empty()).at_path("open", "/dev/null")?;
         let null = Arc::new(null);
-        let number = held.share(&null)?;
-        let (mut stdio, mut unread) = (Stdio([number; 3]), Vec::new());
-        let given = match spec {
+        let mut stdio = Stdio([held.share(&null)?; 3]);
+        let mut streams = Streams { null, given: [None, None, None], unread: Vec::new() };
+        match spec {
             stdio::Stdio::Inherit => {
-                let copy = |fd: BorrowedFd<'static>| fcntl_dupfd_cloexec(fd, 3).at("dup of a standard descriptor");
-                let [stdin, stdout, stderr] = [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()];
-                [Some(copy(stdin)?), Some(copy(stdout)?), Some(copy(stderr)?)]
+                let standard = [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()];
+                for (given, fd) in streams.given.iter_mut().zip(standard) {
+                    *given = Some(fcntl_dupfd_cloexec(fd, 3).at("dup of a standard descriptor")?);
+                }
             }
             stdio::Stdio::Logs { stdout, stderr } => {
-                let mut given = [None, None, None];
                 for (number, path) in [(1, stdout), (2, stderr)] {
-                    let log = fifo::open(path, gid, &ruleset.untrusted)?;
-                    if let Some(keeper) = log.keeper {
-                        ruleset.add(log.path.as_fd(), PathKind::File, Mode::W, path)?;
+                    let (keeper, writer) = streams.log(path, gid, ruleset)?;
+                    streams.given[number] = Some(writer);
+                    if let Some(keeper) = keeper {
                         stdio.0[number] = held.hold(keeper)?;
                     }
-                    if log.unread {
-                        unread.push(path.clone());
-                    }
-                    given[number] = Some(log.writer);
                 }
-                given
             }
-        };
-        Ok((stdio, Streams { null, given, unread }))
+        }
+        Ok((stdio, streams))
     }
+}
+
+/// A first writer, if somebody reads the FIFO. It is to be kept until there is another: the log collector takes the last writer's end
+/// for the task's.
+pub fn log_reader(fifo: &OwnedFd) -> rustix::io::Result<Option<OwnedFd>> {
+    for pause in PATIENCE.map(Some).into_iter().chain([None]) {
+        match (reopen(fifo, OFlags::WRONLY | OFlags::NONBLOCK), pause) {
+            (Err(Errno::NXIO), Some(pause)) => std::thread::sleep(Duration::from_millis(pause)),
+            (Err(Errno::NXIO), None) => break,
+            (writer, _) => return writer.map(Some),
+        }
+    }
+    Ok(None)
 }

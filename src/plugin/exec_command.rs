@@ -9,13 +9,13 @@ use rustix::fs::{Gid, OFlags, Uid, fchown, fcntl_setfl};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 
+use crate::error::At;
+use crate::lock::lock;
 use crate::policy::signal::Signal;
 use crate::task::pty;
 use crate::task::{NotFound, Session, Started, TaskError, Tasks};
-use crate::watch::error::At;
-use crate::watch::lock::lock;
+use crate::watch::process;
 use crate::watch::wake::{Wake, poll};
-use crate::watch::{self, process};
 
 use super::exec_input::Input;
 
@@ -286,7 +286,7 @@ struct Streams {
     terminal: Option<OwnedFd>,
 }
 
-fn streams(stdio: Stdio, pid: u32) -> watch::Result<Streams> {
+fn streams(stdio: Stdio, pid: u32) -> crate::error::Result<Streams> {
     let pipe = || pipe_with(PipeFlags::CLOEXEC).at("pipe2");
     let copy = |end: &OwnedFd| rustix::io::fcntl_dupfd_cloexec(end.as_fd(), 3).at("fcntl F_DUPFD_CLOEXEC");
     match stdio {

@@ -12,6 +12,7 @@ mod task_event;
 pub mod wire;
 
 // Configuration: which options there are, and what a block of them says.
+mod block;
 mod decode;
 mod msgpack;
 mod options;

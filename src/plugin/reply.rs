@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use grpcio::{RpcContext, RpcStatus, UnarySink, UnarySinkResult};
 
 use super::status;
-use crate::watch::lock::lock;
+use crate::lock::lock;
 
 /// What a handler answers: a message, or a status that says why there is none.
 pub type Answer<R> = Result<R, RpcStatus>;

@@ -25,7 +25,8 @@ const REQUEST_SLOTS: usize = 16;
 pub fn serve(tasks: Tasks) -> Result<(), ServeError> {
     log::install();
     let terms = Terms::read(|name| std::env::var_os(name))?;
-    crate::sys::signal::swallow_interrupt();
+    // A terminal's Ctrl-C reaches the agent's whole process group, and tasks must outlive it.
+    crate::sys::signal::swallow(libc::SIGINT);
     let (events, inbox) = channel();
     let heard = events.clone();
     // On the task's thread, which a channel without bounds never blocks.

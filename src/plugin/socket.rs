@@ -14,6 +14,7 @@ use rustix::fs::Mode;
 use rustix::process::umask;
 
 use crate::policy::request::HOME;
+use crate::policy::user::gid_of;
 
 use super::error::ServeError;
 use super::handshake::Terms;
@@ -140,29 +141,12 @@ fn gid(group: &str) -> io::Result<u32> {
         return Ok(gid);
     }
     let groups = fs::read("/etc/group")?;
-    gid_in(&String::from_utf8_lossy(&groups), group).ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no such group in /etc/group"))
-}
-
-/// Looks `group` up in text of the form of group(5).
-fn gid_in(groups: &str, group: &str) -> Option<u32> {
-    groups.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let found = fields.next() == Some(group);
-        fields.nth(1).filter(|_| found)?.parse().ok()
-    })
+    gid_of(&String::from_utf8_lossy(&groups), group).ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no such group in /etc/group"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn groups_are_found_by_their_whole_name() {
-        let groups = "root:x:0:\nnomadic:x:7:\nbroken\nnomad:x:998:a,b\n";
-        assert_eq!(gid_in(groups, "nomad"), Some(998));
-        assert_eq!(gid_in(groups, "broken"), None);
-        assert_eq!(gid_in(groups, ""), None);
-    }
 
     #[test]
     fn only_sockets_that_nobody_listens_on_are_cleared() {

@@ -3,10 +3,10 @@
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
 
+use crate::lock::lock;
 use crate::policy::request::PluginOptions;
 use crate::policy::resources::Compute;
 use crate::task::Tasks;
-use crate::watch::lock::lock;
 
 use super::event::Event;
 

@@ -158,6 +158,17 @@ pub enum PathKind {
     Device,
 }
 
+impl PathKind {
+    /// By `st_mode` of stat(2).
+    pub fn of(mode: u32) -> PathKind {
+        match mode & libc::S_IFMT {
+            libc::S_IFDIR => PathKind::Directory,
+            libc::S_IFCHR | libc::S_IFBLK => PathKind::Device,
+            _ => PathKind::File,
+        }
+    }
+}
+
 /// The rights that each ABI brought; an ABI that is not listed brought none.
 const ADDED: [(Abi, FsAccess); 5] = [
     (Abi(1), FsAccess(FsAccess::REFER.0 - 1)),
@@ -213,19 +224,16 @@ pub fn handled_fs(abi: Abi) -> FsAccess {
     known.fold(FsAccess::default(), |sum, (_, rights)| sum | *rights)
 }
 
-/// `landlock_ruleset_attr.scoped`: abstract unix sockets (bit 0) and signals (bit 1) from ABI 6.
-pub fn scoped(abi: Abi) -> u64 {
-    if abi >= Abi(6) { 0b11 } else { 0 }
-}
-
-/// Bytes of `landlock_ruleset_attr` to pass: a kernel refuses more than its ABI knows with E2BIG.
-pub fn ruleset_attr_size(abi: Abi) -> usize {
-    match abi.0 {
-        0..=3 => 8,
-        4..=5 => 16,
-        6..=9 => 24,
-        _ => 48,
-    }
+/// The words of `struct landlock_ruleset_attr`: all file system rights of `abi` are handled, these network rights, and all scopes, which are
+/// abstract unix sockets (bit 0) and signals (bit 1). A kernel refuses more words than its ABI knows with E2BIG, and takes fewer.
+pub fn ruleset_attr(abi: Abi, handled_net: u64) -> Vec<u64> {
+    let mut words = vec![handled_fs(abi).0, handled_net, 0b11];
+    words.truncate(match abi.0 {
+        0..=3 => 1,
+        4..=5 => 2,
+        _ => 3,
+    });
+    words
 }
 
 #[cfg(test)]
@@ -240,6 +248,14 @@ mod tests {
 
     fn modes() -> impl Iterator<Item = Mode> {
         (1..=Mode::RWXC.0).map(Mode)
+    }
+
+    #[test]
+    fn kinds() {
+        let kinds = [libc::S_IFDIR, libc::S_IFCHR, libc::S_IFBLK, libc::S_IFREG, libc::S_IFIFO, libc::S_IFSOCK]
+            .map(|kind| PathKind::of(kind | 0o644));
+        let [device, file] = [PathKind::Device, PathKind::File];
+        assert_eq!(kinds, [PathKind::Directory, device, device, file, file, file]);
     }
 
     #[test]
@@ -262,11 +278,12 @@ mod tests {
 
     #[test]
     fn scopes_and_size_of_every_abi() {
-        let sizes = [8, 8, 8, 16, 16, 24, 24, 24, 24, 48, 48];
+        let sizes = [1, 1, 1, 2, 2, 3, 3, 3, 3, 3, 3];
         for (abi, size) in abis().zip(sizes) {
-            assert_eq!(ruleset_attr_size(abi), size, "{abi:?}");
-            assert_eq!(scoped(abi), if abi.0 < 6 { 0 } else { 3 }, "{abi:?}");
-            assert_eq!(abi.features().contains(&"scopes"), scoped(abi) != 0, "{abi:?}");
+            let words = ruleset_attr(abi, 2);
+            assert_eq!((words.len(), words[0]), (size, handled_fs(abi).0), "{abi:?}");
+            assert!(words.get(1).is_none_or(|net| *net == 2) && words.get(2).is_none_or(|scopes| *scopes == 3), "{abi:?}");
+            assert_eq!(abi.features().contains(&"scopes"), size == 3, "{abi:?}");
         }
     }
 

@@ -1,10 +1,10 @@
-//! The command block: what init needs to execute a command, in one piece, laid out as its `Block` (init/message.rs) says.
+//! The command block: what init needs to execute a command, in one piece, laid out as its `Block` (message.rs) says.
 
 use super::command::Command;
+use super::message::{Block, Limit};
 
-/// Of the head, and of a limit, in bytes.
-pub const HEAD: usize = 64;
-pub const LIMIT: usize = 24;
+const HEAD: usize = size_of::<Block>();
+const LIMIT: usize = size_of::<Limit>();
 
 /// For a command, whose offsets init turns into addresses.
 pub fn lay_out(Command { paths, argv, env, work_dir, ulimits }: &Command) -> Vec<u8> {

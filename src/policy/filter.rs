@@ -117,7 +117,10 @@ fn halve(entries: &[(u32, Vec<Instruction>)]) -> Vec<Instruction> {
     match entries {
         [] => vec![statement(RETURN, ALLOW)],
         [(number, body)] => {
-            let mut found = vec![Instruction { code: EQUAL, jt: 0, jf: body.len() as u8, k: *number }];
+            let mut found = match u8::try_from(body.len()) {
+                Ok(jf) => vec![Instruction { code: EQUAL, jt: 0, jf, k: *number }],
+                Err(_) => vec![Instruction { code: EQUAL, jt: 1, jf: 0, k: *number }, statement(JUMP, body.len() as u32)],
+            };
             found.extend(body);
             found.push(statement(RETURN, ALLOW));
             found
@@ -136,6 +139,21 @@ fn halve(entries: &[(u32, Vec<Instruction>)]) -> Vec<Instruction> {
     }
 }
 
+/// How many tests a case may have: each takes three instructions at most, and jumps over those behind it by a byte.
+const TESTS: usize = u8::MAX as usize / 3;
+
+const _: () = {
+    let mut call = 0;
+    while call < TABLE.len() {
+        let mut case = 0;
+        while case < TABLE[call].cases.len() {
+            assert!(TABLE[call].cases[case].len() <= TESTS, "a case with too many tests");
+            case += 1;
+        }
+        call += 1;
+    }
+};
+
 /// Refuses, or goes on behind the last instruction.
 fn body(call: &Call) -> Vec<Instruction> {
     let refused = statement(RETURN, ERRNO | call.errno);
@@ -145,6 +163,7 @@ fn body(call: &Call) -> Vec<Instruction> {
         // From the last to the first, so that each knows how far the end is. A test that fails skips the rest of the case.
         case.push(refused);
         for test in tests.iter().rev() {
+            // It fits: see TESTS.
             let left = case.len() as u8;
             let (jt, jf) = if test.is_equal { (0, left) } else { (left, 0) };
             let compare = Instruction { code: EQUAL, jt, jf, k: test.value };
@@ -273,6 +292,27 @@ mod tests {
                 };
                 assert!(at + 1 + reach < longest.len() + usize::from(instruction.code == RETURN), "{at}");
             }
+        }
+    }
+
+    #[test]
+    fn a_call_may_have_more_than_a_byte_jumps_over() {
+        for length in [0, 1, 255, 256, 1000] {
+            let bodies = [(7, vec![statement(AND, u32::MAX); length]), (9, vec![statement(RETURN, ERRNO)])];
+            let mut program = vec![statement(LOAD, NUMBER)];
+            program.extend(halve(&bodies[..1]));
+            assert_eq!([7, 8].map(|number| run(&program, 0, number, [0; 6])), [ALLOW, ALLOW], "{length}");
+            let mut program = vec![statement(LOAD, NUMBER)];
+            program.extend(halve(&bodies));
+            assert_eq!([7, 8, 9].map(|number| run(&program, 0, number, [0; 6])), [ALLOW, ALLOW, ERRNO], "{length}");
+        }
+        let test = TABLE.iter().find_map(|call| call.cases.first()?.first()).unwrap();
+        let case = vec![*test; TESTS];
+        let mut call = *TABLE.first().unwrap();
+        call.cases = Vec::leak(vec![Vec::leak(case) as &[_]]);
+        let body = body(&call);
+        for (at, instruction) in body.iter().enumerate() {
+            assert!(at + usize::from(instruction.jt.max(instruction.jf)) < body.len(), "{at}");
         }
     }
 

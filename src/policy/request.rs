@@ -40,7 +40,7 @@ pub struct PluginOptions {
     pub landlock_min_abi: u32,
     /// Whether denials are told, where the kernel can.
     pub denial_events: bool,
-    /// Private views are entered by chroot.
+    /// Views, of both kinds, are entered by chroot.
     pub no_pivot_root: bool,
     /// The only one that a task may have.
     pub require_view: Option<ViewMode>,

@@ -1,6 +1,7 @@
 //! A task as plain values, ready to be launched: everything is decided here, nothing has been opened yet.
 
 use super::abi::Abi;
+use super::access::Mode;
 use super::capability::{Capabilities, granted};
 use super::ceiling::Asked;
 use super::cgroup::Cgroup;
@@ -15,7 +16,7 @@ use super::kill::KillMode;
 use super::limits::{Limits, cgroup_writes, pids};
 use super::namespace::{NamespaceMode, Namespaces};
 use super::port::Ports;
-use super::privileges::Privileges;
+use super::privileges::{Privileges, oom_score_adj};
 use super::request::{PluginOptions, TaskRequest};
 use super::resolver::{Dns, HostName};
 use super::resources::Compute;
@@ -45,6 +46,16 @@ pub struct TaskSpec {
     pub rules: Rules,
     pub privileges: Privileges,
     pub stdio: Stdio,
+}
+
+impl TaskSpec {
+    /// The directories in which the task may create files.
+    pub fn creates_in(&self) -> impl Iterator<Item = &PathBuf> {
+        let granted = self.rules.grants.iter().filter(|grant| grant.mode.contains(Mode::C)).map(|grant| &grant.path);
+        let own = self.view.directories.iter().flat_map(|directories| [&directories.alloc_dir, &directories.task_dir]);
+        let volumes = self.view.volumes.iter().filter(|volume| !volume.read_only).map(|volume| &volume.source);
+        granted.chain(own).chain(volumes)
+    }
 }
 
 /// What the machine says: the kernel's Landlock ABI, the user database, the plugin's own environment.
@@ -114,7 +125,7 @@ fn privileges(request: &TaskRequest, options: &PluginOptions, facts: &Facts<'_>)
     identity.allowed(&options.denied_host_uids, &options.denied_host_gids)?;
     let capabilities = granted(&task.cap_add, &task.cap_drop, options.allow_caps, facts.capabilities)
         .map_err(|(option, e)| SpecError::Capability(option, e))?;
-    Ok(Privileges { identity, capabilities, oom_score_adj: oom_score_adj(task.oom_score_adj)? })
+    Ok(Privileges { identity, capabilities, oom_score_adj: oom_score_adj(task.oom_score_adj.unwrap_or(0))? })
 }
 
 fn cgroup(request: &TaskRequest, options: &PluginOptions, compute: Compute) -> Result<Cgroup, SpecError> {
@@ -221,18 +232,9 @@ fn view_mode(written: Option<ViewMode>, required: Option<ViewMode>) -> Result<Vi
     }
 }
 
-fn oom_score_adj(value: Option<i64>) -> Result<i32, SpecError> {
-    let value = value.unwrap_or(0);
-    i32::try_from(value)
-        .ok()
-        .filter(|v| (-1000..=1000).contains(v))
-        .ok_or_else(|| SpecError::value("oom_score_adj", format!("{value} is not in -1000..1000")))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::access::Mode;
     use crate::policy::ceiling::Ceilings;
     use crate::policy::defaults::DEFAULTS;
     use crate::policy::request::TaskOptions;

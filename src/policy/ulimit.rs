@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::message::Limit;
 use super::text::decimal;
 
 /// One limit. `u64::MAX` is no limit, as RLIM_INFINITY.
@@ -69,13 +70,24 @@ const NOFILE: u32 = 7;
 /// What is set for a task while there is the privilege: the soft limit of descriptors that the plugin was `given`, if it has raised its own, and
 /// the hard limits that it, and so init, would not let a task have. Only root can raise them, and init is the task's user's: it sets what is
 /// left of each when it starts a command. `own`: the plugin's soft and hard limits.
-pub fn raised(ulimits: &[Ulimit], given: Option<u64>, own: impl Fn(u32) -> Option<(u64, u64)>) -> Vec<Ulimit> {
+pub fn raised(ulimits: &[Ulimit], given: Option<u64>, own: impl Fn(u32) -> Option<(u64, u64)>) -> Vec<Limit> {
     let descriptors = given.and_then(|soft| Some(Ulimit { resource: NOFILE, soft, hard: own(NOFILE)?.1 }));
     let above = |ulimit: &Ulimit| {
         let (soft, hard) = own(ulimit.resource)?;
         (ulimit.hard > hard).then_some(Ulimit { soft, ..*ulimit })
     };
-    descriptors.into_iter().chain(ulimits.iter().filter_map(above)).collect()
+    descriptors.into_iter().chain(ulimits.iter().filter_map(above)).map(Limit::from).collect()
+}
+
+impl From<Ulimit> for Limit {
+    fn from(Ulimit { resource, soft, hard }: Ulimit) -> Limit {
+        Limit { resource: resource.into(), soft, hard }
+    }
+}
+
+/// What of a limit was raised, in words.
+pub fn words(limit: &Limit) -> String {
+    format!("{} to {}", name(u32::try_from(limit.resource).unwrap_or(u32::MAX)), text(limit.hard))
 }
 
 /// By its number RLIMIT_*.
@@ -113,8 +125,10 @@ mod tests {
         let own = |resource| (resource < 16).then_some((1024, 4096));
         let limit = |resource, soft, hard| Ulimit { resource, soft, hard };
         let asked = [limit(7, 10, 4096), limit(8, 1, 4097), limit(99, 1, u64::MAX)];
-        assert_eq!(raised(&asked, None, own), [limit(8, 1024, 4097)]);
-        assert_eq!(raised(&asked, Some(256), own), [limit(7, 256, 4096), limit(8, 1024, 4097)]);
+        let of = |limits: &[Ulimit]| limits.iter().copied().map(Limit::from).collect::<Vec<_>>();
+        assert_eq!(raised(&asked, None, own), of(&[limit(8, 1024, 4097)]));
+        assert_eq!(raised(&asked, Some(256), own), of(&[limit(7, 256, 4096), limit(8, 1024, 4097)]));
+        assert_eq!(words(&limit(7, 1, u64::MAX).into()), "nofile to unlimited");
     }
 
     #[test]

@@ -161,8 +161,12 @@ fn gid(option: &'static str, written: &str, group: &str) -> Result<u32, UserErro
     if is_decimal(written) {
         return number(written, MAX_ID).ok_or_else(|| UserError::GroupOutOfRange { option, id: written.into(), max: MAX_ID });
     }
-    let found = group.lines().filter_map(group_entry).find(|(name, ..)| *name == written);
-    found.map(|(_, gid, _)| gid).ok_or_else(|| UserError::UnknownGroup { option, name: written.into() })
+    gid_of(group, written).ok_or_else(|| UserError::UnknownGroup { option, name: written.into() })
+}
+
+/// The gid of the group of that name in the text of /etc/group.
+pub fn gid_of(group: &str, name: &str) -> Option<u32> {
+    group.lines().filter_map(group_entry).find(|(known, ..)| *known == name).map(|(_, gid, _)| gid)
 }
 
 /// Whether the text of /etc/passwd has a user of that name.
@@ -172,7 +176,7 @@ pub fn is_user(passwd: &str, name: &str) -> bool {
 
 /// Whether the text of /etc/group has a group of that name.
 pub fn is_group(group: &str, name: &str) -> bool {
-    group.lines().filter_map(group_entry).any(|(known, ..)| known == name)
+    gid_of(group, name).is_some()
 }
 
 fn unlisted(uid: u32, gid: u32, name: String) -> Identity {
@@ -340,6 +344,12 @@ empty:x:700
             let user = User::parse(text).unwrap();
             assert_eq!(user.resolve(PASSWD, GROUP), Ok(expected), "{text}");
         }
+    }
+
+    #[test]
+    fn groups_are_found_by_their_whole_name() {
+        let groups = "root:x:0:\nnomadic:x:7:\nbroken\nnomad:x:998:a,b\n";
+        assert_eq!([gid_of(groups, "nomad"), gid_of(groups, "broken"), gid_of(groups, "")], [Some(998), None, None]);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::volume::Volume;
 pub struct View {
     pub mode: ViewMode,
     pub protect_system: ProtectSystem,
-    /// A private view is entered by chroot.
+    /// The view is entered by chroot, and not by pivot_root.
     pub no_pivot_root: bool,
     pub directories: Option<Directories>,
     /// In the order in which they are mounted.

@@ -1,17 +1,11 @@
 //! A task's cgroup (version 2): its directory is held, every file is opened relative to it.
 
-use crate::policy::cgroup::State;
-use crate::policy::text::keyed;
-use crate::watch::cgroup::{read_start, wait_empty};
-use crate::watch::descriptor::settle;
-use crate::watch::error::{At, Error, Result};
+use crate::descriptor::settle;
+use crate::error::{At, Error, Result};
+use crate::policy::mountinfo::FileSystem;
 use rustix::fs::{CWD, Mode, OFlags, fstatfs, openat};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-/// `CGROUP2_SUPER_MAGIC` of linux/magic.h.
-const CGROUP2_MAGIC: u64 = 0x6367_7270;
 
 /// An existing cgroup. Dropping it changes nothing: whoever made the cgroup removes it.
 #[derive(Debug)]
@@ -26,7 +20,7 @@ impl Cgroup {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let dir = openat(CWD, path, flags, Mode::empty()).at_path("open cgroup", path)?;
         let magic = fstatfs(&dir).at_path("statfs cgroup", path)?.f_type as u64;
-        if magic != CGROUP2_MAGIC {
+        if FileSystem::of_magic(magic) != FileSystem::Cgroup2 {
             return Err(Error::refusal("not a cgroup v2 directory:", path));
         }
         Ok(Cgroup { dir: settle(dir), path: path.to_path_buf() })
@@ -50,12 +44,9 @@ impl Cgroup {
     /// Reads one interface file, 4 KiB at most: of `cgroup.procs` the oldest processes, 512 at least.
     pub fn read(&self, file: &str) -> Result<String> {
         let fd = self.open_file(file, OFlags::RDONLY)?;
-        read_start(&fd).at_path("read", self.path.join(file))
-    }
-
-    /// How many processes the OOM killer has taken here so far; 0 without the memory controller.
-    pub fn oom_kills(&self) -> u64 {
-        self.read("memory.events").ok().and_then(|text| keyed(&text, "oom_kill")).unwrap_or(0)
+        let mut bytes = [0u8; 4096];
+        let length = rustix::io::read(&fd, &mut bytes).at_path("read", self.path.join(file))?;
+        Ok(String::from_utf8_lossy(&bytes[..length]).into_owned())
     }
 
     /// Sends SIGKILL to every process of the cgroup. Only for what is left when a task's init is gone: several kernels (seen: 6.1.0-50 of Debian,
@@ -63,17 +54,6 @@ impl Cgroup {
     /// CLONE_INTO_CGROUP here makes a child that is killed at birth.
     pub fn kill(&self) -> Result<()> {
         self.write("cgroup.kill", "1")
-    }
-
-    /// Whether a process is in it, and whether it is frozen, from cgroup.events.
-    pub fn state(&self) -> Result<State> {
-        Ok(State::parse(&self.read("cgroup.events")?))
-    }
-
-    /// Waits until no process is left, `limit` at most. False when some are.
-    pub fn wait_empty(&self, limit: Duration) -> Result<bool> {
-        let events = self.open_file("cgroup.events", OFlags::RDONLY)?;
-        wait_empty(&events, limit).at_path("read", self.path.join("cgroup.events"))
     }
 }
 

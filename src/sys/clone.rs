@@ -2,7 +2,7 @@
 //! until the child has executed a program or ended.
 
 use super::syscall::clone;
-use crate::watch::lock::lock;
+use crate::lock::lock;
 use libc::{CLONE_FILES, CLONE_NEWIPC, CLONE_NEWPID, CLONE_PIDFD, CLONE_VFORK, CLONE_VM, SIGCHLD, SYS_clone3, clone_args};
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
@@ -54,7 +54,7 @@ pub unsafe fn spawn(
         set_tid_size: 0,
         cgroup: cgroup.map_or(0, |cgroup| cgroup.as_raw_fd() as u64),
     };
-    let mask = super::signal::block_all();
+    let mask = super::signal::Set::ALL.block();
     // SAFETY: the stack is ours alone until it is put back, the pidfd is a local that outlives the call, and the caller
     // vouches for `child`. VFORK keeps this thread here while the child uses the memory.
     let pid = unsafe { clone(SYS_clone3 as usize, [&raw const args as usize, size_of::<clone_args>(), 0, 0, 0], child, argument) };

@@ -1,9 +1,9 @@
 //! Landlock: the ABI of the running kernel, and rulesets. Structures as in linux/landlock.h.
 
-use crate::watch::error::{At, Result};
+use super::checked;
+use crate::error::{At, Result};
 use libc::{SYS_landlock_add_rule, SYS_landlock_create_ruleset};
-use rustix::io::Errno;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 const CREATE_RULESET_VERSION: u32 = 1;
 /// `LANDLOCK_RULE_PATH_BENEATH`.
@@ -11,18 +11,6 @@ pub const PATH_BENEATH: usize = 1;
 
 /// `LANDLOCK_RESTRICT_SELF_LOG_NEW_EXEC_ON`.
 pub const LOG_NEW_EXEC_ON: u32 = 2;
-
-/// `struct landlock_ruleset_attr` of the newest ABI; older kernels are given its beginning.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default)]
-pub struct RulesetAttr {
-    pub handled_access_fs: u64,
-    pub handled_access_net: u64,
-    pub scoped: u64,
-    pub quiet_access_fs: u64,
-    pub quiet_access_net: u64,
-    pub quiet_scoped: u64,
-}
 
 /// `struct landlock_path_beneath_attr`: packed, 12 bytes.
 #[repr(C, packed)]
@@ -35,31 +23,23 @@ pub struct PathBeneathAttr {
 /// `LANDLOCK_RULE_NET_PORT`.
 const NET_PORT: usize = 2;
 
-/// `struct landlock_net_port_attr`.
-#[repr(C)]
-struct NetPortAttr {
-    allowed_access: u64,
-    port: u64,
-}
-
 /// The ABI of the running kernel. ENOSYS: the kernel was built without Landlock. EOPNOTSUPP: it is switched off at boot.
 pub fn abi() -> rustix::io::Result<u32> {
     // SAFETY: with this flag the kernel reads no attribute.
-    let abi = unsafe { libc::syscall(SYS_landlock_create_ruleset, 0usize, 0usize, CREATE_RULESET_VERSION) };
-    u32::try_from(abi).map_err(|_| last())
+    checked(unsafe { libc::syscall(SYS_landlock_create_ruleset, 0usize, 0usize, CREATE_RULESET_VERSION) }).map(|abi| abi as u32)
 }
 
 /// A set of rules, not yet enforced on anybody.
 pub struct Ruleset(OwnedFd);
 
 impl Ruleset {
-    /// `size`: how much of `attr` this kernel's ABI knows, in bytes.
-    pub fn new(attr: &RulesetAttr, size: usize) -> Result<Ruleset> {
-        // SAFETY: the kernel copies `size` bytes of the attribute, which has as many, before it returns.
-        let fd = unsafe { libc::syscall(SYS_landlock_create_ruleset, attr, size.min(size_of::<RulesetAttr>()), 0) };
+    /// `attr`: the words of `struct landlock_ruleset_attr`, as many as this kernel's ABI knows.
+    pub fn new(attr: &[u64]) -> Result<Ruleset> {
+        // SAFETY: the kernel copies the words of the slice before it returns.
+        let fd = unsafe { libc::syscall(SYS_landlock_create_ruleset, attr.as_ptr(), size_of_val(attr), 0) };
+        let fd = checked(fd).at("landlock_create_ruleset")?;
         // SAFETY: a new descriptor that nobody else owns. The kernel makes it close-on-exec.
-        let fd = if fd < 0 { Err(last()) } else { Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) }) };
-        Ok(Ruleset(fd.at("landlock_create_ruleset")?))
+        Ok(Ruleset(unsafe { OwnedFd::from_raw_fd(fd as i32) }))
     }
 
     /// Allows `access` (rights as in linux/landlock.h) on what `path` is open on, and beneath.
@@ -70,20 +50,14 @@ impl Ruleset {
 
     /// Allows `access` (network rights) on a TCP port; ABI 4.
     pub fn allow_port(&self, port: u16, access: u64) -> rustix::io::Result<()> {
-        let rule = NetPortAttr { allowed_access: access, port: port.into() };
+        // The words of `struct landlock_net_port_attr`.
+        let rule = [access, port.into()];
         self.add(NET_PORT, (&raw const rule).cast())
     }
 
     fn add(&self, kind: usize, rule: *const libc::c_void) -> rustix::io::Result<()> {
         // SAFETY: landlock_add_rule copies the attribute of that kind, which is one of the two above, before it returns.
-        let done = unsafe { libc::syscall(SYS_landlock_add_rule, self.0.as_raw_fd(), kind, rule, 0) };
-        if done == 0 { Ok(()) } else { Err(last()) }
-    }
-}
-
-impl AsFd for Ruleset {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        checked(unsafe { libc::syscall(SYS_landlock_add_rule, self.0.as_raw_fd(), kind, rule, 0) }).map(drop)
     }
 }
 
@@ -91,8 +65,4 @@ impl From<Ruleset> for OwnedFd {
     fn from(ruleset: Ruleset) -> OwnedFd {
         ruleset.0
     }
-}
-
-fn last() -> Errno {
-    Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)
 }

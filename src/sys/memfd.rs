@@ -1,6 +1,6 @@
 //! Memory files: init's sealed image, and the blocks that carry a command to init.
 
-use crate::watch::error::{At, Error, Result};
+use crate::error::{At, Error, Result};
 use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags, StatVfsMountFlags};
 use rustix::io::Errno;
 use std::fs::File;

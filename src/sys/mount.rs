@@ -1,16 +1,16 @@
 //! Mount namespaces, and detached mounts: made in the plugin, attached by the child in its own namespace.
 
+use super::checked;
+use crate::error::{At, Result};
 use crate::policy::mount::{Copy, Follows};
-use crate::watch::error::{At, Error, Result};
-use crate::watch::mount_table::Table;
 use libc::{MOUNT_ATTR_RDONLY, MS_PRIVATE, MS_SLAVE, SYS_mount_setattr, mount_attr};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, Statx, StatxAttributes, StatxFlags, makedev, statx};
 use rustix::io::Errno;
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, fsconfig_create,
-    fsconfig_set_string, fsmount, fsopen, mount_change, move_mount, open_tree, unmount,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, fsconfig_create, fsconfig_set_string, fsmount,
+    fsopen, move_mount, open_tree, unmount,
 };
-use rustix::process::{chdir, fchdir, pivot_root};
+use rustix::process::fchdir;
 use rustix::thread::{ThreadNameSpaceType, UnshareFlags, move_into_thread_name_spaces, unshare_unsafe};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -69,12 +69,11 @@ pub fn seal(mount: BorrowedFd<'_>) -> Result<()> {
     set_attributes(mount, false, &READ_ONLY).at("mount_setattr read-only")
 }
 
-fn set_attributes(mount: BorrowedFd<'_>, recursive: bool, attr: &mount_attr) -> std::io::Result<()> {
+fn set_attributes(mount: BorrowedFd<'_>, recursive: bool, attr: &mount_attr) -> rustix::io::Result<()> {
     let flags = libc::AT_EMPTY_PATH | if recursive { libc::AT_RECURSIVE } else { 0 };
     let (number, fd, path, size) = (SYS_mount_setattr, mount.as_raw_fd(), c"".as_ptr(), size_of::<mount_attr>());
     // SAFETY: the kernel reads the attribute, all 32 bytes, before it returns; the path is an empty C string.
-    let done = unsafe { libc::syscall(number, fd, path, flags, std::ptr::from_ref(attr), size) };
-    if done == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+    checked(unsafe { libc::syscall(number, fd, path, flags, std::ptr::from_ref(attr), size) }).map(drop)
 }
 
 /// Mounts a detached mount at `path` of this thread's namespace, relative to its working directory.
@@ -86,49 +85,6 @@ pub fn attach(mount: BorrowedFd<'_>, path: &Path) -> Result<()> {
 pub fn cover_root(mount: BorrowedFd<'_>) -> Result<()> {
     attach(mount, Path::new("/"))?;
     fchdir(mount).at_path("chdir", "/")
-}
-
-/// Makes the working directory, which was mounted over the root, the root itself. EINVAL: the file system of an initramfs can't be left.
-pub fn leave_old_root() -> rustix::io::Result<()> {
-    pivot_root(".", ".")?;
-    // The old root lies over the new one now.
-    unmount(".", UnmountFlags::DETACH)?;
-    chdir("/")
-}
-
-/// Moves this thread, which shares its root with no other, into a new mount namespace that holds nothing of the one that it was in but, where
-/// that can't be left behind, the file system at its root, out of reach. The namespace.
-pub fn empty_namespace(proc: BorrowedFd<'_>) -> Result<OwnedFd> {
-    own_namespace()?;
-    let namespace = namespace(proc)?;
-    // At its root, which is not this process's where that has changed its root: nothing that is done to any mount here may reach another.
-    enter_namespace(namespace.as_fd())?;
-    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).at_path("mount private", "/")?;
-    let root = rustix::fs::open("/", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).at_path("open", "/")?;
-    let table = Table::open(proc)?;
-    let cover = || -> Result<()> {
-        let cover = tmpfs(&[("mode", "0555"), ("size", "4k"), ("nr_inodes", "1")], false)?;
-        seal(cover.as_fd())?;
-        cover_root(cover.as_fd())
-    };
-    cover()?;
-    if leave_old_root().is_err() {
-        // The file system of an initramfs stays below, without a path, and alone.
-        let mounts = table.read()?;
-        if mounts.iter().any(|mount| mount.is_shared) {
-            return Err(Error::refusal("can't be made private:", "/"));
-        }
-        let below = mounts.iter().find(|mount| mount.path == Path::new("/")).map(|mount| mount.id);
-        fchdir(&root).at_path("chdir", "/")?;
-        for mount in mounts.iter().filter(|mount| Some(mount.parent) == below) {
-            // One that another hides is found all the same.
-            let _ = mount.path.strip_prefix("/").map(detach);
-        }
-        chdir("/").at_path("chdir", "/")?;
-    }
-    // What stands on another mount can be exchanged for yet another by pivot_root.
-    cover()?;
-    Ok(namespace)
 }
 
 /// The mount namespace of this thread, which need not have the `proc` that it is asked of.

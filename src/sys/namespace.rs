@@ -1,13 +1,12 @@
 //! Namespaces by path.
 
 use super::memfd::reopen;
-use crate::watch::error::{At, Error, Result};
+use crate::error::{At, Error, Result};
+use crate::policy::mountinfo::FileSystem;
 use rustix::fs::{Mode, OFlags, fstatfs};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 
-/// `NSFS_MAGIC` of linux/magic.h.
-const NSFS: u32 = 0x6e73_6673;
 /// `_IO(NSIO, 3)` of linux/nsfs.h: the `CLONE_NEW*` flag that makes such a namespace.
 const NS_GET_NSTYPE: u32 = 0xb703;
 
@@ -15,7 +14,7 @@ const NS_GET_NSTYPE: u32 = 0xb703;
 pub fn network(path: &Path) -> Result<OwnedFd> {
     let file = rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).at_path("open network namespace", path)?;
     let other = || Error::refusal("not a network namespace:", path);
-    if fstatfs(&file).at_path("statfs", path)?.f_type as u32 != NSFS {
+    if FileSystem::of_magic(fstatfs(&file).at_path("statfs", path)?.f_type as u64) != FileSystem::Namespace {
         return Err(other());
     }
     let namespace = reopen(&file, OFlags::RDONLY).at_path("open network namespace", path)?;

@@ -1,10 +1,10 @@
 //! Mount points beneath a directory that others may write, made where there are none.
 
 use super::path::open_beneath;
-use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, mkdirat, openat2, unlinkat};
+use rustix::fs::{AtFlags, FileType, Mode, mkdirat, mknodat, unlinkat};
 use rustix::io::Errno;
 use rustix::process::umask;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Component, Path};
 
@@ -16,37 +16,35 @@ impl Made {
     /// Opens `path` beneath `dir`, no symlink on its way followed. What is missing is made: directories of root's with mode 0755, and a
     /// directory or an empty file at its end.
     pub fn point(&mut self, dir: impl AsFd, path: &Path, directory: bool) -> rustix::io::Result<OwnedFd> {
-        match open_beneath(&dir, path) {
-            Err(Errno::NOENT) => {}
-            other => return other,
-        }
         let mut at = open_beneath(&dir, Path::new("."))?;
         let mut names = path.components().peekable();
         while let Some(name) = names.next() {
             let Component::Normal(name) = name else { return Err(Errno::INVAL) };
-            let next = match open_beneath(&at, Path::new(name)) {
-                Err(Errno::NOENT) if names.peek().is_some() || directory => {
-                    // Whoever may write here could put another directory there before its mode is changed: it is made with the right one.
-                    super::mount::leave_root()?;
-                    let before = umask(Mode::from_raw_mode(0o022));
-                    let done = mkdirat(&at, name, Mode::from_raw_mode(0o755));
-                    umask(before);
-                    done?;
-                    self.0.push((at.try_clone().map_err(|_| Errno::MFILE)?, name.into(), AtFlags::REMOVEDIR));
-                    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-                    openat2(&at, name, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS | ResolveFlags::BENEATH)?
-                }
+            at = match open_beneath(&at, Path::new(name)) {
                 Err(Errno::NOENT) => {
-                    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-                    let made = openat2(&at, name, flags, Mode::from_raw_mode(0o644), ResolveFlags::NO_SYMLINKS | ResolveFlags::BENEATH)?;
-                    self.0.push((at.try_clone().map_err(|_| Errno::MFILE)?, name.into(), AtFlags::empty()));
-                    made
+                    self.make(&at, name, directory || names.peek().is_some())?;
+                    // Whoever may write here may have been faster; who mounts on it looks at what it is.
+                    open_beneath(&at, Path::new(name))?
                 }
                 other => other?,
             };
-            at = next;
         }
         Ok(at)
+    }
+
+    fn make(&mut self, at: &OwnedFd, name: &OsStr, directory: bool) -> rustix::io::Result<()> {
+        let dir = at.try_clone().map_err(|_| Errno::MFILE)?;
+        // Whoever may write here could put another there before its mode is changed: it is made with the right one.
+        super::mount::leave_root()?;
+        let before = umask(Mode::from_raw_mode(0o022));
+        let (done, flags) = match directory {
+            true => (mkdirat(at, name, Mode::from_raw_mode(0o755)), AtFlags::REMOVEDIR),
+            false => (mknodat(at, name, FileType::RegularFile, Mode::from_raw_mode(0o644), 0), AtFlags::empty()),
+        };
+        umask(before);
+        done?;
+        self.0.push((dir, name.into(), flags));
+        Ok(())
     }
 
     pub fn keep(mut self) {

@@ -22,14 +22,10 @@ pub fn prepare() {
     }
 }
 
-/// Swallows SIGINT: a terminal's Ctrl-C reaches the agent's whole process group, and tasks must outlive it.
-pub fn swallow_interrupt() {
-    swallow(libc::SIGINT);
-}
-
 extern "C" fn nothing(_: libc::c_int) {}
 
-fn swallow(signal: i32) {
+/// From now on nothing happens when that signal comes.
+pub fn swallow(signal: i32) {
     // SAFETY: the handler is safe in any context, because it does nothing. What it interrupts goes on (SA_RESTART).
     unsafe { libc::signal(signal, nothing as *const () as usize) };
 }
@@ -44,23 +40,40 @@ fn disposition(signal: i32, new: Option<[usize; 4]>) -> usize {
     old[0]
 }
 
-/// The mask to go back to.
-pub struct Mask(u64);
+/// Signals, in the kernel's form: bit n - 1 is signal n.
+#[derive(Clone, Copy)]
+pub struct Set(u64);
 
-/// Blocks every signal of this thread, also the two that libc's functions leave alone (32 and 33).
-pub fn block_all() -> Mask {
-    Mask(exchange(u64::MAX))
-}
+impl Set {
+    pub const ALL: Set = Set(u64::MAX);
 
-impl Mask {
-    pub fn restore(self) {
-        exchange(self.0);
+    pub fn of(signals: &[i32]) -> Set {
+        Set(signals.iter().fold(0, |set, signal| set | 1 << (signal - 1)))
     }
-}
 
-fn exchange(mask: u64) -> u64 {
-    let mut old = 0u64;
-    // SAFETY: the kernel's signal set has 8 bytes; both are locals.
-    unsafe { libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const mask, &raw mut old, 8usize) };
-    old
+    /// Blocks these too in this thread, and in those that it starts from now on. What was blocked before. Unlike libc's functions also the
+    /// two that libc has for itself (32 and 33).
+    pub fn block(self) -> Set {
+        self.change(libc::SIG_BLOCK)
+    }
+
+    /// Blocks these and no others.
+    pub fn restore(self) {
+        self.change(libc::SIG_SETMASK);
+    }
+
+    fn change(self, how: i32) -> Set {
+        let mut old = 0u64;
+        // SAFETY: the kernel's signal set has 8 bytes; both are locals.
+        unsafe { libc::syscall(libc::SYS_rt_sigprocmask, how, &raw const self.0, &raw mut old, 8usize) };
+        Set(old)
+    }
+
+    /// Waits for one of these, which are blocked. `None`: something else has interrupted it.
+    pub fn wait(self) -> Option<i32> {
+        let nothing = std::ptr::null::<u8>();
+        // SAFETY: the kernel reads the set, whose 8 bytes are a local; neither details nor a limit are asked for.
+        let signal = unsafe { libc::syscall(libc::SYS_rt_sigtimedwait, &raw const self.0, nothing, nothing, 8usize) };
+        (signal > 0).then_some(signal as i32)
+    }
 }

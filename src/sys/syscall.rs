@@ -44,28 +44,18 @@ numbers! {
 ///
 /// # Safety
 /// The arguments must be what that syscall takes: every pointer valid for what the kernel does with it.
-#[cfg(target_arch = "x86_64")]
 #[inline(always)]
 pub unsafe fn syscall(nr: usize, a: [usize; 6]) -> isize {
     let result;
     // SAFETY: the kernel keeps every register but rax, rcx and r11; the caller vouches for the arguments.
+    #[cfg(target_arch = "x86_64")]
     unsafe {
         asm!("syscall", inlateout("rax") nr as isize => result,
             in("rdi") a[0], in("rsi") a[1], in("rdx") a[2], in("r10") a[3], in("r8") a[4], in("r9") a[5],
             lateout("rcx") _, lateout("r11") _, options(nostack));
     }
-    result
-}
-
-/// Makes the syscall `nr`.
-///
-/// # Safety
-/// The arguments must be what that syscall takes: every pointer valid for what the kernel does with it.
-#[cfg(target_arch = "aarch64")]
-#[inline(always)]
-pub unsafe fn syscall(nr: usize, a: [usize; 6]) -> isize {
-    let result;
-    // SAFETY: the kernel keeps every register but x0; the caller vouches for the arguments.
+    // SAFETY: as above, but for x0.
+    #[cfg(target_arch = "aarch64")]
     unsafe {
         asm!("svc 0", in("x8") nr, inlateout("x0") a[0] as isize => result,
             in("x1") a[1], in("x2") a[2], in("x3") a[3], in("x4") a[4], in("x5") a[5], options(nostack));

@@ -1,10 +1,10 @@
 //! What Landlock denies to tasks, for their operators to read: from the kernel's audit log, as long as the kernel writes one (ABI 7).
 
+use super::audit::Log;
 use super::event::{Ear, Subject};
+use crate::lock::lock;
 use crate::policy::denial::{Denial, Record};
 use crate::policy::event::Happening;
-use crate::watch::audit::Log;
-use crate::watch::lock::lock;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};

@@ -1,10 +1,10 @@
 //! Why something asked of a task was not done.
 
 use super::record::SavedError;
+use crate::error::{Words, is_transient};
 use crate::launch::LaunchError;
 use crate::policy::error::SpecError;
 use crate::policy::signal::Signal;
-use crate::watch::error::{Words, is_transient};
 use rustix::io::Errno;
 
 #[derive(Debug, thiserror::Error)]
@@ -28,7 +28,7 @@ pub enum TaskError {
     #[error("the task's init ended before it could start the command (wait status {0:#x})")]
     InitEnded(i32),
     #[error("{0}")]
-    Sys(#[from] crate::watch::Error),
+    Sys(#[from] crate::error::Error),
     #[error("start the task's thread: {0}")]
     Thread(std::io::Error),
     #[error("{0}")]

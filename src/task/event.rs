@@ -1,8 +1,9 @@
 //! What is told about tasks to whoever listens: the plugin hands it on to Nomad.
 
+use crate::lock::lock;
 use crate::policy::event::{Happening, Oom};
 use crate::sys::cgroup::Cgroup;
-use crate::watch::lock::lock;
+use crate::watch::cgroup::oom_kills;
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
@@ -46,7 +47,7 @@ pub(super) struct Subject {
 
 /// Whether the OOM killer took anything of a task; `before` is what the cgroup had counted when the task started.
 pub(super) fn oom(cgroup: &Cgroup, before: u64) -> Option<Oom> {
-    let processes = cgroup.oom_kills().checked_sub(before).filter(|kills| *kills > 0)?;
+    let processes = oom_kills(cgroup).checked_sub(before).filter(|kills| *kills > 0)?;
     // memory.max is a word where there is no limit.
     let number = |file| cgroup.read(file).ok().and_then(|text| text.trim().parse().ok());
     Some(Oom { processes, limit: number("memory.max"), peak: number("memory.peak") })

@@ -1,7 +1,7 @@
 //! Why a command did not start, as init reports it.
 
 use super::error::TaskError;
-use crate::init::message::{self, Report};
+use crate::policy::message::{self, Report};
 use rustix::io::Errno;
 
 /// What init's report of a failed start means to the one who wrote the command.

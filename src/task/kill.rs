@@ -1,10 +1,36 @@
-//! The end of a task that no namespace ends.
+//! The end of processes that no namespace's end ends: of a task without a pid namespace, and of what a dead plugin left.
 
+use crate::error::Result;
+use crate::launch::LaunchError;
 use crate::policy::text::pids;
 use crate::sys::cgroup::Cgroup;
-use crate::watch::{Result, pidfd};
+use crate::watch::cgroup::{state, wait_empty};
+use crate::watch::pidfd;
 use rustix::process::{Signal, pidfd_send_signal};
+use std::path::Path;
 use std::time::Duration;
+
+/// How long the processes of a forgotten task may take to die.
+const VACATE: Duration = Duration::from_secs(10);
+
+/// Before a launch: the cgroup at `path` is this task's alone. What is in it was started by a plugin that died before anybody heard of it.
+pub(super) fn vacate(path: &Path) -> std::result::Result<(), LaunchError> {
+    let cgroup = Cgroup::open(path)?;
+    let found = state(&cgroup)?;
+    if found.frozen {
+        // By a plugin that died while it killed what is in it. Whatever is cloned there would stand still.
+        cgroup.write("cgroup.freeze", "0")?;
+    }
+    if !found.populated {
+        return Ok(());
+    }
+    log::warn!("{} holds processes that no plugin knows: killing them", path.display());
+    cgroup.kill()?;
+    match wait_empty(&cgroup, VACATE)? {
+        true => Ok(()),
+        false => Err(LaunchError::refused("cgroup", format!("{} holds processes that do not die of SIGKILL", path.display()))),
+    }
+}
 
 /// SIGKILL for each process, frozen meanwhile so that none can fork. For a task without a pid namespace, which its init's end does not
 /// end; it does not do to later clones what [`Cgroup::kill`] does. Waits for a second at most; what has not died by then can't.
@@ -28,7 +54,7 @@ fn kill_listed(cgroup: &Cgroup) -> Result<()> {
                 let _ = pidfd_send_signal(pidfd, Signal::KILL);
             }
         }
-        if cgroup.wait_empty(Duration::from_millis(10))? {
+        if wait_empty(cgroup, Duration::from_millis(10))? {
             break;
         }
     }

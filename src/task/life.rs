@@ -11,19 +11,19 @@ use super::record::{Record, Saved};
 use super::register::Task;
 use super::start_log::StartLog;
 use super::status::{Ended, Started, Status};
-use crate::init::message::{self, Report};
+use crate::error::Words;
 use crate::init::socket;
 use crate::launch::Launched;
+use crate::lock::lock;
 use crate::policy::abi::Abi;
 use crate::policy::event::{Happening, Slow};
 use crate::policy::kill::KillMode;
+use crate::policy::message::{self, Report};
 use crate::policy::namespace::NamespaceMode;
 use crate::policy::signal::Signal;
 use crate::policy::spec::TaskSpec;
-use crate::policy::usage::{CpuStat, Throttled};
-use crate::sys::cgroup::Cgroup;
-use crate::watch::error::Words;
-use crate::watch::lock::lock;
+use crate::policy::usage::Throttled;
+use crate::watch::cgroup::{throttled, wait_empty};
 use crate::watch::wake::poll;
 use crate::watch::{pidfd, process};
 use rustix::event::{PollFd, PollFlags};
@@ -225,7 +225,7 @@ impl Life {
         }
     }
 
-    fn saved(&self, spec: TaskSpec, started_at: SystemTime) -> crate::watch::Result<Saved> {
+    fn saved(&self, spec: TaskSpec, started_at: SystemTime) -> crate::error::Result<Saved> {
         let pid = self.init();
         Ok(Saved {
             version: Saved::VERSION,
@@ -306,7 +306,7 @@ impl Life {
         let cgroup = &self.launched.cgroup;
         let mut limit = if self.pid_mode == NamespaceMode::Host { Duration::ZERO } else { SETTLE };
         loop {
-            match cgroup.wait_empty(limit) {
+            match wait_empty(cgroup, limit) {
                 Ok(true) => break,
                 Ok(false) if limit < REMIND => limit = REMIND,
                 Ok(false) => {
@@ -368,11 +368,6 @@ struct Woken {
     end: bool,
     order: bool,
     report: bool,
-}
-
-/// How long the cgroup was kept from running, where the cpu controller is.
-fn throttled(cgroup: &Cgroup) -> Option<Throttled> {
-    cgroup.read("cpu.stat").ok().as_deref().and_then(CpuStat::parse)?.throttled
 }
 
 fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {

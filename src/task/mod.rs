@@ -1,7 +1,9 @@
 //! One task's life, on a thread of its own, and the register of all tasks.
+#![forbid(unsafe_code)]
 
 mod accounts;
 mod ask;
+mod audit;
 mod denials;
 mod error;
 mod event;

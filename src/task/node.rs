@@ -1,9 +1,9 @@
 //! What a node must have to run tasks.
 
+use crate::error::Words;
 use crate::policy::abi::Abi;
 use crate::policy::request::PluginOptions;
 use crate::sys;
-use crate::watch::error::Words;
 use rustix::io::Errno;
 use std::path::{Path, PathBuf};
 

@@ -1,8 +1,8 @@
 //! Pseudo-terminals. Only a ptmx is opened by path; the task's side comes from its descriptor, so that it needs no name that the task
 //! could reach.
 
+use crate::error::{At, Result};
 use crate::sys::path;
-use crate::watch::error::{At, Result};
 use rustix::fs::{FileType, Mode, OFlags, fstat, makedev};
 use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, openpt, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};

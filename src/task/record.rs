@@ -2,12 +2,12 @@
 //! needs to take the task over.
 
 use super::event::Subject;
-use crate::init::message::{RECORD_LENGTH, RECORD_MAGIC};
+use crate::descriptor::settle;
+use crate::error::{At, Error};
 use crate::policy::kill::KillMode;
+use crate::policy::message::{RECORD_LENGTH, RECORD_MAGIC};
 use crate::policy::namespace::NamespaceMode;
 use crate::policy::ulimit::Ulimit;
-use crate::watch::descriptor::settle;
-use crate::watch::error::{At, Error};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, fstat, mkdirat, openat, unlinkat};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};

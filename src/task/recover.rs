@@ -6,12 +6,13 @@ use super::kill::kill_each;
 use super::life::Life;
 use super::record::{Record, Saved};
 use super::status::{Ended, Started, Status};
-use crate::init::message::PLUGIN_END;
+use crate::descriptor::settle;
 use crate::launch::{Launched, Launcher};
 use crate::policy::event::Oom;
+use crate::policy::message::PLUGIN_END;
 use crate::policy::namespace::NamespaceMode;
 use crate::sys::cgroup::Cgroup;
-use crate::watch::descriptor::settle;
+use crate::watch::cgroup::wait_empty;
 use crate::watch::{pidfd, process};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, OwnedFd};
@@ -76,7 +77,7 @@ pub(super) fn recover(id: &str, path: &Path, launcher: &Launcher) -> Result<Reco
                 log::warn!(task_id = id; "{e}");
             }
             // The client must not hear of its end before that.
-            if cgroup.as_ref().is_some_and(|cgroup| cgroup.wait_empty(SETTLE).is_ok_and(|is_empty| !is_empty)) {
+            if cgroup.as_ref().is_some_and(|cgroup| wait_empty(cgroup, SETTLE).is_ok_and(|is_empty| !is_empty)) {
                 log::warn!(task_id = id; "processes in {} have not died yet", saved.cgroup.display());
             }
             let oom = cgroup.and_then(|cgroup| oom(&cgroup, saved.oom_kills));
@@ -104,7 +105,7 @@ fn alive(saved: &Saved) -> Result<Option<(OwnedFd, OwnedFd)>, TaskError> {
 }
 
 /// `None` where a process or a cgroup is no more. Another error, such as EMFILE, says nothing of a task.
-fn if_there<T>(found: crate::watch::Result<T>) -> crate::watch::Result<Option<T>> {
+fn if_there<T>(found: crate::error::Result<T>) -> crate::error::Result<Option<T>> {
     match found {
         Ok(found) => Ok(Some(found)),
         Err(e) if matches!(e.errno, Some(Errno::SRCH | Errno::NOENT)) => Ok(None),

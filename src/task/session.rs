@@ -5,8 +5,8 @@ use super::failure::command_failed;
 use super::order::{Reply, Session, SessionEnd};
 use super::record::Record;
 use crate::init;
-use crate::init::message::{self, Report, Request};
 use crate::policy::command::Command;
+use crate::policy::message::{self, Report, Request};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::os::fd::OwnedFd;
 

@@ -1,7 +1,8 @@
 //! Where a start that fails says why: in the task's own log, in which people look first.
 
 use super::start::Start;
-use crate::sys::{fifo, path};
+use crate::launch::log_reader;
+use crate::sys::path;
 use crate::watch::wake::poll;
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{FileType, Mode, OFlags, fstat};
@@ -48,7 +49,7 @@ impl StartLog {
         let dir = rustix::fs::open(&self.alloc_dir, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok()?;
         let file = path::open_beneath(&dir, fifo).ok()?;
         let is_fifo = FileType::from_raw_mode(fstat(&file).ok()?.st_mode) == FileType::Fifo;
-        is_fifo.then(|| fifo::reader(&file).ok()?)?
+        is_fifo.then(|| log_reader(&file).ok()?)?
     }
 }
 

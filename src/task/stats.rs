@@ -1,10 +1,10 @@
 //! What a running task uses at the moment, read from its cgroup and from /proc.
 
 use super::register::Task;
+use crate::lock::lock;
 use crate::policy::text::pids;
 use crate::policy::usage::{CpuStat, Memory, Process, Reading, Units, Usage};
 use crate::sys::cgroup::Cgroup;
-use crate::watch::lock::lock;
 use crate::watch::process;
 use rustix::param::{clock_ticks_per_second, page_size};
 use std::path::{Path, PathBuf};

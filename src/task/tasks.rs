@@ -9,8 +9,8 @@ use super::stats::Meter;
 use super::status::{Ended, Started, Status};
 use super::thread::{self, THREAD};
 use crate::launch::Launcher;
+use crate::lock::lock;
 use crate::policy::signal::Signal;
-use crate::watch::lock::lock;
 use crate::watch::wake::Wake;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,7 +27,7 @@ impl Tasks {
 
     /// From now on no task sees that directory.
     pub fn hide(&self, directory: &Path) {
-        self.0.launcher.hide(directory);
+        self.0.launcher.own.add(directory);
     }
 
     /// From now on `listener` is told what happens to tasks, on their threads: it must not block. There is one at most.

@@ -1,6 +1,7 @@
 //! A task's thread: from its start, or from taking it over, to its destroy. One thread follows another when the command runs.
 
 use super::error::TaskError;
+use super::kill::vacate;
 use super::life::Life;
 use super::order::{Order, Reply};
 use super::record::Record;
@@ -10,8 +11,9 @@ use super::start::{Start, decide};
 use super::start_log::StartLog;
 use super::status::{Ended, Started};
 use crate::launch::Plan;
+use crate::lock::lock;
 use crate::policy::event::Happening;
-use crate::watch::lock::lock;
+use crate::watch::cgroup::oom_kills;
 use crate::watch::thread::spawn;
 use std::path::Path;
 use std::sync::Arc;
@@ -61,8 +63,9 @@ fn begin(tasks: &Register, id: &str, start: Start, log: &mut Option<StartLog>) -
     let (record, exit) = Record::create(&spec.state_dir, id)?;
     let (mut expected, mut unheard) = (None, None);
     let held = log.as_mut().map_or(&mut unheard, |log| &mut log.held);
-    let launched = Plan::logging(launcher, &spec, record.directory(), exit, held).and_then(|plan| {
-        let oom_kills = plan.cgroup().oom_kills();
+    let plan = vacate(&spec.cgroup.path).and_then(|()| Plan::logging(launcher, &spec, record.directory(), exit, held));
+    let launched = plan.and_then(|plan| {
+        let oom_kills = oom_kills(plan.cgroup());
         expected = spec.rules.denial_events.then(|| tasks.denials.expect(&tasks.ear));
         Ok((plan.launch()?, oom_kills))
     });

@@ -1,8 +1,8 @@
 //! Where else on the host directories are seen: through other mounts of their file systems.
 
-use super::error::{At, Result};
-use super::lock::lock;
 use super::mount_table::Table;
+use crate::error::{At, Result};
+use crate::lock::lock;
 use crate::policy::mountinfo::seen_at;
 use std::collections::BTreeSet;
 use std::fs::File;

@@ -1,32 +1,52 @@
-//! What an interface file of a cgroup tells.
+//! What a cgroup tells.
 
 use super::wake::poll;
+use crate::error::{At, Result};
 use crate::policy::cgroup::State;
+use crate::policy::text::keyed;
+use crate::policy::usage::{CpuStat, Throttled};
+use crate::sys::cgroup::Cgroup;
 use rustix::event::{PollFd, PollFlags};
+use rustix::fs::OFlags;
 use rustix::io::Errno;
-use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-/// From its start, 4 KiB at most.
-pub fn read_start(fd: &OwnedFd) -> rustix::io::Result<String> {
-    let mut bytes = [0u8; 4096];
-    let length = rustix::io::pread(fd, &mut bytes, 0)?;
-    Ok(String::from_utf8_lossy(&bytes[..length]).into_owned())
+const EVENTS: &str = "cgroup.events";
+
+/// Whether a process is in it, and whether it is frozen.
+pub fn state(cgroup: &Cgroup) -> Result<State> {
+    Ok(State::parse(&cgroup.read(EVENTS)?))
 }
 
-/// Waits until no process is left by `events`, a cgroup.events, `limit` at most. False when some are.
-pub fn wait_empty(events: &OwnedFd, limit: Duration) -> rustix::io::Result<bool> {
+/// How many processes the OOM killer has taken there so far; 0 without the memory controller.
+pub fn oom_kills(cgroup: &Cgroup) -> u64 {
+    cgroup.read("memory.events").ok().and_then(|text| keyed(&text, "oom_kill")).unwrap_or(0)
+}
+
+/// How long it was kept from running; `None` without the cpu controller.
+pub fn throttled(cgroup: &Cgroup) -> Option<Throttled> {
+    cgroup.read("cpu.stat").ok().as_deref().and_then(CpuStat::parse)?.throttled
+}
+
+/// Waits until no process is left in it, `limit` at most. False when some are.
+pub fn wait_empty(cgroup: &Cgroup, limit: Duration) -> Result<bool> {
     let deadline = Instant::now() + limit;
-    while State::parse(&read_start(events)?).populated {
+    let events = cgroup.open_file(EVENTS, OFlags::RDONLY)?;
+    let path = cgroup.path().join(EVENTS);
+    loop {
+        // The kernel signals a change since the file was read last as an exceptional condition.
+        let mut bytes = [0u8; 4096];
+        let length = rustix::io::pread(&events, &mut bytes, 0).at_path("read", &path)?;
+        if !State::parse(&String::from_utf8_lossy(&bytes[..length])).populated {
+            return Ok(true);
+        }
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Ok(false);
         }
-        // The kernel signals a change of the file as an exceptional condition.
-        match poll(&mut [PollFd::new(events, PollFlags::PRI)], Some(left)) {
+        match poll(&mut [PollFd::new(&events, PollFlags::PRI)], Some(left)) {
             Ok(_) | Err(Errno::INTR) => {}
-            Err(errno) => return Err(errno),
+            Err(errno) => return Err(errno).at_path("poll", &path),
         }
     }
-    Ok(true)
 }

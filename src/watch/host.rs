@@ -26,14 +26,14 @@ pub(super) struct Host {
 
 impl Host {
     /// Of this thread's namespace, of which `table` is.
-    pub fn look(table: &Table, trees: &[PathBuf]) -> super::Result<Host> {
+    pub fn look(table: &Table, trees: &[PathBuf]) -> crate::error::Result<Host> {
         let mut host = Host { outside: Vec::new(), inside: Some(Vec::new()) };
         host.outside = host.now(table, trees)?;
         Ok(host)
     }
 
     /// As [`Host::look`], and how it differs from what was seen before.
-    pub fn look_again(&mut self, table: &Table, trees: &[PathBuf]) -> super::Result<News> {
+    pub fn look_again(&mut self, table: &Table, trees: &[PathBuf]) -> crate::error::Result<News> {
         let now = self.now(table, trees)?;
         let before = std::mem::replace(&mut self.outside, now);
         Ok(compare(before, &self.outside))
@@ -49,7 +49,7 @@ impl Host {
         gone(&before.outside, &self.outside)
     }
 
-    fn now(&mut self, table: &Table, trees: &[PathBuf]) -> super::Result<Vec<Mount>> {
+    fn now(&mut self, table: &Table, trees: &[PathBuf]) -> crate::error::Result<Vec<Mount>> {
         if let Some(inside) = &mut self.inside {
             match list(inside, trees) {
                 Ok(outside) => return Ok(outside),

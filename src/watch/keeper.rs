@@ -3,11 +3,11 @@
 //! What stands in a base is a slave of the host's: what the host mounts there arrives, what it unmounts goes. Where the host's mounts send
 //! nothing, the thread watches them instead. It also has running tasks let go of what the host unmounts and they would not hear of.
 
-use super::error::{At, Error, Result};
 use super::host::{Host, News};
-use super::lock::lock;
 use super::mount_table::Table;
 use super::wake::{Wake, poll};
+use crate::error::{At, Error, Result};
+use crate::lock::lock;
 use crate::policy::mountinfo::Mount;
 use crate::policy::standing::Kind;
 use rustix::fs::{Mode, OFlags};

@@ -1,11 +1,31 @@
 //! The resource limits of this process.
 
-/// Soft and hard limit of that number RLIMIT_*; `u64::MAX` for none, as RLIM_INFINITY. `None`: the kernel knows no such limit.
+use rustix::process::{Resource, getrlimit};
+
+/// By their numbers RLIMIT_* of asm-generic/resource.h.
+const RESOURCES: [Resource; 16] = [
+    Resource::Cpu,
+    Resource::Fsize,
+    Resource::Data,
+    Resource::Stack,
+    Resource::Core,
+    Resource::Rss,
+    Resource::Nproc,
+    Resource::Nofile,
+    Resource::Memlock,
+    Resource::As,
+    Resource::Locks,
+    Resource::Sigpending,
+    Resource::Msgqueue,
+    Resource::Nice,
+    Resource::Rtprio,
+    Resource::Rttime,
+];
+
+/// Soft and hard limit of that number; `u64::MAX` for none, as RLIM_INFINITY. `None`: there is no such limit.
 pub fn of(resource: u32) -> Option<(u64, u64)> {
-    let mut limit = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: the kernel fills the local; with no new limit it changes nothing.
-    let done = unsafe { libc::prlimit64(0, resource, std::ptr::null(), &raw mut limit) };
-    (done == 0).then_some((limit.rlim_cur, limit.rlim_max))
+    let limit = getrlimit(*RESOURCES.get(resource as usize)?);
+    Some((limit.current.unwrap_or(u64::MAX), limit.maximum.unwrap_or(u64::MAX)))
 }
 
 #[cfg(test)]
@@ -17,5 +37,8 @@ mod tests {
         let (soft, hard) = of(libc::RLIMIT_NOFILE).unwrap();
         assert!(soft > 0 && soft <= hard);
         assert_eq!(of(1000), None);
+        for (number, resource) in RESOURCES.into_iter().enumerate() {
+            assert_eq!(resource as usize, number, "{resource:?}");
+        }
     }
 }

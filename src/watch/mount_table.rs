@@ -1,17 +1,17 @@
 //! Which mounts there are in a mount namespace: by mountinfo of proc(5), and by listmount(2) and statmount(2), which come with
 //! kernel 6.8 and need not tell again of the thousands that are known.
 
-use super::error::{At, Result};
 use super::wake::poll;
+use crate::error::{At, Result};
+use crate::policy;
 use crate::policy::mountinfo::{FileSystem, Mount, parse};
+use crate::sys::statmount;
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::Errno;
-use std::ffi::{CStr, OsString};
 use std::fs::File;
 use std::io::{Read, Seek};
 use std::os::fd::AsFd;
-use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -59,54 +59,6 @@ pub fn cgroups() -> Option<PathBuf> {
     mounts.into_iter().find(|mount| mount.file_system == FileSystem::Cgroup2).map(|mount| mount.path)
 }
 
-/// `struct mnt_id_req` of linux/mount.h, first version.
-#[repr(C)]
-struct Request {
-    size: u32,
-    spare: u32,
-    mnt_id: u64,
-    param: u64,
-}
-
-/// `struct statmount` up to the strings, which begin at byte 512.
-#[repr(C)]
-#[derive(Clone, Copy)]
-struct StatMount {
-    size: u32,
-    mnt_opts: u32,
-    mask: u64,
-    sb_dev_major: u32,
-    sb_dev_minor: u32,
-    sb_magic: u64,
-    sb_flags: u32,
-    fs_type: u32,
-    mnt_id: u64,
-    mnt_parent_id: u64,
-    mnt_id_old: u32,
-    mnt_parent_id_old: u32,
-    mnt_attr: u64,
-    mnt_propagation: u64,
-    mnt_peer_group: u64,
-    mnt_master: u64,
-    propagate_from: u64,
-    mnt_root: u32,
-    mnt_point: u32,
-    spare: [u64; 50],
-}
-
-#[repr(C)]
-struct Buffer {
-    stat: StatMount,
-    strings: [u8; 4608],
-}
-
-const SYS_STATMOUNT: libc::c_long = 457;
-const SYS_LISTMOUNT: libc::c_long = 458;
-const LSMT_ROOT: u64 = u64::MAX;
-const STATMOUNT_SB_BASIC: u64 = 1;
-const STATMOUNT_MNT_BASIC: u64 = 2;
-const STATMOUNT_MNT_POINT: u64 = 16;
-const MS_SHARED: u64 = 1 << 20;
 /// How many ids are asked for at once.
 const IDS: usize = 1024;
 
@@ -114,17 +66,11 @@ const IDS: usize = 1024;
 pub fn ids() -> rustix::io::Result<Vec<u64>> {
     let mut ids: Vec<u64> = Vec::new();
     loop {
-        let known = ids.len();
+        let (known, last) = (ids.len(), ids.last().copied().unwrap_or(0));
         ids.resize(known + IDS, 0);
-        let after = if known == 0 { 0 } else { ids[known - 1] };
-        let request = Request { size: size_of::<Request>() as u32, spare: 0, mnt_id: LSMT_ROOT, param: after };
-        // SAFETY: the kernel reads the request and writes at most IDS numbers behind those that are known.
-        let count = unsafe { libc::syscall(SYS_LISTMOUNT, &raw const request, ids.as_mut_ptr().add(known), IDS, 0) };
-        if count < 0 {
-            return Err(last_errno());
-        }
-        ids.truncate(known + count as usize);
-        if (count as usize) < IDS {
+        let count = statmount::list(last, &mut ids[known..])?;
+        ids.truncate(known + count);
+        if count < IDS {
             return Ok(ids);
         }
     }
@@ -132,35 +78,9 @@ pub fn ids() -> rustix::io::Result<Vec<u64>> {
 
 /// The mount of that id of [`ids`]. ENOENT: it is gone.
 pub fn stat(id: u64) -> rustix::io::Result<Mount> {
-    let request = Request {
-        size: size_of::<Request>() as u32,
-        spare: 0,
-        mnt_id: id,
-        param: STATMOUNT_SB_BASIC | STATMOUNT_MNT_BASIC | STATMOUNT_MNT_POINT,
-    };
-    // SAFETY: all zeros is a value of this structure of numbers.
-    let mut buffer: Buffer = unsafe { std::mem::zeroed() };
-    // SAFETY: the kernel reads the request and writes at most the buffer's size.
-    let done = unsafe { libc::syscall(SYS_STATMOUNT, &raw const request, &raw mut buffer, size_of::<Buffer>(), 0) };
-    if done != 0 {
-        return Err(last_errno());
-    }
-    let stat = buffer.stat;
-    let point = buffer.strings.get(stat.mnt_point as usize..).and_then(|bytes| CStr::from_bytes_until_nul(bytes).ok());
-    let path = PathBuf::from(OsString::from_vec(point.ok_or(Errno::OVERFLOW)?.to_bytes().to_vec()));
-    Ok(Mount {
-        id,
-        parent: stat.mnt_parent_id,
-        dev: (stat.sb_dev_major, stat.sb_dev_minor),
-        path,
-        attr: stat.mnt_attr & 0xf,
-        is_shared: stat.mnt_propagation & MS_SHARED != 0,
-        file_system: FileSystem::of_magic(stat.sb_magic),
-    })
-}
-
-fn last_errno() -> Errno {
-    Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)
+    let mut reply = [0u8; policy::statmount::LENGTH];
+    statmount::stat(id, policy::statmount::MASK, &mut reply)?;
+    policy::statmount::parse(id, &reply).ok_or(Errno::OVERFLOW)
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! Processes by pidfd: a descriptor that means one process, whatever becomes of its pid.
 
-use super::error::{At, Result};
 use super::wake::poll;
+use crate::error::{At, Result};
+use crate::sys;
 use rustix::event::{PollFd, PollFlags};
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, WaitId, WaitIdOptions, waitid};
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 /// Reaps the child, waiting for its end, and gives its wait status as waitpid(2) encodes it. ECHILD: not this process's child.
@@ -41,36 +42,13 @@ pub fn take_descriptor(pidfd: BorrowedFd<'_>, number: i32) -> Result<OwnedFd> {
     rustix::process::pidfd_getfd(pidfd, number, PidfdGetfdFlags::empty()).at("pidfd_getfd")
 }
 
-/// `struct pidfd_info` of linux/pidfd.h, as of kernel 6.15.
-#[repr(C)]
-#[derive(Default)]
-#[allow(dead_code)] // the kernel's layout
-struct Info {
-    mask: u64,
-    cgroupid: u64,
-    ids: [u32; 11],
-    exit_code: i32,
-}
-
-/// `_IOWR(PIDFS_IOCTL_MAGIC, 11, struct pidfd_info)`.
-const GET_INFO: libc::c_ulong = 0xc000_ff0b | (size_of::<Info>() as libc::c_ulong) << 16;
-const INFO_EXIT: u64 = 1 << 3;
-
 /// The wait status of a process that has ended while `pidfd` was open, whoever reaps it: `patience` is how long that may take. `None` before
 /// 6.15.
 pub fn exit_status(pidfd: BorrowedFd<'_>, patience: Duration) -> Option<i32> {
-    if let Some(status) = reaped_status(pidfd)? {
+    if let Some(status) = sys::pidfd::exit_status(pidfd)? {
         return Some(status);
     }
     // Hanging up, which poll(2) always reports, is how the kernel says that it was reaped.
     let _ = poll(&mut [PollFd::from_borrowed_fd(pidfd, PollFlags::empty())], Some(patience));
-    reaped_status(pidfd)?
-}
-
-/// `None`: this kernel does not tell. `Some(None)`: not reaped yet.
-fn reaped_status(pidfd: BorrowedFd<'_>) -> Option<Option<i32>> {
-    let mut info = Info { mask: INFO_EXIT, ..Info::default() };
-    // SAFETY: the kernel writes at most as many bytes as the request's number says, which is the structure's size.
-    let done = unsafe { libc::ioctl(pidfd.as_raw_fd(), GET_INFO as _, &raw mut info) };
-    (done == 0).then(|| (info.mask & INFO_EXIT != 0).then_some(info.exit_code))
+    sys::pidfd::exit_status(pidfd)?
 }

@@ -1,6 +1,6 @@
 //! Which process a pid means, and what the kernel tells of it. Pids are used again; a pid with its start time within one boot is not.
 
-use super::error::{At, Error, Result};
+use crate::error::{At, Error, Result};
 use rustix::fs::{Mode, OFlags};
 use std::path::PathBuf;
 

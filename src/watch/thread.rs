@@ -1,6 +1,6 @@
 //! A thread of its own for one thing.
 
-use super::lock::lock;
+use crate::lock::lock;
 use std::io;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};

@@ -1,6 +1,6 @@
 //! Waiting: poll(2) with a duration, and an eventfd that ends another thread's wait.
 
-use super::error::{At, Result};
+use crate::error::{At, Result};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -21,9 +21,9 @@ impl Wake {
         eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).at("eventfd").map(Wake)
     }
 
-    /// The same out of the way of launches (see [`super::descriptor::settle`]).
+    /// The same out of the way of launches (see [`crate::descriptor::settle`]).
     pub fn settled(self) -> Wake {
-        Wake(super::descriptor::settle(self.0))
+        Wake(crate::descriptor::settle(self.0))
     }
 
     /// Ends the wait that is under way, or else the next one.

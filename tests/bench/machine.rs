@@ -1,6 +1,6 @@
 //! The machine: which CPU this runs on, what the kernel says of itself, and a person's Ctrl-C.
 
-use nomad_driver_exec2::watch::forwarded::Forwarded;
+use nomad_driver_exec2::cli::Forwarded;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
 use std::io;

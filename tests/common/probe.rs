@@ -4,7 +4,7 @@
 //! It is this very test program, entered before main: there is no harness yet, no thread, and no signal disposition changed.
 
 use super::{files, hostile};
-use nomad_driver_exec2::watch::error::Words;
+use nomad_driver_exec2::error::Words;
 use rustix::io::{Errno, Result};
 use std::io::{BufRead, Write};
 use std::time::Duration;

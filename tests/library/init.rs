@@ -2,9 +2,9 @@
 
 use crate::common::Need;
 use crate::common::task::{Node, soon};
-use nomad_driver_exec2::init::message::*;
 use nomad_driver_exec2::init::{block, socket};
 use nomad_driver_exec2::launch::{Launched, Launcher, Plan};
+use nomad_driver_exec2::policy::message::*;
 use nomad_driver_exec2::watch::pidfd;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;

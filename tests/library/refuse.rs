@@ -215,7 +215,7 @@ fn volumes_and_devices() {
         read_only: true,
         follows_host: false,
     };
-    let not_there = "it is not there on the node, and only in the task's own directories a place for it is made: mount it below /local or \
+    let not_there = "it is not there on the node, and in what the task sees of the node no place for it is made: mount it below /local or \
                      ${NOMAD_TASK_DIR}, or make it on the node";
     let good = volume(&dir, &dir);
     let two = vec![good.clone(), volume(&dir, Path::new("/usr/exec2-none"))];

@@ -236,7 +236,7 @@ fn inner_refused() {
     let parent = place.directories.task_dir.parent().unwrap();
     let dev_null = Path::new("/dev/null");
     for (volume, want) in [
-        (volume(&from, &missing), "it is not there on the node, and only in the task's own directories"),
+        (volume(&from, &missing), "it is not there on the node, and in what the task sees of the node no place"),
         (volume(&missing, &there), "on the node can't be used: No such file or directory (ENOENT)"),
         (volume(dev_null, &place.own("local/null")), "/dev/null on the node is a device"),
         (volume(&file, &there), "it is there, and a directory"),

@@ -2,7 +2,7 @@
 
 use crate::common::{Ended, bin, finish, skip};
 use std::fs::read_to_string;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 fn help(words: &[&str]) -> Ended {
@@ -22,6 +22,37 @@ fn topics_and_pages() {
     let none = help(&["music"]);
     let want = "nomad-driver-exec2: help: no topic \"music\"; there are: architecture, seccomp\n";
     assert_eq!((none.code, none.text().as_str(), none.stderr.as_str()), (125, "", want));
+}
+
+/// What is to be audited is not more than a reviewer is told, nor much less.
+#[test]
+fn the_audited_core_is_as_small_as_it_says() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    if !root.join("src").exists() {
+        return skip("the_audited_core_is_as_small_as_it_says", "no sources here");
+    }
+    let said = |text: &str| {
+        let (before, _) = text.split_once(" lines without tests").unwrap();
+        before.rsplit(' ').next().unwrap().replace(',', "").parse::<usize>().unwrap()
+    };
+    let bound = said(&read_to_string(root.join("README.md")).unwrap());
+    assert_eq!(said(&help(&["architecture"]).text()), bound);
+    let lines: usize = ["sys", "launch", "init"].map(|room| lines(&root.join("src").join(room))).iter().sum();
+    assert!(
+        lines < bound && lines + 200 > bound,
+        "src/sys, src/launch and src/init have {lines} lines; README and the manual say fewer than {bound}"
+    );
+}
+
+/// Of all Rust files below a directory, each up to its tests.
+fn lines(directory: &Path) -> usize {
+    let paths = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    let of = |path: PathBuf| match path.extension() {
+        _ if path.is_dir() => lines(&path),
+        Some(extension) if extension == "rs" => read_to_string(&path).unwrap().lines().take_while(|line| *line != "#[cfg(test)]").count(),
+        _ => 0,
+    };
+    paths.map(of).sum()
 }
 
 /// Each file that the page names is there, and in it the functions of the table's second column.

@@ -3,12 +3,12 @@
 use super::super::error::LaunchError;
 use super::super::rules::Ruleset;
 use super::tree::Tree;
+use crate::error::At;
 use crate::policy::access::{Mode, PathKind};
 use crate::policy::allocation::Allocation;
 use crate::policy::directories::Directories;
 use crate::policy::mount::Copy;
 use crate::sys::path::{self, Identity};
-use crate::watch::error::At;
 use rustix::fs::{Mode as FileMode, OFlags};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ pub(in crate::launch) struct TaskDirectories {
     /// Where these are, and those of all others.
     pub allocation: Allocation,
     alloc_dir: Opened,
-    task_dir: Opened,
+    pub(super) task_dir: Opened,
     /// As the client names `task_dir`.
     named: PathBuf,
     /// In it the directory that all tasks of the allocation share, and the logs: through the task's own mounts. To copy a part of a mount
@@ -29,10 +29,10 @@ pub(in crate::launch) struct TaskDirectories {
     granted: Vec<(OwnedFd, Mode, PathBuf)>,
 }
 
-struct Opened {
-    dir: OwnedFd,
+pub(super) struct Opened {
+    pub dir: OwnedFd,
     /// Without any symlink.
-    path: PathBuf,
+    pub path: PathBuf,
 }
 
 impl Opened {
@@ -104,17 +104,7 @@ impl TaskDirectories {
         ["local", "alloc", "secrets"].map(|name| (name, self.task_dir.path.join(name)))
     }
 
-    /// The task's directory.
-    pub fn dir(&self) -> BorrowedFd<'_> {
-        self.task_dir.dir.as_fd()
-    }
-
-    /// Where [`TaskDirectories::dir`] is, without symlinks.
-    pub fn path(&self) -> &Path {
-        &self.task_dir.path
-    }
-
-    /// `path` relative to it, if it is below.
+    /// `path` relative to the task's directory, if it is below.
     pub fn below<'a>(&self, path: &'a Path) -> Option<&'a Path> {
         path.strip_prefix(&self.named).or_else(|_| path.strip_prefix(&self.task_dir.path)).ok()
     }

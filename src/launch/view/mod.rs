@@ -13,7 +13,7 @@ mod volumes;
 
 pub(super) use directories::TaskDirectories;
 pub(super) use given::Given;
-pub use orders::{Attachment, Proc, View};
+pub use orders::{Attachment, View};
 
 use super::base::Base;
 use super::error::LaunchError;
@@ -40,13 +40,13 @@ pub(super) fn plan(spec: &TaskSpec, given: &Given<'_>, ruleset: &mut Ruleset, he
     // there was a mount in it of a file system that has something to hide.
     let comes_from_elsewhere = |path: &Path| !base.standing.iter().any(|standing| path.starts_with(standing));
     let mut unveiled = ruleset.granted.iter().filter(|granted| granted.kind == PathKind::Directory);
-    let own = given.launcher.hidden(&spec.state_dir);
+    let own = given.launcher.own.with(&spec.state_dir);
     let is_in_base = |path: &PathBuf| mount::look(path).is_ok_and(|seen| base.mounted.contains(&(seen.stx_dev_major, seen.stx_dev_minor)));
     let everywhere = base.is_whole
         || !spec.view.volumes.is_empty()
         || unveiled.any(|granted| comes_from_elsewhere(&granted.found.path))
         || own.iter().any(is_in_base);
-    let own = if everywhere { given.launcher.seen_everywhere(own)? } else { own };
+    let own = if everywhere { given.launcher.own.everywhere(own)? } else { own };
     let hidden = Hidden::new(own, Identity::at);
     let mut tree = Tree::new(&base, &hidden, held)?;
     tree.unveil(&ruleset.granted, spec.view.protect_system == ProtectSystem::Strict, allocation)?;

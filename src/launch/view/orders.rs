@@ -1,5 +1,6 @@
 //! What the child is told of a task's view.
 
+use crate::policy::proc::Proc;
 use std::ffi::CString;
 use std::os::fd::RawFd;
 
@@ -23,15 +24,4 @@ pub struct View {
 pub struct Attachment {
     pub mount: RawFd,
     pub target: CString,
-}
-
-/// Which /proc the task has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Proc {
-    /// One of its own, of its pid namespace.
-    Own,
-    /// One of its own that shows of the host's processes those that the task could trace: under Landlock, its own.
-    OwnOfHost,
-    /// The host's, which is among the attachments.
-    Host,
 }

@@ -3,12 +3,12 @@
 use super::super::rules::{Ruleset, kind_of};
 use super::directories::TaskDirectories;
 use super::tree::Tree;
+use crate::error::Words;
 use crate::policy::access::PathKind;
 use crate::policy::place::fits;
 use crate::policy::volume::Volume;
 use crate::sys::path;
 use crate::sys::point::Made;
-use crate::watch::error::Words;
 use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -60,9 +60,9 @@ impl<'a, 'h> Places<'a, 'h> {
             return Ok(outer.target.join(below));
         }
         if let Some((directories, below)) = self.directories.and_then(|directories| Some((directories, directories.below(target)?))) {
-            let there = self.made.point(directories.dir(), below, kind == PathKind::Directory).map_err(on_the_way)?;
+            let there = self.made.point(&directories.task_dir.dir, below, kind == PathKind::Directory).map_err(on_the_way)?;
             same_kind(kind, there.as_fd())?;
-            return Ok(directories.path().join(below));
+            return Ok(directories.task_dir.path.join(below));
         }
         let path = if self.tree.layout().makes(target) { target.to_path_buf() } else { self.find(target, kind)? };
         let is_near = |directories: &TaskDirectories| directories.allocation.is_near(&path);
@@ -84,7 +84,7 @@ impl<'a, 'h> Places<'a, 'h> {
     fn find(&self, target: &Path, kind: PathKind) -> Result<PathBuf, String> {
         let there = path::open(target, &self.ruleset.untrusted).map_err(|errno| match errno {
             Errno::NOENT | Errno::NOTDIR => {
-                "it is not there on the node, and only in the task's own directories a place for it is made: mount it below /local or \
+                "it is not there on the node, and in what the task sees of the node no place for it is made: mount it below /local or \
                  ${NOMAD_TASK_DIR}, or make it on the node"
                     .into()
             }

@@ -3,39 +3,29 @@
 use super::super::error::LaunchError;
 use super::super::rules::Ruleset;
 use super::given::Given;
-use super::orders::Proc;
 use super::tree::Tree;
+use crate::error::At;
 use crate::policy::mask;
 use crate::policy::mount::Copy;
-use crate::policy::namespace::NamespaceMode;
+use crate::policy::proc::{FIRMWARE, Proc, hides_firmware};
 use crate::policy::spec::TaskSpec;
 use crate::sys::path;
-use crate::watch::error::At;
 use std::ffi::OsStr;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-const FIRMWARE: &str = "/sys/firmware";
-
 /// The last of what is attached for the task, which may have a say in what is at /dev/null before.
 pub(super) fn plan(spec: &TaskSpec, given: &Given<'_>, ruleset: &Ruleset, tree: &mut Tree<'_>) -> Result<Proc, LaunchError> {
     let path = Path::new("/proc");
-    let is_host_pids = spec.namespaces.pid == NamespaceMode::Host;
     tree.own_place(path)?;
-    let proc = match is_host_pids && spec.rules.grants.iter().any(|grant| grant.path.starts_with(path)) {
-        true => {
-            // Writable until the child has set what it must there.
-            let dir = path::open_strict(path).at_path("open", path)?;
-            tree.mount_over(dir.as_fd(), Copy::alone(false), path)?;
-            Proc::Host
-        }
-        false if is_host_pids => Proc::OwnOfHost,
-        false => Proc::Own,
-    };
-    // Only who names it sees it.
-    let granted = |is_its: fn(&Path) -> bool| ruleset.granted.iter().any(|granted| is_its(&granted.found.path));
-    if granted(|path| Path::new(FIRMWARE).starts_with(path)) && !granted(|path| path.starts_with(FIRMWARE)) {
+    let proc = Proc::of(spec.namespaces.pid, &spec.rules.grants);
+    if proc == Proc::Host {
+        // Writable until the child has set what it must there.
+        let dir = path::open_strict(path).at_path("open", path)?;
+        tree.mount_over(dir.as_fd(), Copy::alone(false), path)?;
+    }
+    if hides_firmware(ruleset.granted.iter().map(|granted| granted.found.path.as_path())) {
         tree.hide(Path::new(FIRMWARE))?;
     }
     // With the host's pids and nothing unveiled there, /proc has nothing but processes.

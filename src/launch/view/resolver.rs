@@ -2,6 +2,7 @@
 
 use super::super::error::LaunchError;
 use super::places::Places;
+use crate::error::At;
 use crate::policy::access::{Mode, PathKind};
 use crate::policy::grant::may_read;
 use crate::policy::mount::Copy;
@@ -9,7 +10,6 @@ use crate::policy::resolver::{HOSTS, RESOLV_CONF, UPSTREAM, is_stub};
 use crate::policy::spec::TaskSpec;
 use crate::sys::memfd::reopen;
 use crate::sys::path;
-use crate::watch::error::At;
 use rustix::fs::{FileType, Mode as FileMode, OFlags, fchmod, fstat, openat};
 use rustix::io::Errno;
 use std::fs::File;

@@ -1,10 +1,12 @@
 //! The kernel's audit log as it is written: the multicast group of NETLINK_AUDIT, which needs CAP_AUDIT_READ and takes nothing from auditd.
 
-use super::error::{At, Result};
+use crate::error::{At, Result};
+use crate::policy::filter::Instruction;
+use crate::sys;
 use rustix::io::Errno;
 use rustix::net::netlink::{self, SocketAddrNetlink};
 use rustix::net::{AddressFamily, RecvFlags, SocketAddrAny, SocketFlags, SocketType, bind, recvfrom, socket_with};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 
 /// `AUDIT_LANDLOCK_ACCESS` of linux/audit.h.
 pub const LANDLOCK_ACCESS: u16 = 1423;
@@ -26,9 +28,9 @@ impl Log {
     pub fn open() -> Result<Log> {
         let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, Some(netlink::AUDIT));
         let socket = socket.at("socket NETLINK_AUDIT")?;
-        filter(&socket).at("SO_ATTACH_FILTER")?;
+        sys::socket::filter(socket.as_fd(), &filter()).at("SO_ATTACH_FILTER")?;
         bind(&socket, &SocketAddrNetlink::new(0, READLOG)).at("bind to the audit log")?;
-        Ok(Log(super::descriptor::settle(socket)))
+        Ok(Log(crate::descriptor::settle(socket)))
     }
 
     /// Waits for the next record, and gives its type and text. `None`: it was lost, or it is none.
@@ -54,25 +56,18 @@ fn record(message: &[u8]) -> Option<(u16, String)> {
     Some((kind, String::from_utf8_lossy(text).trim_end_matches('\0').to_string()))
 }
 
-/// On a host that audits much this thread would have to look at all of it.
-fn filter(socket: &OwnedFd) -> std::io::Result<()> {
+/// Lets Landlock's records through: on a host that audits much this thread would have to look at all of it.
+fn filter() -> [Instruction; 5] {
     // A load takes the two bytes for the network's order.
     let [access, domain] = [LANDLOCK_ACCESS, LANDLOCK_DOMAIN].map(|kind| u32::from(kind.to_be()));
-    let op = |code: u32, jt, jf, k| libc::sock_filter { code: code as u16, jt, jf, k };
-    let mut program = [
+    let op = |code: u32, jt, jf, k| Instruction { code: code as u16, jt, jf, k };
+    [
         op(libc::BPF_LD | libc::BPF_H | libc::BPF_ABS, 0, 0, 4),
         op(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 1, 0, access),
         op(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, domain),
         op(libc::BPF_RET | libc::BPF_K, 0, 0, u32::MAX),
         op(libc::BPF_RET | libc::BPF_K, 0, 0, 0),
-    ];
-    let program = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
-    // SAFETY: the kernel copies the program, which is a local of the length given, before it returns.
-    let done = unsafe {
-        let size = size_of::<libc::sock_fprog>() as libc::socklen_t;
-        libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, (&raw const program).cast(), size)
-    };
-    if done == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+    ]
 }
 
 #[cfg(test)]

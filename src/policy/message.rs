@@ -1,5 +1,5 @@
 //! What the plugin and a task's init say to each other over their socket pair (`SOCK_SEQPACKET`): fixed-size messages.
-//! Only `core`, because init's program includes this file too.
+//! And how a command and its exit record are laid out. Only `core`, because init's program includes this file too.
 
 /// Descriptors that init finds open beside 0 (/dev/null), 1 and 2 (the log FIFOs, held open for reading and writing).
 pub const SOCKET: i32 = 3;
@@ -59,6 +59,26 @@ pub struct Report {
     pub id: u32,
     pub value: i32,
     pub detail: u32,
+}
+
+impl Request {
+    /// As init has it in memory.
+    pub fn bytes(&self) -> [u8; LENGTH] {
+        let mut bytes = [0; LENGTH];
+        for (to, word) in bytes.chunks_exact_mut(4).zip([self.kind, self.id, self.value as u32, self.flags]) {
+            to.copy_from_slice(&word.to_ne_bytes());
+        }
+        bytes
+    }
+}
+
+impl Report {
+    /// As init had it in memory.
+    pub fn of(bytes: &[u8; LENGTH]) -> Report {
+        let mut words = bytes.chunks_exact(4).map(|word| u32::from_ne_bytes([word[0], word[1], word[2], word[3]]));
+        let mut word = || words.next().unwrap_or_default();
+        Report { kind: word(), id: word(), value: word() as i32, detail: word() }
+    }
 }
 
 /// Length of `Request` and of `Report`, in bytes.

@@ -1,6 +1,6 @@
 //! The table of this process's descriptors.
 
-use super::error::{At, Result};
+use crate::error::{At, Result};
 use rustix::io::fcntl_dupfd_cloexec;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
