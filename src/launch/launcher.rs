@@ -2,19 +2,22 @@
 
 use super::base::Bases;
 use super::error::LaunchError;
-use crate::descriptor::{self, lift};
+use crate::descriptor::{self, lift, settle};
 use crate::error::At;
 use crate::init::IMAGE;
 use crate::lock::lock;
 use crate::policy::capability::Capabilities;
+use crate::policy::filter::{self, Arch, Instruction, Subject};
+use crate::policy::mount::Copy;
 use crate::policy::{mask, message};
 use crate::sys::capability::{self, Sets};
 use crate::sys::clone::Stacks;
-use crate::sys::{memfd, signal};
+use crate::sys::{memfd, mount, path, signal};
 use crate::watch::own::Own;
 use crate::watch::thread::Worker;
+use rustix::fs::OFlags;
 use std::ffi::CStr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -33,6 +36,9 @@ pub struct Launcher {
     pub(super) bases: Bases,
     pub(super) stacks: Stacks,
     masks: OnceLock<Vec<&'static CStr>>,
+    null: OnceLock<Null>,
+    /// The last filter that was made, and for whom.
+    filter: Mutex<Option<(Subject, Arc<[Instruction]>)>>,
     /// Directories that no task sees.
     pub own: Own,
 }
@@ -51,6 +57,20 @@ impl Giver {
         let thread = Worker::start("capable").ok();
         capability::drop_bounding_set();
         Giver { sets: if thread.is_some() { sets } else { Sets::default() }, thread }
+    }
+}
+
+/// The host's /dev/null.
+pub(super) struct Null {
+    pub device: OwnedFd,
+    /// Mounted read-only, nowhere: a task that has it open, root included, changes neither its mode nor its times.
+    read_only: OwnedFd,
+}
+
+impl Null {
+    /// Opened for one task: its flags and locks would be shared.
+    pub fn open(&self) -> Result<OwnedFd, LaunchError> {
+        Ok(memfd::reopen(&self.read_only, OFlags::RDWR).at_path("open", "/dev/null")?)
     }
 }
 
@@ -73,6 +93,8 @@ impl Launcher {
             bases: Bases::default(),
             stacks: Stacks::default(),
             masks: OnceLock::new(),
+            null: OnceLock::new(),
+            filter: Mutex::default(),
             own: Own::default(),
         }
     }
@@ -132,6 +154,27 @@ impl Launcher {
     /// Those files of /proc that this kernel has and some task may not read.
     pub(super) fn masks(&self) -> &[&'static CStr] {
         self.masks.get_or_init(|| mask::files().filter(|path| rustix::fs::lstat(*path).is_ok()).collect())
+    }
+
+    pub(super) fn null(&self) -> Result<&Null, LaunchError> {
+        if let Some(null) = self.null.get() {
+            return Ok(null);
+        }
+        let path = Path::new("/dev/null");
+        let device = settle(path::open_strict(path).at_path("open", path)?);
+        let read_only = settle(mount::copy(device.as_fd(), Copy::DEVICE, path)?);
+        Ok(self.null.get_or_init(|| Null { device, read_only }))
+    }
+
+    /// The program of the system call filter for such a task.
+    pub(super) fn filter(&self, subject: &Subject) -> Arc<[Instruction]> {
+        // All users but root have the same.
+        let subject = Subject { uid: subject.uid.min(1), ..*subject };
+        let mut slot = lock(&self.filter);
+        match &*slot {
+            Some((known, program)) if *known == subject => Arc::clone(program),
+            _ => Arc::clone(&slot.insert((subject, filter::program(Arch::native(), &subject).into())).1),
+        }
     }
 
     /// What the host unmounts is let go by this task too, for as long as somebody holds its init's pidfd.

@@ -80,11 +80,11 @@ impl Plan {
         if init.is_file {
             ruleset.add(&init.image, PathKind::File, Mode::RX, &spec.state_dir)?;
         }
-        let (stdio, streams) = Stdio::plan(&spec.stdio, spec.privileges.identity.gid, &ruleset, &mut held)?;
+        let (stdio, streams) = Stdio::plan(&spec.stdio, spec.privileges.identity.gid, launcher, &ruleset, &mut held)?;
         *log = streams.stderr();
-        let given = Given { launcher, record, cgroup: &cgroup, null: &streams.null, directories: directories.as_ref() };
+        let given = Given { launcher, record, cgroup: &cgroup, directories: directories.as_ref() };
         let (view, made) = view::plan(spec, &given, &mut ruleset, &mut held)?;
-        let rules = ruleset.finish(spec.rules.filter.as_ref(), &mut held)?;
+        let rules = ruleset.finish(spec.rules.filter.as_ref(), launcher, &mut held)?;
         let privileges = Privileges::plan(&spec.privileges, &spec.command.ulimits, launcher)?;
         let (command, plugin_end) = Command::plan(&spec.command, streams.each(), exit, &init, &mut held)?;
         let orders = Orders { last: held.last(), join: None, namespaces, view, stdio, rules, privileges, command };

@@ -2,11 +2,12 @@
 
 use super::error::LaunchError;
 use super::held::Held;
+use super::launcher::Launcher;
 use crate::error::At;
 use crate::policy::abi::Abi;
 use crate::policy::access::{Mode, PathKind, rights, ruleset_attr};
 use crate::policy::allocation::Allocation;
-use crate::policy::filter::{self, Arch, Instruction};
+use crate::policy::filter::{Instruction, Subject};
 use crate::policy::grant::Grant;
 use crate::policy::namespace::NamespaceMode;
 use crate::policy::spec::TaskSpec;
@@ -17,6 +18,7 @@ use rustix::fs::{FileType, fstat};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::path::Path;
+use std::sync::Arc;
 
 /// What the child enforces on itself.
 #[derive(Clone, Debug)]
@@ -27,7 +29,7 @@ pub struct Rules {
     /// Rights on the task's own /proc, which exists only in the child: a rule opened in the plugin would name the host's.
     pub proc_access: u64,
     /// The system call filter; empty: there is none.
-    pub filter: Vec<Instruction>,
+    pub filter: Arc<[Instruction]>,
 }
 
 /// The ruleset under construction, with what decides how paths are opened.
@@ -43,6 +45,7 @@ pub(super) struct Ruleset {
 /// A path that was granted, opened.
 pub(super) struct Granted {
     pub found: Found,
+    pub identity: Identity,
     pub kind: PathKind,
     /// A file or directory that may be written, for which its mount must be writable.
     pub is_writable: bool,
@@ -85,7 +88,9 @@ impl Ruleset {
                 Err(Errno::NOENT | Errno::NOTDIR) if !required => continue,
                 other => other.map_err(unveil)?,
             };
-            let (kind, file_type) = kind_of(&found.file).map_err(unveil)?;
+            let stat = fstat(&found.file).map_err(unveil)?;
+            let (file_type, identity) = (FileType::from_raw_mode(stat.st_mode), Identity::from(stat));
+            let kind = PathKind::of(stat.st_mode);
             // The host's /proc may be mounted elsewhere too, and the task's own has its rule from the child.
             if !(self.own_proc && found.path.starts_with("/proc")) {
                 self.add(&found.file, kind, *mode, path)?;
@@ -93,7 +98,7 @@ impl Ruleset {
             // A device, socket or FIFO can be written on a read-only mount.
             let mountable = matches!(file_type, FileType::Directory | FileType::RegularFile);
             let is_writable = mountable && (mode.contains(Mode::W) || mode.contains(Mode::C));
-            self.granted.push(Granted { found, kind, is_writable, option });
+            self.granted.push(Granted { found, identity, kind, is_writable, option });
         }
         Ok(())
     }
@@ -108,17 +113,16 @@ impl Ruleset {
     }
 
     /// Nothing is added any more, but what the child adds.
-    pub fn finish(self, filter: Option<&filter::Subject>, held: &mut Held) -> Result<Rules, LaunchError> {
+    pub fn finish(self, filter: Option<&Subject>, launcher: &Launcher, held: &mut Held) -> Result<Rules, LaunchError> {
         let proc_access = rights(Mode::R, PathKind::Directory, self.abi).0;
-        let filter = filter.map(|subject| filter::program(Arch::native(), subject)).unwrap_or_default();
+        let filter = filter.map(|subject| launcher.filter(subject)).unwrap_or_default();
         Ok(Rules { ruleset: held.hold(OwnedFd::from(self.kernel))?, flags: self.flags, proc_access, filter })
     }
 }
 
-/// What rules know of a file, and what it is.
-pub(super) fn kind_of(file: impl AsFd) -> rustix::io::Result<(PathKind, FileType)> {
-    let mode = fstat(file)?.st_mode;
-    Ok((PathKind::of(mode), FileType::from_raw_mode(mode)))
+/// What rules know of a file.
+pub(super) fn kind_of(file: impl AsFd) -> rustix::io::Result<PathKind> {
+    Ok(PathKind::of(fstat(file)?.st_mode))
 }
 
 /// The directories in which the task may create files. A path that leads there by a link of the task's own making is found all the same:

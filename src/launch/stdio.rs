@@ -2,13 +2,14 @@
 
 use super::error::LaunchError;
 use super::held::Held;
+use super::launcher::Launcher;
 use super::rules::Ruleset;
 use crate::error::{At, Error};
 use crate::policy::access::{Mode, PathKind};
 use crate::policy::stdio;
 use crate::sys::memfd::reopen;
 use crate::sys::path;
-use rustix::fs::{FileType, Gid, Mode as FileMode, OFlags, Uid};
+use rustix::fs::{FileType, Gid, OFlags, Uid};
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
@@ -24,8 +25,7 @@ pub struct Stdio(pub [RawFd; 3]);
 
 /// What goes to the command with its start.
 pub(super) struct Streams {
-    /// One for each task: its flags and locks would be shared.
-    pub null: Arc<OwnedFd>,
+    null: Arc<OwnedFd>,
     given: [Option<OwnedFd>; 3],
     /// Log FIFOs without a reader.
     pub unread: Vec<PathBuf>,
@@ -42,9 +42,9 @@ impl Streams {
     }
 
     /// Opens the FIFO at `path` without following a symlink that the task could have made, and gives it to the task's user: for the command
-    /// its writer, for init one that reads and writes, so that neither a missing reader nor a missing writer is ever seen. /dev/null, which
-    /// Nomad names when log collection is off, is left as it is. Waits some 30 ms for a reader, and does without.
-    fn log(&mut self, path: &Path, gid: u32, ruleset: &Ruleset) -> Result<(Option<OwnedFd>, OwnedFd), LaunchError> {
+    /// its writer, for init one that reads and writes, so that neither a missing reader nor a missing writer is ever seen. `None`: it is
+    /// /dev/null, which Nomad names when log collection is off. Waits some 30 ms for a reader, and does without.
+    fn log(&mut self, path: &Path, gid: u32, ruleset: &Ruleset) -> Result<Option<(OwnedFd, OwnedFd)>, LaunchError> {
         let file = path::open(path, &ruleset.untrusted).at_path("open log", path)?;
         let stat = rustix::fs::fstat(&file).at_path("stat log", path)?;
         let open = |flags| reopen(&file, flags).at_path("open log", path);
@@ -57,9 +57,9 @@ impl Streams {
                 rustix::fs::fchown(&keeper, Some(uid), Some(Gid::from_raw(gid))).at_path("chown log", path)?;
                 ruleset.add(&file, PathKind::File, Mode::W, path)?;
                 self.unread.extend(heard.is_none().then(|| path.to_path_buf()));
-                Ok((Some(keeper), writer))
+                Ok(Some((keeper, writer)))
             }
-            FileType::CharacterDevice if stat.st_rdev == rustix::fs::makedev(1, 3) => Ok((None, open(OFlags::WRONLY)?)),
+            FileType::CharacterDevice if stat.st_rdev == rustix::fs::makedev(1, 3) => Ok(None),
             _ => Err(Error::refusal("log is neither a FIFO nor /dev/null:", path))?,
         }
     }
@@ -67,9 +67,14 @@ impl Streams {
 
 impl Stdio {
     /// Opens the streams, and lets the task open its log FIFOs once more (/dev/stdout).
-    pub(super) fn plan(spec: &stdio::Stdio, gid: u32, ruleset: &Ruleset, held: &mut Held) -> Result<(Stdio, Streams), LaunchError> {
-        let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, FileMode::empty()).at_path("open", "/dev/null")?;
-        let null = Arc::new(null);
+    pub(super) fn plan(
+        spec: &stdio::Stdio,
+        gid: u32,
+        launcher: &Launcher,
+        ruleset: &Ruleset,
+        held: &mut Held,
+    ) -> Result<(Stdio, Streams), LaunchError> {
+        let null = Arc::new(launcher.null()?.open()?);
         let mut stdio = Stdio([held.share(&null)?; 3]);
         let mut streams = Streams { null, given: [None, None, None], unread: Vec::new() };
         match spec {
@@ -81,9 +86,9 @@ impl Stdio {
             }
             stdio::Stdio::Logs { stdout, stderr } => {
                 for (number, path) in [(1, stdout), (2, stderr)] {
-                    let (keeper, writer) = streams.log(path, gid, ruleset)?;
-                    streams.given[number] = Some(writer);
-                    if let Some(keeper) = keeper {
+                    // Otherwise it is /dev/null.
+                    if let Some((keeper, writer)) = streams.log(path, gid, ruleset)? {
+                        streams.given[number] = Some(writer);
                         stdio.0[number] = held.hold(keeper)?;
                     }
                 }

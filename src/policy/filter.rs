@@ -22,6 +22,8 @@ pub struct Subject {
     pub capabilities: Capabilities,
     /// It sees the host's processes.
     pub host_pids: bool,
+    /// It has the host's System V IPC.
+    pub host_ipc: bool,
     /// Ports are named, so that no other way to the network may be left.
     pub names_ports: bool,
     /// No port may be bound.
@@ -72,8 +74,7 @@ pub fn program(machine: Arch, subject: &Subject) -> Vec<Instruction> {
     let mut program = vec![statement(LOAD, ARCH)];
     for arch in [Some(machine), machine.compat()].into_iter().flatten() {
         let table = table(arch, subject);
-        program.push(or_skip(EQUAL, arch.audit()));
-        program.push(statement(JUMP, 1));
+        program.push(Instruction { code: EQUAL, jt: 1, jf: 0, k: arch.audit() });
         program.push(statement(JUMP, table.len() as u32));
         program.extend(table);
     }
@@ -112,31 +113,51 @@ fn table(arch: Arch, subject: &Subject) -> Vec<Instruction> {
     table
 }
 
-/// The kernel tries a program on every number when it is installed, so that each step costs a start a thousand times: one comparison a step.
+/// How many numbers are tried in turn where halving ends.
+const LEAF: usize = 4;
+
+/// The kernel tries a program on every number when it is installed, and translates each instruction: both are a start's to pay, and so there
+/// are few steps to any number, and few instructions.
 fn halve(entries: &[(u32, Vec<Instruction>)]) -> Vec<Instruction> {
-    match entries {
-        [] => vec![statement(RETURN, ALLOW)],
-        [(number, body)] => {
-            let mut found = match u8::try_from(body.len()) {
-                Ok(jf) => vec![Instruction { code: EQUAL, jt: 0, jf, k: *number }],
-                Err(_) => vec![Instruction { code: EQUAL, jt: 1, jf: 0, k: *number }, statement(JUMP, body.len() as u32)],
-            };
-            found.extend(body);
-            found.push(statement(RETURN, ALLOW));
-            found
-        }
-        _ => {
-            let (low, high) = entries.split_at(entries.len() / 2);
-            let below = halve(low);
-            let mut both = match u8::try_from(below.len()) {
-                Ok(jt) => vec![Instruction { code: AT_LEAST, jt, jf: 0, k: high[0].0 }],
-                Err(_) => vec![or_skip(AT_LEAST, high[0].0), statement(JUMP, below.len() as u32)],
-            };
-            both.extend(below);
-            both.extend(halve(high));
-            both
-        }
+    if let Some(leaf) = leaf(entries) {
+        return leaf;
     }
+    let (low, high) = entries.split_at(entries.len() / 2);
+    let below = halve(low);
+    let mut both = match u8::try_from(below.len()) {
+        Ok(jt) => vec![Instruction { code: AT_LEAST, jt, jf: 0, k: high[0].0 }],
+        Err(_) => vec![or_skip(AT_LEAST, high[0].0), statement(JUMP, below.len() as u32)],
+    };
+    both.extend(below);
+    both.extend(halve(high));
+    both
+}
+
+/// A few numbers in turn, each leading to what is done with it, which several may share. `None`: they are too many, or too far from it.
+fn leaf(entries: &[(u32, Vec<Instruction>)]) -> Option<Vec<Instruction>> {
+    if entries.len() > LEAF {
+        return None;
+    }
+    let allow = statement(RETURN, ALLOW);
+    let mut ends = vec![allow];
+    let mut places: Vec<(&[Instruction], usize)> = Vec::new();
+    let mut leaf = Vec::new();
+    for (index, (number, body)) in entries.iter().enumerate() {
+        let known = places.iter().find(|(other, _)| *other == body.as_slice()).map(|(_, place)| *place);
+        let place = known.unwrap_or(ends.len());
+        if known.is_none() {
+            places.push((body, place));
+            ends.extend(body);
+            // What no case of it refuses.
+            if !matches!(body.as_slice(), [all] if all.code == RETURN) {
+                ends.push(allow);
+            }
+        }
+        let jt = u8::try_from(entries.len() - index - 1 + place).ok()?;
+        leaf.push(Instruction { code: EQUAL, jt, jf: 0, k: *number });
+    }
+    leaf.extend(ends);
+    Some(leaf)
 }
 
 /// How many tests a case may have: each takes three instructions at most, and jumps over those behind it by a byte.
@@ -182,14 +203,11 @@ fn body(call: &Call) -> Vec<Instruction> {
 }
 
 /// `CAP_*` of linux/capability.h, as bits.
-const CHOWN: u64 = 1;
-const FOWNER: u64 = 1 << 3;
-const SETGID: u64 = 1 << 6;
 const SETUID: u64 = 1 << 7;
 const NET_RAW: u64 = 1 << 13;
+const IPC_OWNER: u64 = 1 << 15;
 const SYS_ADMIN: u64 = 1 << 21;
 const AUDIT_WRITE: u64 = 1 << 29;
-const SETFCAP: u64 = 1 << 31;
 const DAC_READ_SEARCH: u64 = 1 << 2;
 
 fn holds(reach: Reach, subject: &Subject) -> bool {
@@ -200,8 +218,8 @@ fn holds(reach: Reach, subject: &Subject) -> bool {
         Reach::WithoutDacReadSearch => !has(DAC_READ_SEARCH),
         Reach::WithoutNetRaw => !has(NET_RAW),
         Reach::WithoutAuditWrite => !has(AUDIT_WRITE),
-        Reach::MakesOthersFiles => subject.uid == 0 || has(CHOWN | FOWNER | SETFCAP | SETUID | SETGID),
         Reach::HostPids => subject.host_pids,
+        Reach::HostIpcOfOthers => subject.host_ipc && (subject.uid == 0 || has(IPC_OWNER | SETUID)),
         Reach::NamedPorts => subject.names_ports,
         Reach::NoBind => subject.binds_nothing,
         Reach::NoUdp => subject.refuses_udp,
@@ -256,6 +274,7 @@ mod tests {
             uid: 0,
             capabilities: Capabilities::default(),
             host_pids: true,
+            host_ipc: true,
             names_ports: true,
             binds_nothing: true,
             refuses_udp: true,
@@ -368,21 +387,44 @@ mod tests {
 
     #[test]
     fn set_id_bits_are_for_nobody_else_to_find() {
-        let (root, user) = (Subject { uid: 0, ..Subject::default() }, Subject { uid: 1000, ..Subject::default() });
-        for arch in ARCHES {
-            for (name, at, argument) in [("fchmod", 1, 0o4755), ("fchmodat", 2, 0o2755), ("mknodat", 2, 0o104755), ("mkdirat", 2, 0o4755)] {
-                let mut arguments = [0u64; 6];
-                arguments[at] = argument;
-                assert_eq!([errno(arch, &root, name, arguments), errno(arch, &user, name, [0; 6])], [1, 0], "{arch:?} {name}");
-                arguments[at] = 0o1777;
-                assert_eq!(errno(arch, &root, name, arguments), 0, "{arch:?} {name}");
+        for uid in [0, 1000] {
+            let task = Subject { uid, ..Subject::default() };
+            for arch in ARCHES {
+                for (name, at, argument) in [("fchmod", 1, 0o4755), ("fchmodat", 2, 0o2755), ("mknodat", 2, 0o104755)] {
+                    let mut arguments = [0u64; 6];
+                    arguments[at] = argument;
+                    assert_eq!(errno(arch, &task, name, arguments), 1, "{arch:?} {name}");
+                    arguments[at] = 0o1777;
+                    assert_eq!(errno(arch, &task, name, arguments), 0, "{arch:?} {name}");
+                }
+                assert_eq!(errno(arch, &task, "openat", [0, 0, 0o101, 0o4755, 0, 0]), 1);
+                assert_eq!(errno(arch, &task, "openat", [0, 0, 0o20200000 | 2, 0o2755, 0, 0]), 1, "a file without a name");
+                assert_eq!(errno(arch, &task, "openat", [0, 0, 0, 0o4755, 0, 0]), 0, "what makes no file has no mode");
+                assert_eq!(errno(arch, &task, "openat2", [0; 6]), 38);
             }
-            assert_eq!(errno(arch, &root, "openat", [0, 0, 0o101, 0o4755, 0, 0]), 1);
-            assert_eq!(errno(arch, &root, "openat", [0, 0, 0o20200000 | 2, 0o2755, 0, 0]), 1, "a file without a name");
-            assert_eq!(errno(arch, &root, "openat", [0, 0, 0, 0o4755, 0, 0]), 0, "what makes no file has no mode");
-            assert_eq!(errno(arch, &root, "openat2", [0; 6]), 38);
-            let setuid = Subject { capabilities: Capabilities(SETUID), ..user };
-            assert_eq!(errno(arch, &setuid, "fchmod", [3, 0o4755, 0, 0, 0, 0]), 1);
+        }
+    }
+
+    #[test]
+    fn what_is_one_number_for_the_host() {
+        for (arch, number) in [(Arch::X86_64, 206), (Arch::Aarch64, 0), (Arch::I386, 245)] {
+            let program = program(machine(arch), &Subject::default());
+            assert_eq!(run(&program, arch.audit(), number, [0; 6]), ERRNO | ENOSYS, "{arch:?}");
+            assert_eq!(errno(arch, &Subject::default(), "io_setup", [0; 6]), 38);
+        }
+    }
+
+    #[test]
+    fn the_hosts_ipc_is_not_roots_to_use() {
+        let user = Subject { host_ipc: true, uid: 1000, ..Subject::default() };
+        let setuid = Subject { capabilities: Capabilities(SETUID), ..user };
+        for (subject, want) in [(user, 0), (setuid, 1), (Subject { uid: 0, ..user }, 1), (Subject::default(), 0)] {
+            for arch in ARCHES {
+                for name in ["shmget", "shmat", "shmctl", "semget", "semctl", "msgget", "msgsnd", "msgrcv", "msgctl"] {
+                    assert_eq!(errno(arch, &subject, name, [0; 6]), want, "{arch:?} {name}");
+                }
+            }
+            assert_eq!(errno(Arch::I386, &subject, "ipc", [0; 6]), want);
         }
     }
 

@@ -37,9 +37,9 @@ pub enum Reach {
     WithoutDacReadSearch,
     WithoutNetRaw,
     WithoutAuditWrite,
-    /// uid 0, or with chown, fowner, setfcap, setuid or setgid: whose programs with a set-id bit would be another's.
-    MakesOthersFiles,
     HostPids,
+    /// In the host's ipc namespace, and whom its modes don't keep from what others have in it: uid 0, or with ipc_owner, setuid.
+    HostIpcOfOthers,
     NamedPorts,
     NoBind,
     NoUdp,
@@ -53,8 +53,8 @@ impl Reach {
             Reach::WithoutDacReadSearch => "without dac_read_search",
             Reach::WithoutNetRaw => "without net_raw",
             Reach::WithoutAuditWrite => "without audit_write",
-            Reach::MakesOthersFiles => "uid 0, or with chown, fowner, setfcap, setuid or setgid",
             Reach::HostPids => "pid_mode = \"host\"",
+            Reach::HostIpcOfOthers => "ipc_mode = \"host\", and uid 0, ipc_owner or setuid",
             Reach::NamedPorts => "bind_tcp or connect_tcp",
             Reach::NoBind => "bind_tcp = []",
             Reach::NoUdp => "udp = false",
@@ -131,12 +131,14 @@ const fn masked(argument: u8, mask: u32, value: u32) -> Test {
     Test { argument, mask, value, is_equal: true }
 }
 
-/// 0 stands for no such call there.
+/// No such call there.
+const NO: u32 = u32::MAX;
+
 const fn call(name: &'static str, numbers: [u32; 3], errno: u32, reason: &'static str) -> Call {
     let mut some = [None; 3];
     let mut i = 0;
     while i < 3 {
-        if numbers[i] != 0 {
+        if numbers[i] != NO {
             some[i] = Some(numbers[i]);
         }
         i += 1;
@@ -173,6 +175,7 @@ const KOBJECT_UEVENT: u32 = 15;
 const NAMESPACE: &str = "namespaces of its own, in which it has every capability";
 const KEYS: &str = "keyrings outlive the task, and the next of the same user reads them";
 const SET_ID_BITS: &str = "a program with a set-id bit, left where a user of the host finds it, makes that user another";
+const OTHERS_IPC: &str = "the host's memory segments, semaphores and queues, which are root's";
 const OTHERS: &str = "the host's processes of the same user, to be limited or moved";
 const PORTS: &str = "Landlock's rules for TCP ports do not hold there";
 
@@ -197,12 +200,18 @@ pub const TABLE: &[Call] = &[
     call("io_uring_setup", [425, 425, 425], ENOSYS, "calls that no filter sees"),
     call("io_uring_enter", [426, 426, 426], ENOSYS, "calls that no filter sees"),
     call("io_uring_register", [427, 427, 427], ENOSYS, "calls that no filter sees"),
+    call(
+        "io_setup",
+        [206, 0, 245],
+        ENOSYS,
+        "takes from fs.aio-max-nr, which is one number for the whole host; databases fall back to threads",
+    ),
     call("fanotify_init", [300, 262, 338], EPERM, "watches on the host's files"),
-    call("modify_ldt", [154, 0, 123], ENOSYS, "segments of a task's own, of use to old 16-bit programs"),
+    call("modify_ldt", [154, NO, 123], ENOSYS, "segments of a task's own, of use to old 16-bit programs"),
     call("name_to_handle_at", [303, 264, 341], EOPNOTSUPP, "handles of files, which lead past directories and views"),
     call("open_by_handle_at", [304, 265, 342], EPERM, "files past directories and views").of(Reach::WithoutDacReadSearch),
     call("fcntl", [72, 25, 55], EPERM, "a lease on a file of the host's makes the host wait").when(&[&[is(1, 1024)]]),
-    call("fcntl64", [0, 0, 221], EPERM, "a lease on a file of the host's makes the host wait").when(&[&[is(1, 1024)]]),
+    call("fcntl64", [NO, NO, 221], EPERM, "a lease on a file of the host's makes the host wait").when(&[&[is(1, 1024)]]),
     // AF_UNIX, AF_INET, AF_INET6, AF_NETLINK (route, kobject_uevent; audit for who may write it), AF_PACKET with net_raw.
     call("socket", [41, 198, 359], EAFNOSUPPORT, "families and protocols of the kernel's that tasks have no use for").when(&[
         &[is_not(0, 1), is_not(0, 2), is_not(0, 10), is_not(0, NETLINK), is_not(0, PACKET)],
@@ -212,7 +221,7 @@ pub const TABLE: &[Call] = &[
     call("socket", [41, 198, 359], EAFNOSUPPORT, "the kernel's audit")
         .of(Reach::WithoutAuditWrite)
         .when(&[&[is(0, NETLINK), is(2, AUDIT)]]),
-    call("socketcall", [0, 0, 102], ENOSYS, "its arguments stand in memory; libraries fall back to the calls themselves"),
+    call("socketcall", [NO, NO, 102], ENOSYS, "its arguments stand in memory; libraries fall back to the calls themselves"),
     call("socket", [41, 198, 359], EPROTONOSUPPORT, PORTS).of(Reach::NamedPorts).when(&[&[is(2, 262)], &[is(2, 132)]]),
     call("socket", [41, 198, 359], EACCES, "udp = false").of(Reach::NoUdp).when(&[
         &[is(0, 2), masked(1, 0xf, 2)],
@@ -232,16 +241,27 @@ pub const TABLE: &[Call] = &[
     call("sched_setattr", [314, 274, 351], EPERM, OTHERS).of(Reach::HostPids).when(&[&[is_not(0, 0)]]),
     call("setpriority", [141, 140, 97], EPERM, OTHERS).of(Reach::HostPids).when(&[&[is_not(1, 0)], &[is_not(0, 0)]]),
     call("ioprio_set", [251, 30, 289], EPERM, OTHERS).of(Reach::HostPids).when(&[&[is_not(1, 0)]]),
-    call("chmod", [90, 0, 15], EPERM, SET_ID_BITS).of(Reach::MakesOthersFiles).when(&[&[any(1, SET_ID)]]),
-    call("fchmod", [91, 52, 94], EPERM, SET_ID_BITS).of(Reach::MakesOthersFiles).when(&[&[any(1, SET_ID)]]),
-    call("fchmodat", [268, 53, 306], EPERM, SET_ID_BITS).of(Reach::MakesOthersFiles).when(&[&[any(2, SET_ID)]]),
-    call("fchmodat2", [452, 452, 452], EPERM, SET_ID_BITS).of(Reach::MakesOthersFiles).when(&[&[any(2, SET_ID)]]),
-    call("mknod", [133, 0, 14], EPERM, SET_ID_BITS).of(Reach::MakesOthersFiles).when(&[&[any(1, SET_ID)]]),
-    call("mknodat", [259, 33, 297], EPERM, SET_ID_BITS).of(Reach::MakesOthersFiles).when(&[&[any(2, SET_ID)]]),
-    call("mkdir", [83, 0, 39], EPERM, SET_ID_BITS).of(Reach::MakesOthersFiles).when(&[&[any(1, SET_ID)]]),
-    call("mkdirat", [258, 34, 296], EPERM, SET_ID_BITS).of(Reach::MakesOthersFiles).when(&[&[any(2, SET_ID)]]),
-    call("creat", [85, 0, 8], EPERM, SET_ID_BITS).of(Reach::MakesOthersFiles).when(&[&[any(1, SET_ID)]]),
-    call("open", [2, 0, 5], EPERM, SET_ID_BITS).of(Reach::MakesOthersFiles).when(&[&[any(1, CREATE | NAMELESS), any(2, SET_ID)]]),
-    call("openat", [257, 56, 295], EPERM, SET_ID_BITS).of(Reach::MakesOthersFiles).when(&[&[any(2, CREATE | NAMELESS), any(3, SET_ID)]]),
-    call("openat2", [437, 437, 437], ENOSYS, "its mode stands in memory; libraries fall back to openat").of(Reach::MakesOthersFiles),
+    call("shmget", [29, 194, 395], EPERM, OTHERS_IPC).of(Reach::HostIpcOfOthers),
+    call("shmat", [30, 196, 397], EPERM, OTHERS_IPC).of(Reach::HostIpcOfOthers),
+    call("shmctl", [31, 195, 396], EPERM, OTHERS_IPC).of(Reach::HostIpcOfOthers),
+    call("semget", [64, 190, 393], EPERM, OTHERS_IPC).of(Reach::HostIpcOfOthers),
+    call("semop", [65, 193, NO], EPERM, OTHERS_IPC).of(Reach::HostIpcOfOthers),
+    call("semctl", [66, 191, 394], EPERM, OTHERS_IPC).of(Reach::HostIpcOfOthers),
+    call("semtimedop", [220, 192, NO], EPERM, OTHERS_IPC).of(Reach::HostIpcOfOthers),
+    call("semtimedop_time64", [NO, NO, 420], EPERM, OTHERS_IPC).of(Reach::HostIpcOfOthers),
+    call("msgget", [68, 186, 399], EPERM, OTHERS_IPC).of(Reach::HostIpcOfOthers),
+    call("msgsnd", [69, 189, 400], EPERM, OTHERS_IPC).of(Reach::HostIpcOfOthers),
+    call("msgrcv", [70, 188, 401], EPERM, OTHERS_IPC).of(Reach::HostIpcOfOthers),
+    call("msgctl", [71, 187, 402], EPERM, OTHERS_IPC).of(Reach::HostIpcOfOthers),
+    call("ipc", [NO, NO, 117], EPERM, OTHERS_IPC).of(Reach::HostIpcOfOthers),
+    call("chmod", [90, NO, 15], EPERM, SET_ID_BITS).when(&[&[any(1, SET_ID)]]),
+    call("fchmod", [91, 52, 94], EPERM, SET_ID_BITS).when(&[&[any(1, SET_ID)]]),
+    call("fchmodat", [268, 53, 306], EPERM, SET_ID_BITS).when(&[&[any(2, SET_ID)]]),
+    call("fchmodat2", [452, 452, 452], EPERM, SET_ID_BITS).when(&[&[any(2, SET_ID)]]),
+    call("mknod", [133, NO, 14], EPERM, SET_ID_BITS).when(&[&[any(1, SET_ID)]]),
+    call("mknodat", [259, 33, 297], EPERM, SET_ID_BITS).when(&[&[any(2, SET_ID)]]),
+    call("creat", [85, NO, 8], EPERM, SET_ID_BITS).when(&[&[any(1, SET_ID)]]),
+    call("open", [2, NO, 5], EPERM, SET_ID_BITS).when(&[&[any(1, CREATE | NAMELESS), any(2, SET_ID)]]),
+    call("openat", [257, 56, 295], EPERM, SET_ID_BITS).when(&[&[any(2, CREATE | NAMELESS), any(3, SET_ID)]]),
+    call("openat2", [437, 437, 437], ENOSYS, "its mode stands in memory; libraries fall back to openat"),
 ];

@@ -182,6 +182,7 @@ fn rules(
         uid: privileges.identity.uid,
         capabilities: privileges.capabilities,
         host_pids: namespaces.pid == NamespaceMode::Host,
+        host_ipc: namespaces.ipc == NamespaceMode::Host,
         names_ports: ports.are_named(),
         binds_nothing: ports.bind_nothing(),
         refuses_udp: task.udp == Some(false),

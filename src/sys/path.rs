@@ -1,7 +1,7 @@
 //! Opening paths that a task could have had a hand in.
 
 use crate::policy::way::{Part, Way};
-use rustix::fs::{CWD, FileType, Mode, OFlags, PROC_SUPER_MAGIC, ResolveFlags, fstat, fstatfs, openat2, readlinkat};
+use rustix::fs::{CWD, FileType, Mode, OFlags, PROC_SUPER_MAGIC, ResolveFlags, Stat, fstat, fstatfs, openat2, readlinkat};
 use rustix::io::Errno;
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -45,13 +45,23 @@ pub struct Identity {
 
 impl Identity {
     pub fn of(file: impl AsFd) -> rustix::io::Result<Identity> {
-        let stat = fstat(file)?;
-        Ok(Identity { dev: stat.st_dev, ino: stat.st_ino })
+        fstat(file).map(Identity::from)
     }
 
     /// `None` where nothing is found.
     pub fn at(path: &Path) -> Option<Identity> {
-        rustix::fs::stat(path).ok().map(|stat| Identity { dev: stat.st_dev, ino: stat.st_ino })
+        rustix::fs::stat(path).ok().map(Identity::from)
+    }
+
+    /// The device of its file system.
+    pub fn dev(self) -> u64 {
+        self.dev
+    }
+}
+
+impl From<Stat> for Identity {
+    fn from(stat: Stat) -> Identity {
+        Identity { dev: stat.st_dev, ino: stat.st_ino }
     }
 }
 

@@ -8,6 +8,23 @@ use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Component, Path};
 
+/// The umask to go back to when it is dropped.
+pub struct Umask(Mode);
+
+impl Umask {
+    /// Of this thread alone, which has a root and a working directory of its own from now on.
+    pub fn set(mask: Mode) -> rustix::io::Result<Umask> {
+        super::mount::leave_root()?;
+        Ok(Umask(umask(mask)))
+    }
+}
+
+impl Drop for Umask {
+    fn drop(&mut self) {
+        umask(self.0);
+    }
+}
+
 /// What was made for mount points. Dropped, it is removed again, unless it was kept.
 #[derive(Debug, Default)]
 pub struct Made(Vec<(OwnedFd, OsString, AtFlags)>);
@@ -35,13 +52,12 @@ impl Made {
     fn make(&mut self, at: &OwnedFd, name: &OsStr, directory: bool) -> rustix::io::Result<()> {
         let dir = at.try_clone().map_err(|_| Errno::MFILE)?;
         // Whoever may write here could put another there before its mode is changed: it is made with the right one.
-        super::mount::leave_root()?;
-        let before = umask(Mode::from_raw_mode(0o022));
+        let as_given = Umask::set(Mode::from_raw_mode(0o022))?;
         let (done, flags) = match directory {
             true => (mkdirat(at, name, Mode::from_raw_mode(0o755)), AtFlags::REMOVEDIR),
             false => (mknodat(at, name, FileType::RegularFile, Mode::from_raw_mode(0o644), 0), AtFlags::empty()),
         };
-        umask(before);
+        drop(as_given);
         done?;
         self.0.push((dir, name.into(), flags));
         Ok(())

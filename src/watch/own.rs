@@ -35,10 +35,11 @@ impl Own {
         directories
     }
 
-    /// With where these are through other mounts than their own.
-    pub fn everywhere(&self, mut directories: BTreeSet<PathBuf>) -> Result<BTreeSet<PathBuf>> {
-        let aliases = self.aliases.of(&directories)?;
-        directories.extend(aliases);
+    /// With where these, and the client's `trees`, are through other mounts than their own.
+    pub fn everywhere(&self, mut directories: BTreeSet<PathBuf>, trees: &[PathBuf]) -> Result<BTreeSet<PathBuf>> {
+        let known: BTreeSet<PathBuf> = directories.iter().chain(trees).cloned().collect();
+        let aliases = self.aliases.of(&known)?;
+        directories.extend(aliases.into_iter().filter(|place| !trees.contains(place)));
         Ok(directories)
     }
 }

@@ -59,6 +59,7 @@ fn main() -> ExitCode {
 pub struct Bench {
     pub arguments: Arguments,
     floor: floor::Floor,
+    bare_floor: floor::Floor,
     _floors_allocation: Allocation,
     pub payload: Payload,
     pub slice: Slice,
@@ -74,8 +75,9 @@ impl Bench {
         let slice = Slice::create(arguments.limits)?;
         let payload = Payload::write(&scratch.0.join("bin"))?;
         let allocation = Allocation::create(&scratch.0, &slice)?;
-        let floor = floor::Floor::new(&allocation.cgroup, &payload.quiet, payload.dir())?;
-        Ok(Bench { arguments, floor, _floors_allocation: allocation, payload, slice, scratch })
+        let floor = |filtered| floor::Floor::new(&allocation.cgroup, &payload.quiet, payload.dir(), filtered);
+        let (floor, bare_floor) = (floor(true)?, floor(false)?);
+        Ok(Bench { arguments, floor, bare_floor, _floors_allocation: allocation, payload, slice, scratch })
     }
 
     fn run(&self, report: &mut Report) -> io::Result<()> {
@@ -116,6 +118,12 @@ impl Bench {
     pub fn floor(&self) -> io::Result<std::time::Duration> {
         let _pinned = machine::Pinned::here()?;
         self.floor.start()
+    }
+
+    /// The same without a system call filter.
+    pub fn bare_floor(&self) -> io::Result<std::time::Duration> {
+        let _pinned = machine::Pinned::here()?;
+        self.bare_floor.start()
     }
 }
 

@@ -1,5 +1,6 @@
 //! The kernel's own price of a confined start: the bare syscalls, nothing prepared twice, nothing reported, one exec.
 
+use nomad_driver_exec2::policy::filter::{Arch, Instruction};
 use nomad_driver_exec2::sys::landlock::{PATH_BENEATH, PathBeneathAttr};
 use nomad_driver_exec2::sys::syscall::{clone, syscall};
 use std::ffi::CString;
@@ -32,6 +33,8 @@ const READABLE: [&str; 17] = [
 const READ_FILE: u64 = 1 << 2;
 const EXECUTE_AND_READ: u64 = 1 | 1 << 2 | 1 << 3;
 const HANDLED: u64 = (1 << 13) - 1;
+/// How many system calls the filter refuses.
+const DENIED: u32 = 16;
 
 /// What the child needs, prepared.
 pub struct Floor {
@@ -39,17 +42,43 @@ pub struct Floor {
     program: CString,
     executable: Vec<CString>,
     readable: Vec<CString>,
+    /// The smallest system call filter that is worth its name, made before; empty: none.
+    filter: Vec<Instruction>,
+}
+
+/// Refuses [`DENIED`] calls, each found by halving.
+fn filter() -> Vec<Instruction> {
+    let load = |offset| Instruction { code: 0x20, jt: 0, jf: 0, k: offset };
+    let refuse = |errno: u32| Instruction { code: 0x06, jt: 0, jf: 0, k: 0x5_0000 | errno };
+    let mut program = vec![load(4), Instruction { code: 0x15, jt: 1, jf: 0, k: Arch::native().audit() }, refuse(38), load(0)];
+    program.extend(halve(0, DENIED));
+    program
+}
+
+fn halve(from: u32, to: u32) -> Vec<Instruction> {
+    let number = |index| 240 + index * 220 / DENIED;
+    if to - from == 1 {
+        let [allow, refuse] = [0x7fff_0000, 0x5_0001].map(|k| Instruction { code: 0x06, jt: 0, jf: 0, k });
+        return vec![Instruction { code: 0x15, jt: 1, jf: 0, k: number(from) }, allow, refuse];
+    }
+    let middle = from.midpoint(to);
+    let below = halve(from, middle);
+    let mut both = vec![Instruction { code: 0x35, jt: below.len() as u8, jf: 0, k: number(middle) }];
+    both.extend(below);
+    both.extend(halve(middle, to));
+    both
 }
 
 impl Floor {
     /// `program` lies in `dir`, which its rules cover.
-    pub fn new(cgroup: &Path, program: &Path, dir: &Path) -> io::Result<Floor> {
+    pub fn new(cgroup: &Path, program: &Path, dir: &Path, filtered: bool) -> io::Result<Floor> {
         let c = |path: &str| CString::new(path).map_err(io::Error::other);
         let mut executable = EXECUTABLE.iter().map(|path| c(path)).collect::<io::Result<Vec<_>>>()?;
         executable[2] = c(&dir.to_string_lossy())?;
         let readable = READABLE.iter().map(|path| c(path)).collect::<io::Result<Vec<_>>>()?;
         let program = c(&program.to_string_lossy())?;
-        Ok(Floor { cgroup: File::open(cgroup)?, program, executable, readable })
+        let filter = if filtered { filter() } else { Vec::new() };
+        Ok(Floor { cgroup: File::open(cgroup)?, program, executable, readable, filter })
     }
 
     /// Time from before the clone until the program's image has replaced the starter's, as a pipe closed by the exec tells.
@@ -104,6 +133,10 @@ unsafe extern "C" fn child(floor: *mut u8) -> ! {
         syscall(libc::SYS_prctl as usize, [38, 1, 0, 0, 0, 0]);
         if syscall(libc::SYS_landlock_restrict_self as usize, [ruleset as usize, 0, 0, 0, 0, 0]) == 0 {
             syscall(libc::SYS_close as usize, [ruleset as usize, 0, 0, 0, 0, 0]);
+            if !floor.filter.is_empty() {
+                let program = libc::sock_fprog { len: floor.filter.len() as u16, filter: floor.filter.as_ptr().cast_mut().cast() };
+                syscall(libc::SYS_seccomp as usize, [1, 0, &raw const program as usize, 0, 0, 0]);
+            }
             let (argv, envp) = ([floor.program.as_ptr() as usize, 0], [0usize]);
             syscall(libc::SYS_execve as usize, [floor.program.as_ptr() as usize, argv.as_ptr() as usize, envp.as_ptr() as usize, 0, 0, 0]);
         }

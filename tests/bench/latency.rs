@@ -10,7 +10,7 @@ use std::io;
 use std::time::Instant;
 
 pub const WARM_UP: usize = 5;
-pub const FLOOR: &str = "floor, whole sandbox, pinned";
+pub const FLOOR: &str = "floor, whole sandbox with a filter, pinned";
 
 /// S2 and W1.
 pub fn one_shot(bench: &Bench, report: &mut Report) -> io::Result<()> {

@@ -53,10 +53,13 @@ fn starts(bench: &Bench, report: &mut Report) -> io::Result<()> {
     ] {
         let warm_up = if pause.is_zero() { WARM_UP } else { 1 };
         let sample = |name| Sample::times(name, warm_up);
-        let (mut floors, mut launches, mut plans) = (sample("floor, whole sandbox"), sample("S1 launch"), sample("plan, before S1"));
+        let (mut floors, mut bare_floors) = (sample("floor, whole sandbox with a filter"), sample("floor without a filter"));
+        let (mut launches, mut plans) = (sample("S1 launch"), sample("plan, before S1"));
         let (mut private_launches, mut private_plans) = (sample("S1 launch, private view"), sample("plan, private view"));
         for _ in 0..warm_up + runs {
             proceed()?;
+            sleep(pause);
+            bare_floors.push(bench.bare_floor()?);
             sleep(pause);
             floors.push(bench.floor()?);
             sleep(pause);
@@ -68,7 +71,7 @@ fn starts(bench: &Bench, report: &mut Report) -> io::Result<()> {
             private_plans.push(plan);
             private_launches.push(launch);
         }
-        report.against(how, &floors, &[&launches, &plans, &private_launches, &private_plans]);
+        report.against(how, &floors, &[&bare_floors, &launches, &plans, &private_launches, &private_plans]);
     }
     Ok(())
 }

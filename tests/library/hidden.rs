@@ -1,8 +1,9 @@
 //! What no task sees, whatever is unveiled above it.
 
 use crate::common::task::{Node, With};
-use crate::common::{Need, unique};
+use crate::common::{Need, Scratch, unique};
 use nomad_driver_exec2::policy::access::Mode;
+use nomad_driver_exec2::policy::directories::Directories;
 use nomad_driver_exec2::policy::grant::Grant;
 use nomad_driver_exec2::policy::spec::TaskSpec;
 use nomad_driver_exec2::policy::view_mode::ViewMode;
@@ -116,6 +117,57 @@ fn records_through_a_mount_in_the_system() {
     assert_eq!(seen, ["ENOENT", "0", "ok", "1"]);
 }
 
+/// Other allocations, through a mount of the client's directory, and of one above it.
+#[test]
+fn allocations_through_a_mount_below() {
+    needs!(Need::Task);
+    let node = Node::new();
+    let (own, neighbour) = (node.directories("own"), node.directories("neighbour"));
+    let (place, other) = (node.scratch.path("").canonicalize().unwrap(), Scratch::new());
+    let tree = other.dir("tree");
+    for (below, source) in [("client", place.join("alloc")), ("above", place.clone())] {
+        fs::create_dir(tree.join(below)).unwrap();
+        mount_bind(source, tree.join(below)).unwrap();
+    }
+    let looked = ["client", "above/alloc"].map(|below| tree.join(below).join("neighbour/probe/local"));
+    assert!(neighbour.alloc_dir.join("probe/local").is_dir() && looked.iter().all(|path| path.is_dir()));
+    let attempts = looked.each_ref().map(|path| format!("stat {}", path.display()));
+    let attempts = attempts.each_ref().map(String::as_str);
+    for (unveiled, view) in [(&tree, ViewMode::Host), (&tree, ViewMode::Private), (&PathBuf::from("/"), ViewMode::Host)] {
+        let seen = |directories: Option<&Directories>| {
+            node.output(node.spec(&attempts).with(|spec| {
+                spec.view.mode = view;
+                spec.view.directories = directories.cloned();
+                spec.rules.grants.push(Grant { mode: Mode::R, path: unveiled.clone(), option: "unveil", required: true });
+            }))
+        };
+        assert_eq!(seen(Some(&own)), ["ENOENT"; 2], "{view:?}, {}", unveiled.display());
+        // The control: to what is no task of the client's these are directories like any.
+        assert_eq!(seen(None), ["ok"; 2], "{view:?}, {}", unveiled.display());
+    }
+    for below in ["client", "above"] {
+        unmount(tree.join(below), UnmountFlags::DETACH).unwrap();
+    }
+}
+
+/// One in another: what covers the outer one covers both.
+#[test]
+fn one_in_another() {
+    needs!(Need::Task);
+    let node = Node::new();
+    let outer = node.scratch.dir("above/outer");
+    let inner = node.scratch.dir("above/outer/inner");
+    let elsewhere = Scratch::new();
+    let alias = elsewhere.dir("alias");
+    mount_bind(outer.parent().unwrap(), &alias).unwrap();
+    node.tasks.hide(&outer);
+    node.tasks.hide(&inner);
+    for view in VIEWS {
+        assert_eq!(entries(&node, view, &alias, &[&alias, &alias.join("outer")]), ["1", "0"]);
+    }
+    unmount(&alias, UnmountFlags::DETACH).unwrap();
+}
+
 #[test]
 fn what_is_the_drivers_own_can_not_be_unveiled() {
     needs!(Need::Task);
@@ -134,7 +186,7 @@ fn what_is_the_drivers_own_can_not_be_unveiled() {
     node.tasks.hide(hidden_itself);
     for path in [hidden_itself, &hidden, &file, &alias] {
         let error = unveiled(path).unwrap_err();
-        assert_eq!(error, format!("unveil: {} is the driver's own, which no task may have", path.display()));
+        assert_eq!(error, format!("unveil: {} is the driver's own or the client's, which no task may have", path.display()));
     }
     unmount(&alias, UnmountFlags::DETACH).unwrap();
     assert_eq!(unveiled(&alias), Ok(()));

@@ -136,3 +136,15 @@ fn a_limit_that_can_not_be_raised_is_named() {
     let error = node.start(limited(node.spec(&["exit 0"]), &[("nofile", &most.to_string())])).unwrap_err().to_string();
     assert_eq!(error, format!("raise ulimit nofile to {most}: Operation not permitted (EPERM)"));
 }
+
+/// Standard input, and a log stream that is /dev/null.
+#[test]
+fn dev_null_of_a_root_task_is_not_the_hosts_to_change() {
+    needs!(Need::Task);
+    let node = Node::new();
+    // Mode and owner as they are: nothing changes where it is allowed, as for the FIFO of its log.
+    let calls = |fd: i32, mode: i32| [format!("call {} {fd} {mode}", libc::SYS_fchmod), format!("call {} {fd} 0 0", libc::SYS_fchown)];
+    let attempts = [calls(0, 0o666), calls(2, 0o666), calls(1, 0o600)].concat();
+    let attempts: Vec<&str> = attempts.iter().map(String::as_str).collect();
+    assert_eq!(node.output(root(node.spec(&attempts))), ["EROFS", "EROFS", "EROFS", "EROFS", "ok", "ok"]);
+}

@@ -72,7 +72,7 @@ fn inner_own() {
     place.node.tasks.hide(&from.join("sub"));
     assert_eq!(probe(&place, vec![volume(&from, &target)], &strs(&look)), ["3", "0"]);
     let error = refused(&place, vec![volume(&from.join("sub"), &target)]);
-    assert!(error.ends_with("is the driver's own, which no task may have"), "{error}");
+    assert!(error.ends_with("is the driver's own or the client's, which no task may have"), "{error}");
 }
 
 /// CAP_MKNOD

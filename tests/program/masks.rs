@@ -17,7 +17,20 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 const VIEWS: [ViewMode; 2] = [ViewMode::Host, ViewMode::Private];
-const HIDDEN: [&str; 5] = ["/proc/keys", "/proc/timer_list", "/proc/kcore", "/proc/latency_stats", "/proc/sched_debug"];
+const HIDDEN: [&str; 12] = [
+    "/proc/keys",
+    "/proc/timer_list",
+    "/proc/kcore",
+    "/proc/latency_stats",
+    "/proc/sched_debug",
+    "/proc/kpagecount",
+    "/proc/kpageflags",
+    "/proc/kpagecgroup",
+    "/proc/slabinfo",
+    "/proc/vmallocinfo",
+    "/proc/pagetypeinfo",
+    "/proc/sys/net/ipv4/tcp_fastopen_key",
+];
 /// In which nothing is changed by opening them.
 const READ_ONLY: [&str; 6] = [
     "/proc/sysrq-trigger",

@@ -46,7 +46,7 @@ pub(super) fn plan(spec: &TaskSpec, given: &Given<'_>, ruleset: &mut Ruleset, he
         || !spec.view.volumes.is_empty()
         || unveiled.any(|granted| comes_from_elsewhere(&granted.found.path))
         || own.iter().any(is_in_base);
-    let own = if everywhere { given.launcher.own.everywhere(own)? } else { own };
+    let own = if everywhere { given.launcher.own.everywhere(own, allocation.map_or(&[], |allocation| &allocation.trees))? } else { own };
     let hidden = Hidden::new(own, Identity::at);
     let mut tree = Tree::new(&base, &hidden, held)?;
     tree.unveil(&ruleset.granted, spec.view.protect_system == ProtectSystem::Strict, allocation)?;
@@ -59,7 +59,7 @@ pub(super) fn plan(spec: &TaskSpec, given: &Given<'_>, ruleset: &mut Ruleset, he
     devices::mount(&spec.view.devices, &mut places)?;
     let made = places.made;
     // What is in there of other tasks, what a later plugin goes by, and by which way it is told what to do.
-    tree.hide_own()?;
+    tree.hide_own(allocation)?;
     let proc = proc::plan(spec, given, ruleset, &mut tree)?;
     tree.cgroup(given.cgroup, &ruleset.granted)?;
     if spec.view.mode == ViewMode::Private {

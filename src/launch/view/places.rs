@@ -40,7 +40,7 @@ impl<'a, 'h> Places<'a, 'h> {
     pub fn open(&self, source: &Path) -> Result<(OwnedFd, PathKind), String> {
         let failed = |errno| format!("{} on the node can't be used: {}", source.display(), Words(errno));
         let file = path::open(source, &self.ruleset.untrusted).map_err(failed)?;
-        let (kind, _) = kind_of(&file).map_err(failed)?;
+        let kind = kind_of(&file).map_err(failed)?;
         Ok((file, kind))
     }
 
@@ -105,6 +105,6 @@ fn on_the_way(errno: Errno) -> String {
 
 /// Refuses to mount something of that kind on what is `there`.
 fn same_kind(kind: PathKind, there: BorrowedFd<'_>) -> Result<(), String> {
-    let (on, _) = kind_of(there).map_err(|errno| Words(errno).to_string())?;
+    let on = kind_of(there).map_err(|errno| Words(errno).to_string())?;
     fits(kind, on).map_err(String::from)
 }

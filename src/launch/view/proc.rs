@@ -31,8 +31,9 @@ pub(super) fn plan(spec: &TaskSpec, given: &Given<'_>, ruleset: &Ruleset, tree: 
     // With the host's pids and nothing unveiled there, /proc has nothing but processes.
     if proc != Proc::OwnOfHost {
         let (uid, capabilities) = (spec.privileges.identity.uid, spec.privileges.capabilities);
+        let null = given.launcher.null()?;
         for file in given.launcher.masks().iter().filter(|file| mask::is_needed(file, uid, capabilities)) {
-            tree.mount_over(given.null.as_fd(), Copy::DEVICE, Path::new(OsStr::from_bytes(file.to_bytes())))?;
+            tree.mount_over(null.device.as_fd(), Copy::DEVICE, Path::new(OsStr::from_bytes(file.to_bytes())))?;
         }
     }
     Ok(proc)

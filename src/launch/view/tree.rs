@@ -6,7 +6,7 @@ use super::super::error::LaunchError;
 use super::super::held::Held;
 use super::super::rules::Granted;
 use super::orders::{Attachment, View};
-use crate::error::{At, Words};
+use crate::error::At;
 use crate::policy::access::PathKind;
 use crate::policy::acl;
 use crate::policy::allocation::Allocation;
@@ -17,6 +17,7 @@ use crate::policy::proc::Proc;
 use crate::sys::cgroup::Cgroup;
 use crate::sys::mount;
 use crate::sys::path::{self, Identity};
+use crate::sys::point::Umask;
 use rustix::fs::{AtFlags, FileType, Gid, Mode as FileMode, Uid, chmodat, chownat, fstat, lgetxattr, mkdirat, mknodat, symlinkat};
 use rustix::io::Errno;
 use std::cell::LazyCell;
@@ -55,13 +56,16 @@ pub(super) struct Tree<'h> {
     /// Where something is to be hidden that came along under another path than its own.
     aliases: BTreeSet<PathBuf>,
     held: &'h mut Held,
+    /// This process's own may take away what others need to walk through.
+    _no_umask: Umask,
 }
 
 impl<'h> Tree<'h> {
     /// What stands in the base, in a root of the task's own.
     pub fn new(base: &Base, hidden: &'h Hidden<Identity>, held: &'h mut Held) -> Result<Tree<'h>, LaunchError> {
         let (layout, areas, attachments, aliases) = (Layout::new(base.shallow.clone()), Vec::new(), Vec::new(), BTreeSet::new());
-        let mut tree = Tree { layout, areas, root: None, attachments, hidden, aliases, held };
+        let _no_umask = Umask::set(FileMode::empty()).at("unshare the umask")?;
+        let mut tree = Tree { layout, areas, root: None, attachments, hidden, aliases, held, _no_umask };
         let root = Path::new(ROOT);
         if base.is_whole {
             tree.layout.attached(root, !base.is_read_only);
@@ -108,12 +112,12 @@ impl<'h> Tree<'h> {
         let (uid, gid, mode) = host.map_or((0, 0, 0o755), |stat| (stat.st_uid, stat.st_gid, search_mode(path, stat.st_mode & 0o7777)));
         let (area, at) = self.area_of(path)?;
         let make = || {
-            mkdirat(area, at, FileMode::RWXU)?;
+            mkdirat(area, at, FileMode::from_raw_mode(mode))?;
             if (uid, gid) != (0, 0) {
                 chownat(area, at, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)), AtFlags::SYMLINK_NOFOLLOW)?;
             }
-            // The plugin's umask may take away what others need to walk through.
-            chmodat(area, at, FileMode::from_raw_mode(mode), AtFlags::empty())
+            // These mkdir does not set, and chown takes away.
+            if mode & 0o6000 != 0 { chmodat(area, at, FileMode::from_raw_mode(mode), AtFlags::empty()) } else { Ok(()) }
         };
         make().at_path(MAKE, path)?;
         self.layout.made(path);
@@ -143,9 +147,9 @@ impl<'h> Tree<'h> {
         if self.layout.makes(path) { self.directory(path) } else { Ok(()) }
     }
 
-    /// Whether what the host has at `path` is there with something that stands or was attached. `file` is that, opened.
-    pub fn shows(&self, path: &Path, file: BorrowedFd<'_>) -> bool {
-        self.layout.shows(path, fstat(file).ok().map(|stat| stat.st_dev))
+    /// Whether what the host has at `path`, which that is, is there with something that stands or was attached.
+    pub fn shows(&self, path: &Path, identity: Option<Identity>) -> bool {
+        self.layout.shows(path, identity.map(Identity::dev))
     }
 
     /// A place to mount something at, where it can be made; elsewhere it is there.
@@ -201,11 +205,17 @@ impl<'h> Tree<'h> {
     }
 
     /// Nothing in the place of what no task sees, where it came along with something above.
-    pub fn hide_own(&mut self) -> Result<(), LaunchError> {
+    pub fn hide_own(&mut self, allocation: Option<&Allocation>) -> Result<(), LaunchError> {
         let hidden = self.hidden;
+        // Where the client's directories really are, the task's own are attached.
+        let is_clients = |place: &Path| allocation.is_some_and(|allocation| allocation.trees.iter().any(|tree| tree == place));
         let aliases = take(&mut self.aliases);
-        let aside = aliases.iter().filter(|place| !hidden.holds_path(place));
-        aside.filter(|place| self.layout.covers(place)).collect::<Vec<_>>().into_iter().try_for_each(|place| self.cover(place))?;
+        // From above to below: what is in one that is covered by then is gone.
+        for place in aliases.iter().filter(|place| !hidden.holds_path(place) && !is_clients(place)) {
+            if self.layout.covers(place) {
+                self.cover(place)?;
+            }
+        }
         hidden.directories().try_for_each(|directory| self.hide(directory))
     }
 
@@ -219,10 +229,9 @@ impl<'h> Tree<'h> {
     }
 
     /// Of `file`, which is `source` on the host and comes to `target`: that it is nothing that no task sees, and where there is such below it.
-    pub fn look_below(&mut self, file: BorrowedFd<'_>, source: &Path, target: &Path) -> Result<(), String> {
-        let identity = Identity::of(file).map_err(|errno| Words(errno).to_string())?;
+    pub fn look_below(&mut self, file: BorrowedFd<'_>, identity: Identity, source: &Path, target: &Path) -> Result<(), String> {
         if self.hidden.holds(source, &identity) {
-            return Err(format!("{} is the driver's own, which no task may have", source.display()));
+            return Err(format!("{} is the driver's own or the client's, which no task may have", source.display()));
         }
         let ways = self.hidden.ways(&identity).filter(|way| path::open_beneath(file, way).is_ok());
         self.aliases.extend(ways.map(|way| target.join(way)));
@@ -249,8 +258,8 @@ impl<'h> Tree<'h> {
         }
         for (path, (one, is_writable)) in places {
             let file = one.found.file.as_fd();
-            self.look_below(file, path, path).map_err(|reason| LaunchError::refused(one.option, reason))?;
-            if self.shows(path, file) && (!is_writable || self.layout.covers_writable(path)) {
+            self.look_below(file, one.identity, path, path).map_err(|reason| LaunchError::refused(one.option, reason))?;
+            if self.shows(path, Some(one.identity)) && (!is_writable || self.layout.covers_writable(path)) {
                 continue;
             }
             let holds_allocations = allocation.is_some_and(|allocation| allocation.is_below(path));

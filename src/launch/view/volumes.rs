@@ -6,7 +6,7 @@ use crate::error::Words;
 use crate::policy::access::{Mode, PathKind};
 use crate::policy::mount::Copy;
 use crate::policy::volume::{LEAKY, Volume};
-use crate::sys::path;
+use crate::sys::path::{self, Identity};
 use std::os::fd::AsFd;
 
 /// Mounts the volumes, in their order so that one can be in another, and grants what is in them: everything, or to read and execute it.
@@ -23,7 +23,8 @@ pub(super) fn mount<'a>(volumes: &'a [Volume], places: &mut Places<'a, '_>) -> R
             return Err(refused(LEAKY.into()));
         }
         let source = path::of(file.as_fd()).map_err(|errno| refused(Words(errno).to_string()))?;
-        places.tree.look_below(file.as_fd(), &source, &target).map_err(refused)?;
+        let identity = Identity::of(&file).map_err(|errno| refused(Words(errno).to_string()))?;
+        places.tree.look_below(file.as_fd(), identity, &source, &target).map_err(refused)?;
         places.tree.attach(file.as_fd(), Copy::volume(volume.read_only, volume.follows_host), &target)?;
         places.ruleset.add(&file, kind, if volume.read_only { Mode::RX } else { Mode::RWXC }, &volume.source)?;
         places.volumes.push(Mounted { volume, file, target });
