@@ -6,6 +6,7 @@ use crate::policy::limits::{parse_bytes, parse_percent, pids_in_range};
 use crate::policy::view_mode::{ProtectSystem, ViewMode};
 use lexopt::{Arg, Parser};
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::Duration;
 
 pub const USAGE: &str = "\
@@ -40,6 +41,20 @@ unprivileged user, and exits with its exit code (128+n for signal n).
 Exit code 125: it could not be started. 126: COMMAND can't be executed, or
 is not unveiled with rx. 127: COMMAND was not found.
 
+  nomad-driver-exec2 check [--config FILE]... [--json]
+
+says whether this host is ready to run tasks under Nomad, and what to do where
+it is not; it changes nothing. Exit code 0: all is well; 1: warnings; 2: failures.
+
+  --config FILE        the agent's configuration (HCL or JSON; a directory; - for
+                       standard input), instead of the running agent's; may repeat.
+                       Also: nomad operator api /v1/agent/self | ... --config -
+  --json               for programs
+
+  nomad-driver-exec2 ps [--state-dir DIR] [--json]
+
+lists the node's tasks: user, state, time since the start, memory, CPU time.
+
   nomad-driver-exec2 help [TOPIC]
 
 prints a page of the manual: architecture, migration, seccomp.
@@ -54,6 +69,16 @@ pub enum Command {
     /// The text of a page of the manual.
     Page(String),
     Run(Box<Run>),
+    Check(Check),
+    Ps(Ps),
+}
+
+/// Options of `check`.
+#[derive(Debug, Default, PartialEq)]
+pub struct Check {
+    /// Files and directories, in their order; none for those of the running agent.
+    pub configs: Vec<PathBuf>,
+    pub json: bool,
 }
 
 /// Options of `run`.
@@ -78,6 +103,14 @@ pub struct Run {
     pub args: Vec<String>,
 }
 
+/// Options of `ps`.
+#[derive(Debug, Default, PartialEq)]
+pub struct Ps {
+    /// The plugin's option of that name, if it is set.
+    pub state_dir: Option<PathBuf>,
+    pub json: bool,
+}
+
 /// Reads the arguments behind the program's name. An error is one line that names the option, the value and the reason.
 pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command, String> {
     let mut parser = Parser::from_args(arguments);
@@ -86,6 +119,8 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command, Strin
         Some(Arg::Short('h') | Arg::Long("help")) => Ok(Command::Help),
         Some(Arg::Short('V') | Arg::Long("version")) => Ok(Command::Version),
         Some(Arg::Value(word)) if word == "run" => run(&mut parser),
+        Some(Arg::Value(word)) if word == "check" => check(&mut parser),
+        Some(Arg::Value(word)) if word == "ps" => ps(&mut parser),
         Some(Arg::Value(word)) if word == "help" => help(&mut parser),
         Some(Arg::Value(word)) => Err(format!("unknown command {:?}; see --help", word.to_string_lossy())),
         Some(other) => Err(format!("{}; see --help", other.unexpected())),
@@ -103,6 +138,32 @@ fn help(parser: &mut Parser) -> Result<Command, String> {
         None => Ok(found),
         Some(other) => Err(format!("help: {}; see --help", other.unexpected())),
     }
+}
+
+fn check(parser: &mut Parser) -> Result<Command, String> {
+    let mut check = Check::default();
+    while let Some(arg) = parser.next().map_err(|e| format!("check: {e}"))? {
+        match arg {
+            Arg::Long("config") => check.configs.push(parser.value().map_err(|e| format!("check: {e}"))?.into()),
+            Arg::Long("json") => check.json = true,
+            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
+            other => return Err(format!("check: {}; see --help", other.unexpected())),
+        }
+    }
+    Ok(Command::Check(check))
+}
+
+fn ps(parser: &mut Parser) -> Result<Command, String> {
+    let mut ps = Ps::default();
+    while let Some(arg) = parser.next().map_err(|e| format!("ps: {e}"))? {
+        match arg {
+            Arg::Long("state-dir") => ps.state_dir = Some(parser.value().map_err(|e| format!("ps: {e}"))?.into()),
+            Arg::Long("json") => ps.json = true,
+            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
+            other => return Err(format!("ps: {}; see --help", other.unexpected())),
+        }
+    }
+    Ok(Command::Ps(ps))
 }
 
 fn run(parser: &mut Parser) -> Result<Command, String> {
@@ -241,11 +302,18 @@ mod tests {
             ("help music", "help: no topic \"music\"; there are: architecture"),
             ("help architecture too", "help: unexpected argument \"too\""),
             ("help -x", "help: invalid option '-x'"),
+            ("check --config", "check: missing argument for option '--config'"),
+            ("check this", "check: unexpected argument \"this\""),
+            ("ps --all", "ps: invalid option '--all'"),
             ("walk", "unknown command \"walk\""),
         ] {
             let error = typed(line).unwrap_err();
             assert!(error.starts_with(want), "{line}: {error}");
         }
+        let check = Check { configs: vec!["/a".into(), "-".into()], json: true };
+        assert_eq!(typed("check --config /a --json --config=-").unwrap(), Command::Check(check));
+        let ps = Ps { state_dir: Some("/s".into()), json: true };
+        assert_eq!(typed("ps --state-dir /s --json").unwrap(), Command::Ps(ps));
         assert_eq!(typed("").unwrap(), Command::None);
         assert_eq!(typed("run --help").unwrap(), Command::Help);
         assert_eq!(typed("-V").unwrap(), Command::Version);

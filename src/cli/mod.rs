@@ -2,9 +2,11 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod check;
 mod exit_code;
 mod forwarded;
 mod manual;
+mod ps;
 mod run;
 mod scope;
 
@@ -36,6 +38,8 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> u8 {
             }
             1
         }
+        Ok(Command::Check(asked)) => check::check(&asked),
+        Ok(Command::Ps(asked)) => ps::ps(&asked),
         Ok(Command::Run(options)) => run::run(*options).unwrap_or_else(|failure| {
             eprintln!("nomad-driver-exec2: {failure}");
             failure.code

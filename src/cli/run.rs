@@ -5,6 +5,7 @@ use super::exit_code::{NOT_EXECUTABLE, NOT_FOUND, SETUP_FAILED, TIMED_OUT};
 use super::forwarded::Forwarded;
 use super::scope::Scope;
 use crate::launch::Launcher;
+use crate::policy::capability::Capabilities;
 use crate::policy::cgroup::Cgroup;
 use crate::policy::command::Command;
 use crate::policy::environment::environment;
@@ -17,6 +18,7 @@ use crate::policy::rules::Rules;
 use crate::policy::signal::Signal;
 use crate::policy::spec::TaskSpec;
 use crate::policy::stdio::Stdio;
+use crate::policy::ulimit::{CORE, without_core};
 use crate::policy::user::{NOBODY, User};
 use crate::policy::view::View;
 use crate::policy::view_mode::{ProtectSystem, ViewMode};
@@ -52,11 +54,13 @@ pub fn run(options: Run) -> Result<u8, Failure> {
     if !rustix::process::geteuid().is_root() {
         return Err(setup("run: must be started by root: the cgroup, the namespaces and the change of user need it"));
     }
-    let tasks = Tasks::new(Launcher::without_capabilities());
+    let launcher = Launcher::without_capabilities();
+    let capabilities = launcher.capabilities();
+    let tasks = Tasks::new(launcher);
     let writes = cli_writes(options.memory, options.cpu_max, options.pids);
-    let mut spec = spec(&options)?;
+    let mut spec = spec(&options, capabilities)?;
     let scope = Scope::create(&spec.id, &writes).map_err(setup)?;
-    spec.cgroup = Cgroup { path: scope.path().to_path_buf(), writes };
+    spec.cgroup = Cgroup { path: scope.path().to_path_buf(), writes, is_tasks_own: false };
     if options.verbose {
         explain(&spec);
     }
@@ -128,7 +132,7 @@ fn not_started(error: TaskError, paths: &[String]) -> Failure {
     Failure { code, reason: error.to_string() }
 }
 
-fn spec(options: &Run) -> Result<TaskSpec, Failure> {
+fn spec(options: &Run, capabilities: Capabilities) -> Result<TaskSpec, Failure> {
     let abi = crate::task::landlock().map_err(setup)?;
     let user = options.user.as_deref().map_or(Ok(User::Numeric { uid: NOBODY, gid: None }), User::parse);
     let user = user.map_err(|e| setup(format!("--user: {e}")))?;
@@ -142,12 +146,14 @@ fn spec(options: &Run) -> Result<TaskSpec, Failure> {
     let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
     let work_dir = here.join(options.work_dir.as_deref().unwrap_or("/")).to_string_lossy().into_owned();
     let grants = grants(!options.no_defaults, options.view, &options.unveil, "--unveil").map_err(|e| setup(format!("--unveil: {e}")))?;
+    let command = Command::new(&options.command, &options.args, env, work_dir, &here).map_err(setup)?;
+    let hard = crate::watch::limit::of(CORE).map_or(0, |(_, hard)| hard);
     let subject = Subject { uid: identity.uid, ..Subject::default() };
     Ok(TaskSpec {
         id: name()?,
         name: options.command.clone(),
         state_dir: PluginOptions::default().state_dir,
-        command: Command::new(&options.command, &options.args, env, work_dir, &here).map_err(setup)?,
+        command: Command { ulimits: without_core(&[], hard, capabilities), ..command },
         view: View { mode: options.view, protect_system: options.protect_system, ..View::default() },
         rules: Rules { abi, grants, filter: (!options.unfiltered).then_some(subject), ..Rules::default() },
         privileges: Privileges { identity, ..Privileges::default() },

@@ -82,6 +82,10 @@ fn collect(tasks: &Tasks, request: ExecTaskRequest, timeout: Duration) -> Result
                 }
                 command.wait(false, Some(limit));
             }
+            // It may have been killed before it was there, or never have been there.
+            if let Next::Failed(reason) = command.next() {
+                return Err(reason);
+            }
             return Err(format!("the command did not end within its timeout of {timeout:?} and was killed"));
         }
     }

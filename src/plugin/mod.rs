@@ -16,6 +16,7 @@ mod block;
 mod decode;
 mod msgpack;
 mod options;
+mod review;
 pub mod schema;
 
 // What handlers work with: one call's answer or stream, the state that all share, and what they leave to the main thread.
@@ -48,4 +49,6 @@ mod socket;
 mod stderr;
 
 pub use error::ServeError;
+pub use review::{Review, review};
 pub use server::serve;
+pub use socket::SOCKETS;

@@ -61,7 +61,7 @@ pub const PLUGIN: &[Choice] = &[
         Kind::Texts,
         Unset::Texts(&["seccomp", "protect_system"], "`[\"seccomp\", \"protect_system\"]`"),
         "task options that a job may not move from their safe value; also `pid_mode`, `ipc_mode`, `oom_score_adj` (below 0), `ulimit` (above the \
-         plugin's own, or a priority), `user` (uid 0), `denial_events`",
+         plugin's own, or a priority), `user` (uid 0), `volume_mount` (outside the task's directory), `denial_events`",
     ),
     choice(
         "default_work_dir",
@@ -74,8 +74,13 @@ pub const PLUGIN: &[Choice] = &[
     choice("require_view", Kind::Text, EMPTY, "`private`: every task has the private view, and one that says `host` is refused"),
     choice("no_pivot_root", Kind::Bool, Unset::Bool(false), "views are entered by `chroot` instead of `pivot_root`"),
     choice("denied_envvars", Kind::Texts, NOTHING, "globs (`*` for any text) of variables that no task gets"),
-    choice("denied_host_uids", Kind::Text, EMPTY, "ids and ranges such as `0,10-20` that no task may run as"),
-    choice("denied_host_gids", Kind::Text, EMPTY, "the same for groups, supplementary ones included"),
+    choice(
+        "denied_host_uids",
+        Kind::Text,
+        EMPTY,
+        "ids and ranges such as `0,10-20` that no task may run as; with it `cap_add` can't have `setuid`",
+    ),
+    choice("denied_host_gids", Kind::Text, EMPTY, "the same for groups, supplementary ones included, and `setgid`"),
     choice("max_pids", Kind::Number, Unset::Number(0), "ceiling and default of `pids_limit`; 0: none"),
     choice("landlock_min_abi", Kind::Number, Unset::Number(1), "below this Landlock ABI the node is undetected"),
     choice("denial_events", Kind::Bool, Unset::Bool(true), "tasks may have `denial_events`"),
@@ -120,7 +125,7 @@ pub const TASK: &[Choice] = &[
         "ulimit",
         Kind::NamedTexts,
         Unset::Null("`{}`"),
-        "resource limits by their names in lower case, such as `nofile`; each `\"soft:hard\"`, `\"n\"` or `\"unlimited\"`",
+        "resource limits by their names in lower case, such as `nofile`; each `\"soft:hard\"`, `\"n\"` or `\"unlimited\"`; without `core` no core dumps",
     ),
     choice("pid_mode", Kind::Text, Unset::Null("`default_pid_mode`"), "`private`: a pid namespace of its own; `host`: the host's"),
     choice("ipc_mode", Kind::Text, Unset::Null("`default_ipc_mode`"), "the same for System V IPC and POSIX message queues"),

@@ -23,7 +23,7 @@ use super::handshake::Terms;
 const PATH_MAX: usize = 108;
 
 /// Below [`HOME`]. No task's id makes a record of this name.
-const SOCKETS: &str = ".sockets";
+pub const SOCKETS: &str = ".sockets";
 const PREFIX: &str = "plugin";
 
 /// A socket file, removed when dropped.

@@ -77,6 +77,11 @@ impl Capabilities {
         list.iter().try_fold(Capabilities::default(), |sum, name| Ok(Capabilities(sum.0 | one(name.as_ref())?.0)))
     }
 
+    /// Whether it has the one of that name.
+    pub fn holds(self, name: &str) -> bool {
+        one(name).is_ok_and(|one| self.0 & one.0 == one.0)
+    }
+
     pub fn is_empty(self) -> bool {
         self.0 == 0
     }

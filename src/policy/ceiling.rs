@@ -1,10 +1,12 @@
 //! What an operator keeps a job from moving.
 
+use super::directories::Directories;
 use super::error::SpecError;
 use super::namespace::NamespaceMode;
 use super::privileges::Privileges;
 use super::ulimit::Ulimit;
 use super::view_mode::ProtectSystem;
+use super::volume::Volume;
 
 /// A task option, and its safe value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,11 +18,12 @@ pub enum Ceiling {
     OomScoreAdj,
     Ulimit,
     User,
+    VolumeMount,
     DenialEvents,
 }
 
 impl Ceiling {
-    const ALL: [(&'static str, Ceiling); 8] = [
+    const ALL: [(&'static str, Ceiling); 9] = [
         ("seccomp", Ceiling::Seccomp),
         ("protect_system", Ceiling::ProtectSystem),
         ("pid_mode", Ceiling::PidMode),
@@ -28,6 +31,7 @@ impl Ceiling {
         ("oom_score_adj", Ceiling::OomScoreAdj),
         ("ulimit", Ceiling::Ulimit),
         ("user", Ceiling::User),
+        ("volume_mount", Ceiling::VolumeMount),
         ("denial_events", Ceiling::DenialEvents),
     ];
 }
@@ -53,7 +57,10 @@ pub struct Asked<'a> {
     pub filters: bool,
     pub protect_system: ProtectSystem,
     pub privileges: &'a Privileges,
+    /// The job's own.
     pub ulimits: &'a [Ulimit],
+    pub volumes: &'a [Volume],
+    pub directories: Option<&'a Directories>,
     /// This process's own hard limits, by number.
     pub hard_limits: &'a dyn Fn(u32) -> u64,
 }
@@ -105,6 +112,11 @@ fn moved(ceiling: Ceiling, asked: &Asked<'_>) -> Option<String> {
             let identity = &asked.privileges.identity;
             (identity.uid == 0).then(|| format!("{:?}, which is uid 0,", identity.name))
         }
+        Ceiling::VolumeMount => {
+            let is_own = |volume: &&Volume| asked.directories.is_some_and(|own| volume.target.starts_with(&own.task_dir));
+            let elsewhere = asked.volumes.iter().find(|volume| !is_own(volume));
+            elsewhere.map(|volume| format!("{:?}, which is not in the task's directory,", volume.written))
+        }
         Ceiling::DenialEvents => asked.denial_events.then(|| "true".to_string()),
     }
 }
@@ -116,6 +128,11 @@ mod tests {
     use crate::policy::user::Identity;
 
     fn check(words: &[&str], options: TaskOptions, root: bool) -> Result<(), String> {
+        checked(words, options, root, "/m/local/data")
+    }
+
+    fn checked(words: &[&str], options: TaskOptions, root: bool, volume: &str) -> Result<(), String> {
+        let volume = Volume { written: volume.into(), source: "/srv".into(), target: volume.into(), read_only: true, follows_host: false };
         let identity = Identity { uid: if root { 0 } else { 7 }, name: "someone".into(), ..Identity::default() };
         let oom_score_adj = options.oom_score_adj.unwrap_or(0) as i32;
         let asked = Asked {
@@ -127,6 +144,8 @@ mod tests {
             protect_system: if options.protect_system.is_some() { ProtectSystem::Off } else { ProtectSystem::Strict },
             privileges: &Privileges { identity, oom_score_adj, ..Privileges::default() },
             ulimits: &Ulimit::parse_all(&options.ulimit).unwrap(),
+            volumes: &[volume],
+            directories: Some(&Directories { alloc_dir: "/a".into(), task_dir: "/m".into() }),
             hard_limits: &|_| 1000,
         };
         let words: Vec<String> = words.iter().map(|word| word.to_string()).collect();
@@ -154,6 +173,12 @@ mod tests {
             assert_eq!(check(&[word], TaskOptions::default(), false), Ok(()), "{word}");
         }
         assert!(check(&["user"], TaskOptions::default(), true).is_err() && check(&["user"], TaskOptions::default(), false).is_ok());
+        let elsewhere = |words: &[&str]| checked(words, TaskOptions::default(), false, "/etc/ssl");
+        assert_eq!(
+            elsewhere(&["volume_mount"]).unwrap_err(),
+            "volume_mount: \"/etc/ssl\", which is not in the task's directory, is refused: the plugin's forbid_by_task holds \"volume_mount\""
+        );
+        assert_eq!(elsewhere(&["user", "ulimit"]), Ok(()));
         assert_eq!(check(&["ulimit"], ulimit("nofile", "1000"), false), Ok(()));
         let unknown = Ceilings::parse(&["seccomp".into(), "args".into()]).unwrap_err();
         assert!(

@@ -2,7 +2,7 @@
 
 use super::limits::CgroupWrite;
 use super::text::keyed;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Of a cgroup at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +25,15 @@ pub struct Cgroup {
     pub path: PathBuf,
     /// In this order, before anything runs in it.
     pub writes: Vec<CgroupWrite>,
+    /// Nomad made it for this task: what is in it may be killed.
+    pub is_tasks_own: bool,
+}
+
+/// Whether that is what Nomad calls a task's cgroup: `PARENT/{share,reserve}.slice/ALLOC.TASK.scope`. These slices are below a parent of
+/// Nomad's own, whose name an agent's configuration may change.
+pub fn is_named_for(path: &Path, alloc_id: &str, task: &str) -> bool {
+    let is_parted = ["share.slice", "reserve.slice"].iter().any(|slice| path.parent().is_some_and(|parent| parent.ends_with(slice)));
+    is_parted && path.file_name().is_some_and(|name| *name == *format!("{alloc_id}.{task}.scope"))
 }
 
 #[cfg(test)]

@@ -32,6 +32,10 @@ impl IdRanges {
         text.split(',').map(range).collect::<Result<_, _>>().map(IdRanges)
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub fn contains(&self, id: u32) -> bool {
         self.0.iter().any(|range| range.contains(&id))
     }

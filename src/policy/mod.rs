@@ -35,6 +35,7 @@ pub mod place;
 pub mod port;
 pub mod privileges;
 pub mod proc;
+pub mod readiness;
 pub mod request;
 pub mod resolver;
 pub mod resources;

@@ -62,9 +62,32 @@ impl Ports {
     }
 }
 
+/// The ports that `uid` listens on, of /proc/PID/net/tcp or tcp6.
+pub fn listening(table: &str, uid: u32) -> impl Iterator<Item = u16> {
+    /// `TCP_LISTEN` of linux/tcp_states.h.
+    const LISTEN: &str = "0A";
+    table.lines().skip(1).filter_map(move |line| {
+        let mut fields = line.split_whitespace().skip(1);
+        let (local, state) = (fields.next()?, fields.nth(1)?);
+        let is_its = state == LISTEN && fields.nth(3)?.parse() == Ok(uid);
+        u16::from_str_radix(local.rsplit_once(':')?.1, 16).ok().filter(|_| is_its)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_listens() {
+        let table = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n   \
+                     0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 1 1 0 100 0 0 10 0\n   \
+                     1: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 2 1 0 100 0 0 10 0\n   \
+                     2: 0100007F:1F91 0100007F:0016 01 00000000:00000000 00:00000000 00000000  1000        0 3 1 0 100 0 0 10 0\n";
+        assert_eq!(listening(table, 1000).collect::<Vec<_>>(), [8080]);
+        assert_eq!(listening(table, 0).collect::<Vec<_>>(), [22]);
+        assert_eq!(listening("", 0).count(), 0);
+    }
 
     #[test]
     fn only_what_is_named_is_handled() {

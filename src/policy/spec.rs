@@ -4,7 +4,7 @@ use super::abi::Abi;
 use super::access::Mode;
 use super::capability::{Capabilities, granted};
 use super::ceiling::Asked;
-use super::cgroup::Cgroup;
+use super::cgroup::{Cgroup, is_named_for};
 use super::command::Command;
 use super::device::devices;
 use super::directories::{Directories, absolute};
@@ -22,7 +22,7 @@ use super::resolver::{Dns, HostName};
 use super::resources::Compute;
 use super::rules::Rules;
 use super::stdio::Stdio;
-use super::ulimit::Ulimit;
+use super::ulimit::{self, Ulimit, without_core};
 use super::user::{Identity, User};
 use super::view::View;
 use super::view_mode::{ProtectSystem, ViewMode};
@@ -64,9 +64,9 @@ pub struct Facts<'a> {
     pub compute: Compute,
     /// What the plugin itself can hand on.
     pub capabilities: Capabilities,
-    /// uid and gid of the task's directory below `alloc_dir`, which tells the dynamic user of the task's first start. After its own
-    /// restart, and after an update of the allocation, the client names none, or (up to 1.8) another, who may not enter the directory.
-    pub owner: Option<(u32, u32)>,
+    /// The dynamic user of the task's first start. After its own restart, and after an update of the allocation, the client names none, or
+    /// (up to 1.8) another, who may not enter the task's directory.
+    pub remembered: Option<&'a str>,
     pub passwd: &'a str,
     pub group: &'a str,
     pub host_env: &'a dyn Fn(&str) -> Option<String>,
@@ -79,13 +79,15 @@ pub fn compile(request: &TaskRequest, options: &PluginOptions, facts: &Facts<'_>
     let directories = Directories::of(request)?;
     let privileges = privileges(request, options, facts)?;
     let cgroup = cgroup(request, options, facts.compute)?;
-    let command = command(request, options, facts, &privileges.identity, &directories)?;
+    let ulimits = Ulimit::parse_all(&request.options.ulimit)?;
+    let command = command(request, options, facts, &privileges.identity, &directories, &ulimits)?;
     let mode = view_mode(request.options.view, options.require_view)?;
     let namespaces = namespaces(request, options)?;
     let mut rules = rules(request, options, facts.abi, mode, &privileges, &namespaces)?;
     if options.unveil_by_task && request.options.work_dir.is_some() {
         rules.grants.extend(work_dir::granted(Path::new(&command.work_dir), &directories, mode, &request.mounts));
     }
+    descriptors(&rules, (facts.hard_limits)(ulimit::NOFILE))?;
     let view = view(request, options, mode, directories, &rules)?;
     options.forbid_by_task.check(&Asked {
         seccomp: request.options.seccomp,
@@ -95,7 +97,9 @@ pub fn compile(request: &TaskRequest, options: &PluginOptions, facts: &Facts<'_>
         filters: options.seccomp,
         protect_system: view.protect_system,
         privileges: &privileges,
-        ulimits: &command.ulimits,
+        ulimits: &ulimits,
+        volumes: &view.volumes,
+        directories: view.directories.as_ref(),
         hard_limits: facts.hard_limits,
     })?;
     Ok(TaskSpec {
@@ -119,12 +123,20 @@ pub fn compile(request: &TaskRequest, options: &PluginOptions, facts: &Facts<'_>
 
 fn privileges(request: &TaskRequest, options: &PluginOptions, facts: &Facts<'_>) -> Result<Privileges, SpecError> {
     let task = &request.options;
-    let user = User::of_task(&request.user, facts.owner)?;
+    let user = User::of_task(&request.user, facts.remembered)?;
     let identity = user.resolve(facts.passwd, facts.group)?;
     let identity = identity.regrouped(task.group.as_deref(), &task.group_add, facts.group)?;
     identity.allowed(&options.denied_host_uids, &options.denied_host_gids)?;
     let capabilities = granted(&task.cap_add, &task.cap_drop, options.allow_caps, facts.capabilities)
         .map_err(|(option, e)| SpecError::Capability(option, e))?;
+    for (name, kind, option, denied) in
+        [("setuid", "uid", "denied_host_uids", &options.denied_host_uids), ("setgid", "gid", "denied_host_gids", &options.denied_host_gids)]
+    {
+        if capabilities.holds(name) && !denied.is_empty() {
+            let reason = format!("{name} is refused: it reaches every {kind}, and the plugin's {option} has some that no task may run as");
+            return Err(SpecError::value("cap_add", reason));
+        }
+    }
     Ok(Privileges { identity, capabilities, oom_score_adj: oom_score_adj(task.oom_score_adj.unwrap_or(0))? })
 }
 
@@ -136,7 +148,12 @@ fn cgroup(request: &TaskRequest, options: &PluginOptions, compute: Compute) -> R
         swap: task.memory_swap,
         oom_group: task.oom_group,
     };
-    Ok(Cgroup { path: absolute("cgroup", &request.cgroup)?, writes: cgroup_writes(&request.resources, &limits, compute)? })
+    let path = absolute("cgroup", &request.cgroup)?;
+    Ok(Cgroup {
+        is_tasks_own: is_named_for(&path, &request.alloc_id, &request.name),
+        path,
+        writes: cgroup_writes(&request.resources, &limits, compute)?,
+    })
 }
 
 fn command(
@@ -145,6 +162,7 @@ fn command(
     facts: &Facts<'_>,
     identity: &Identity,
     directories: &Directories,
+    ulimits: &[Ulimit],
 ) -> Result<Command, SpecError> {
     let task = &request.options;
     let tmp = text(&directories.task_dir.join("tmp"));
@@ -152,7 +170,7 @@ fn command(
     let denied: Vec<&str> = options.denied_envvars.iter().chain(&task.denied_envvars).map(String::as_str).collect();
     let env = environment(&request.env, facts.host_env, identity, Some(&tmp), Some(&work_dir), &denied)?;
     let command = Command::in_task(&task.command, &task.args, env, work_dir, &directories.task_dir)?;
-    Ok(Command { ulimits: Ulimit::parse_all(&task.ulimit)?, ..command })
+    Ok(Command { ulimits: without_core(ulimits, (facts.hard_limits)(ulimit::CORE), facts.capabilities), ..command })
 }
 
 fn namespaces(request: &TaskRequest, options: &PluginOptions) -> Result<Namespaces, SpecError> {
@@ -193,6 +211,17 @@ fn rules(
     }
     let denial_events = task.denial_events && options.denial_events && abi >= Abi::AUDIT;
     Ok(Rules { abi, grants, ports, filter, denial_events })
+}
+
+/// A launch holds a descriptor of each path, and of its mount. What others hold at the moment is not known here.
+fn descriptors(rules: &Rules, limit: u64) -> Result<(), SpecError> {
+    match 2 * rules.grants.len() as u64 + 64 > limit {
+        true => {
+            let reason = format!("{} paths need more descriptors than the plugin's own limit of {limit} (LimitNOFILE)", rules.grants.len());
+            Err(SpecError::value("unveil", reason))
+        }
+        false => Ok(()),
+    }
 }
 
 fn view(
@@ -238,6 +267,7 @@ mod tests {
     use super::*;
     use crate::policy::ceiling::Ceilings;
     use crate::policy::defaults::DEFAULTS;
+    use crate::policy::ids::IdRanges;
     use crate::policy::request::TaskOptions;
     use crate::policy::work_dir::DefaultWorkDir;
     use std::collections::BTreeMap;
@@ -264,26 +294,27 @@ mod tests {
     }
 
     fn compiled(request: &TaskRequest, options: &PluginOptions) -> Result<TaskSpec, String> {
-        owned(None, request, options)
+        with_abi(Abi(6), request, options)
     }
 
-    fn owned(owner: Option<(u32, u32)>, request: &TaskRequest, options: &PluginOptions) -> Result<TaskSpec, String> {
-        with_abi(Abi(6), owner, request, options)
+    fn with_abi(abi: Abi, request: &TaskRequest, options: &PluginOptions) -> Result<TaskSpec, String> {
+        with(&Facts { abi, ..FACTS }, request, options)
     }
 
-    fn with_abi(abi: Abi, owner: Option<(u32, u32)>, request: &TaskRequest, options: &PluginOptions) -> Result<TaskSpec, String> {
-        let facts = Facts {
-            abi,
-            compute: Compute::default(),
-            capabilities: Capabilities::ALL,
-            owner,
-            passwd: "",
-            group: "",
-            host_env: &|_| None,
-            hard_limits: &|_| 1024,
-        };
-        compile(request, options, &facts).map_err(|e| e.to_string())
+    fn with(facts: &Facts<'_>, request: &TaskRequest, options: &PluginOptions) -> Result<TaskSpec, String> {
+        compile(request, options, facts).map_err(|e| e.to_string())
     }
+
+    const FACTS: Facts<'static> = Facts {
+        abi: Abi(6),
+        compute: Compute { total_mhz: 0, cores: 0 },
+        capabilities: Capabilities::ALL,
+        remembered: None,
+        passwd: "",
+        group: "",
+        host_env: &|_| None,
+        hard_limits: &|_| 1024,
+    };
 
     #[test]
     fn a_plain_request_gets_what_the_design_says() {
@@ -342,7 +373,7 @@ mod tests {
             (|r| r.options.args = vec!["a\0b".into()], "args[0]: \"a\\0b\" holds a NUL"),
             (|r| r.options.protect_system = Some("full".into()), "protect_system: \"full\" is neither \"strict\" nor \"off\""),
             (|r| r.options.oom_score_adj = Some(1001), "oom_score_adj: 1001 is not in -1000..1000"),
-            (|r| r.user.clear(), "user \"\": user must be set"),
+            (|r| r.user = "nomad-0".into(), "user \"nomad-0\": uid 0 is root's, and no dynamic user's"),
             (|r| r.cgroup = "nomad.slice".into(), "cgroup: \"nomad.slice\" is not an absolute path"),
             (|r| r.stdout_path = "/a/../b".into(), "stdout_path: \"/a/../b\" holds a .. or a NUL"),
             (|r| drop(r.env.remove("NOMAD_TASK_DIR")), "env NOMAD_TASK_DIR: is not set"),
@@ -355,18 +386,107 @@ mod tests {
     }
 
     #[test]
-    fn a_user_that_the_client_forgot_is_the_directorys() {
+    fn a_user_that_the_client_forgot_is_remembered() {
         let mut request = request();
-        let options = PluginOptions::default();
-        let uid = |owner, request: &TaskRequest| owned(owner, request, &options).map(|spec| spec.privileges.identity.uid);
-        assert_eq!(uid(Some((80002, 80002)), &request), Ok(80002));
-        assert_eq!(uid(Some((80002, 0)), &request), Ok(80001));
+        let options = PluginOptions { denied_host_uids: IdRanges::parse("80003").unwrap(), ..PluginOptions::default() };
+        let uid = |remembered, request: &TaskRequest| {
+            with(&Facts { remembered, ..FACTS }, request, &options).map(|spec| spec.privileges.identity.uid)
+        };
+        assert_eq!(uid(Some("nomad-80002"), &request), Ok(80002));
+        assert_eq!(uid(None, &request), Ok(80001));
+        assert_eq!(uid(Some("nomad-80003"), &request).unwrap_err(), "user \"nomad-80003\": the plugin's denied_host_uids holds uid 80003");
         request.user = "5".into();
-        assert_eq!(uid(Some((80002, 80002)), &request), Ok(5));
+        assert_eq!(uid(Some("nomad-80002"), &request), Ok(5));
         request.user.clear();
-        assert_eq!(uid(Some((80002, 80002)), &request), Ok(80002));
-        for owner in [None, Some((0, 0)), Some((80002, 5))] {
-            assert_eq!(uid(owner, &request).unwrap_err(), "user \"\": user must be set");
+        assert_eq!(uid(Some("nomad-80002"), &request), Ok(80002));
+        assert!(uid(None, &request).unwrap_err().starts_with("user \"\": user must be set"));
+        assert!(uid(Some("999"), &request).unwrap_err().starts_with("user: \"999\" is remembered"));
+    }
+
+    #[test]
+    fn who_may_become_anyone_is_kept_from_nobody() {
+        let with = |cap: &str, uids, gids| {
+            let [denied_host_uids, denied_host_gids] = [uids, gids].map(|ids| IdRanges::parse(ids).unwrap());
+            let request = TaskRequest { options: TaskOptions { cap_add: vec![cap.into()], ..request().options }, ..request() };
+            compiled(
+                &request,
+                &PluginOptions { denied_host_uids, denied_host_gids, allow_caps: Capabilities::ALL, ..PluginOptions::default() },
+            )
+            .map(drop)
+        };
+        for (cap, uids, gids) in [("setuid", "", "5"), ("setgid", "5", ""), ("all", "", ""), ("chown", "5", "5")] {
+            assert_eq!(with(cap, uids, gids), Ok(()), "{cap}");
+        }
+        for (cap, uids, gids, want) in [
+            (
+                "CAP_SETUID",
+                "5",
+                "",
+                "cap_add: setuid is refused: it reaches every uid, and the plugin's denied_host_uids has some that no task may run as",
+            ),
+            (
+                "setgid",
+                "",
+                "5",
+                "cap_add: setgid is refused: it reaches every gid, and the plugin's denied_host_gids has some that no task may run as",
+            ),
+            ("all", "5", "", "cap_add: setuid is refused:"),
+        ] {
+            let error = with(cap, uids, gids).unwrap_err();
+            assert!(error.starts_with(want), "{error}");
+        }
+    }
+
+    #[test]
+    fn core_dumps_are_for_jobs_that_say_so() {
+        let core = |ulimit: &[(&str, &str)], hard: u64, capabilities, words: &[&str]| {
+            let ulimit = ulimit.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+            let request = TaskRequest { options: TaskOptions { ulimit, ..request().options }, ..request() };
+            let words: Vec<String> = words.iter().map(|word| word.to_string()).collect();
+            let options = PluginOptions { forbid_by_task: Ceilings::parse(&words).unwrap(), ..PluginOptions::default() };
+            let limits = move |resource| if resource == ulimit::CORE { hard } else { 1024 };
+            with(&Facts { hard_limits: &limits, capabilities, ..FACTS }, &request, &options)
+                .map(|spec| spec.command.ulimits.iter().map(|limit| (limit.resource, limit.soft, limit.hard)).collect::<Vec<_>>())
+        };
+        let all = Capabilities::ALL;
+        assert_eq!(core(&[], 1024, all, &[]), Ok(vec![(4, 1, 1)]));
+        assert_eq!(core(&[("core", "unlimited"), ("cpu", "7")], 1024, all, &[]), Ok(vec![(4, u64::MAX, u64::MAX), (0, 7, 7)]));
+        assert_eq!(core(&[("cpu", "7")], 1024, all, &[]), Ok(vec![(0, 7, 7), (4, 1, 1)]));
+        // It is above a hard limit of 0, which is the plugin's to raise and not the job's.
+        assert_eq!(core(&[], 1, Capabilities::default(), &["ulimit"]), Ok(vec![(4, 1, 1)]));
+    }
+
+    #[test]
+    fn unveils_that_nothing_can_hold_are_refused_at_once() {
+        let options = PluginOptions { unveil_by_task: true, ..PluginOptions::default() };
+        let with = |count: usize| {
+            let unveil = vec!["?r:/srv".to_string(); count];
+            compiled(&TaskRequest { options: TaskOptions { unveil, ..request().options }, ..request() }, &options).map(drop)
+        };
+        assert_eq!(with(400), Ok(()));
+        let error = with(500).unwrap_err();
+        assert!(
+            error.starts_with("unveil: ")
+                && error.ends_with("paths need more descriptors than the plugin's own limit of 1024 (LimitNOFILE)"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_cgroup_is_this_tasks_by_its_name() {
+        let own = |path: &str| {
+            compiled(&TaskRequest { cgroup: path.into(), ..request() }, &PluginOptions::default()).unwrap().cgroup.is_tasks_own
+        };
+        for path in ["/sys/fs/cgroup/nomad.slice/share.slice/a1.web.scope", "/cg/x/reserve.slice/a1.web.scope"] {
+            assert!(own(path), "{path}");
+        }
+        for path in [
+            "/sys/fs/cgroup/system.slice",
+            "/sys/fs/cgroup/system.slice/a1.web.scope",
+            "/sys/fs/cgroup/nomad.slice/share.slice/a2.web.scope",
+            "/sys/fs/cgroup/nomad.slice/share.slice/a1.web.scope/x",
+        ] {
+            assert!(!own(path), "{path}");
         }
     }
 
@@ -414,7 +534,7 @@ mod tests {
         {
             let options = PluginOptions { denial_events: wanted, ..PluginOptions::default() };
             let request = TaskRequest { options: TaskOptions { denial_events: asked, ..request().options }, ..request() };
-            let rules = with_abi(Abi(abi), None, &request, &options).unwrap().rules;
+            let rules = with_abi(Abi(abi), &request, &options).unwrap().rules;
             assert_eq!(rules.denial_events, told, "ABI {abi}, {wanted}, {asked}");
         }
         assert!(PluginOptions::default().denial_events);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::capability::Capabilities;
 use super::message::Limit;
 use super::text::decimal;
 
@@ -64,8 +65,20 @@ impl Ulimit {
     }
 }
 
+/// RLIMIT_CORE.
+pub const CORE: u32 = 4;
 /// RLIMIT_NOFILE.
-const NOFILE: u32 = 7;
+pub const NOFILE: u32 = 7;
+
+/// A task's limits, with no core dumps where the job says nothing of them. The limit is 1: with 0 the kernel writes none either, but still
+/// starts the program of the host's core_pattern, as root, for what the task has chosen (core(5)). `hard` is this process's own limit of
+/// them, and `capabilities` what it has to raise it with.
+pub fn without_core(ulimits: &[Ulimit], hard: u64, capabilities: Capabilities) -> Vec<Ulimit> {
+    let is_said = ulimits.iter().any(|limit| limit.resource == CORE);
+    let can_be = hard > 0 || capabilities.holds("sys_resource");
+    let none = (!is_said && can_be).then_some(Ulimit { resource: CORE, soft: 1, hard: 1 });
+    ulimits.iter().copied().chain(none).collect()
+}
 
 /// What is set for a task while there is the privilege: the soft limit of descriptors that the plugin was `given`, if it has raised its own, and
 /// the hard limits that it, and so init, would not let a task have. Only root can raise them, and init is the task's user's: it sets what is

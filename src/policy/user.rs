@@ -42,8 +42,12 @@ pub const NOBODY: u32 = 65534;
 
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum UserError {
-    #[error("user \"\": user must be set")]
+    #[error("user \"\": user must be set: the client names none, and none is known that it gave this task before")]
     Empty,
+    #[error("user {0:?}: uid 0 is root's, and no dynamic user's")]
+    DynamicRoot(String),
+    #[error("user: {0:?} is remembered as the task's dynamic user, and is none")]
+    Remembered(String),
     #[error("user {0:?}: only a numeric uid:gid takes a colon")]
     Colon(String),
     #[error("user {user:?}: {id} is no id; the largest is {max}")]
@@ -89,23 +93,24 @@ impl User {
             return Ok(User::Numeric { uid: limited(text, MAX_ID)?, gid: None });
         }
         match text.strip_prefix("nomad-") {
-            Some(id) if is_decimal(id) => Ok(User::Dynamic(limited(id, MAX_DYNAMIC)?)),
+            Some(id) if is_decimal(id) => match limited(id, MAX_DYNAMIC)? {
+                0 => Err(UserError::DynamicRoot(text.into())),
+                id => Ok(User::Dynamic(id)),
+            },
             _ => Ok(User::Name(text.into())),
         }
     }
 
-    /// Whom a task's user means. A dynamic one that the client gave another number since, or forgot, is the owner of the task's directory.
-    pub fn of_task(written: &str, owner: Option<(u32, u32)>) -> Result<User, UserError> {
-        match (User::parse(written), owner.and_then(|(uid, gid)| User::of_owner(uid, gid))) {
-            (Err(UserError::Empty) | Ok(User::Dynamic(_)), Some(owner)) => Ok(owner),
+    /// Whom a task's user means. A dynamic one that the client gave another number since, or forgot, is the one that is remembered of the
+    /// task's first start: its files are that user's. What the task owns tells nothing, since it may give that away.
+    pub fn of_task(written: &str, remembered: Option<&str>) -> Result<User, UserError> {
+        match (User::parse(written), remembered) {
+            (Err(UserError::Empty) | Ok(User::Dynamic(_)), Some(text)) => match User::parse(text) {
+                Ok(user @ User::Dynamic(_)) => Ok(user),
+                _ => Err(UserError::Remembered(text.into())),
+            },
             (user, _) => user,
         }
-    }
-
-    /// The dynamic user to whom the client gave the task's directory, by the directory's owner; contract 3.9. Only root can give a
-    /// directory away, so no task can choose this.
-    pub fn of_owner(uid: u32, gid: u32) -> Option<User> {
-        (uid == gid && (1..=MAX_DYNAMIC).contains(&uid)).then_some(User::Dynamic(uid))
     }
 
     /// Looks the user up in the texts of /etc/passwd and /etc/group. Lines that glibc would not take are skipped.
@@ -291,16 +296,18 @@ empty:x:700
     }
 
     #[test]
-    fn a_directory_tells_its_dynamic_user() {
-        for (uid, gid, user) in [
-            (80001, 80001, Some(User::Dynamic(80001))),
-            (0, 0, None),
-            (80001, 80002, None),
-            (80001, 0, None),
-            (0, 80001, None),
-            (MAX_DYNAMIC + 1, MAX_DYNAMIC + 1, None),
+    fn a_dynamic_user_stays_the_first_one() {
+        for (written, remembered, user) in [
+            ("nomad-80001", None, Ok(User::Dynamic(80001))),
+            ("nomad-80001", Some("nomad-80002"), Ok(User::Dynamic(80002))),
+            ("", Some("nomad-80002"), Ok(User::Dynamic(80002))),
+            ("5", Some("nomad-80002"), Ok(User::Numeric { uid: 5, gid: None })),
+            ("", None, Err(UserError::Empty)),
+            ("", Some("root"), Err(UserError::Remembered("root".into()))),
+            ("nomad-80001", Some("nomad-0"), Err(UserError::Remembered("nomad-0".into()))),
+            ("a:b", Some("nomad-80002"), Err(UserError::Colon("a:b".into()))),
         ] {
-            assert_eq!(User::of_owner(uid, gid), user, "{uid}:{gid}");
+            assert_eq!(User::of_task(written, remembered), user, "{written:?}, {remembered:?}");
         }
     }
 
@@ -319,6 +326,7 @@ empty:x:700
             ("0:4294967295", "4294967295 is no id"),
             ("99999999999", "99999999999 is no id"),
             ("nomad-2147483648", "2147483648 is no id; the largest is 2147483647"),
+            ("nomad-0", "uid 0 is root's"),
         ];
         for (text, reason) in table {
             let message = User::parse(text).unwrap_err().to_string();

@@ -77,8 +77,8 @@ pub struct Found {
     pub passed: Vec<PathBuf>,
 }
 
-/// Opens `path` (O_PATH, absolute) and follows the symlinks on its way, as long as the task can't have made them: none below
-/// a directory that it may write, none that its user owns. ELOOP otherwise. Magic links of /proc are never followed.
+/// Opens `path` (O_PATH, absolute) and follows the symlinks on its way that root made, or whom the directory belongs to, as long as the task can't
+/// have made them: none below a directory that it may write, none that its user owns. ELOOP otherwise. Magic links of /proc are never followed.
 pub fn open(path: &Path, untrusted: &Untrusted) -> rustix::io::Result<OwnedFd> {
     find(path, untrusted).map(|found| found.file)
 }
@@ -123,7 +123,8 @@ fn walk(path: &Path, untrusted: &Untrusted) -> rustix::io::Result<Found> {
             continue;
         }
         let made_by_task = untrusted.uid != 0 && stat.st_uid == untrusted.uid;
-        if !way.may_follow() || made_by_task || at.writable || is_magic(&at.dir, &name, &next)? {
+        let made_by_guest = stat.st_uid != 0 && stat.st_uid != fstat(&at.dir)?.st_uid;
+        if !way.may_follow() || made_by_task || made_by_guest || at.writable || is_magic(&at.dir, &name, &next)? {
             return Err(Errno::LOOP);
         }
         let target = readlinkat(next.as_fd(), "", Vec::new())?;
@@ -194,7 +195,17 @@ mod tests {
         assert_eq!(open(&dir.join("link/dots/file"), &elsewhere).unwrap_err(), Errno::LOOP);
         assert_eq!(open(Path::new("/proc/self/root/etc"), &stranger).unwrap_err(), Errno::LOOP);
         assert!(open(Path::new("/proc/self/status"), &stranger).is_ok());
-        if me != 0 {
+        if me == 0 {
+            // In a directory such as /tmp, where anybody makes links.
+            let link = |name: &str, owner| {
+                symlink("real", dir.join(name)).unwrap();
+                std::os::unix::fs::lchown(dir.join(name), Some(owner), None).unwrap();
+                open(&dir.join(name).join("sub/file"), &stranger).map(|file| inode(&file))
+            };
+            assert_eq!([link("roots", 0), link("guests", 5)], [Ok(want), Err(Errno::LOOP)]);
+            std::os::unix::fs::chown(&dir, Some(6), None).unwrap();
+            assert_eq!([link("hosts", 6), link("guests2", 5)], [Ok(want), Err(Errno::LOOP)]);
+        } else {
             let own = Untrusted { uid: me, trees: vec![] };
             assert_eq!(open(&dir.join("link/sub/file"), &own).unwrap_err(), Errno::LOOP);
         }

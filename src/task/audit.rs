@@ -5,8 +5,10 @@ use crate::policy::filter::Instruction;
 use crate::sys;
 use rustix::io::Errno;
 use rustix::net::netlink::{self, SocketAddrNetlink};
-use rustix::net::{AddressFamily, RecvFlags, SocketAddrAny, SocketFlags, SocketType, bind, recvfrom, socket_with};
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketAddrAny, SocketFlags, SocketType, bind, recvfrom, sendto, socket_with};
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
 /// `AUDIT_LANDLOCK_ACCESS` of linux/audit.h.
 pub const LANDLOCK_ACCESS: u16 = 1423;
@@ -19,6 +21,9 @@ const READLOG: u32 = 1;
 const HEADER: usize = 16;
 /// `MAX_AUDIT_MESSAGE_LENGTH`, with room for the header.
 const LENGTH: usize = 8970 + HEADER;
+
+/// How long the kernel is waited for.
+const ANSWERS: Duration = Duration::from_secs(1);
 
 /// Landlock's records, as they are written from now on, and no others.
 pub struct Log(OwnedFd);
@@ -43,6 +48,40 @@ impl Log {
             Err(Errno::NOBUFS | Errno::INTR) => Ok(None),
             Err(errno) => Err(errno),
         }
+    }
+}
+
+/// `AUDIT_GET` of linux/audit.h.
+const GET: u16 = 1000;
+/// `NLM_F_REQUEST`.
+const REQUEST: u16 = 1;
+
+/// Whether the kernel audits, which changes nothing of it. ECONNREFUSED: asked from another namespace than the first. EPERM: no CAP_AUDIT_CONTROL.
+pub fn audits() -> Result<bool> {
+    let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, Some(netlink::AUDIT));
+    let socket = socket.at("socket NETLINK_AUDIT")?;
+    let mut request = [0u8; HEADER];
+    request[..4].copy_from_slice(&(HEADER as u32).to_ne_bytes());
+    request[4..6].copy_from_slice(&GET.to_ne_bytes());
+    request[6..8].copy_from_slice(&REQUEST.to_ne_bytes());
+    let kernel = SocketAddrNetlink::new(0, 0);
+    let mut answer = [0u8; LENGTH];
+    // The kernel answers by a thread of its own.
+    let asked = set_socket_timeout(&socket, Timeout::Recv, Some(ANSWERS))
+        .and_then(|()| sendto(&socket, &request, SendFlags::empty(), &kernel))
+        .and_then(|_| recvfrom(&socket, &mut answer[..], RecvFlags::empty()));
+    let (_, length, _) = asked.at("ask for audit's status")?;
+    status(&answer[..length.min(LENGTH)]).at("ask for audit's status")
+}
+
+/// An answer with `struct audit_status`, or with an errno.
+fn status(answer: &[u8]) -> rustix::io::Result<bool> {
+    let word = |at: usize| answer.get(at..at + 4).and_then(|word| word.try_into().ok()).map(i32::from_ne_bytes);
+    let kind = answer.get(4..6).and_then(|kind| kind.try_into().ok()).map(u16::from_ne_bytes);
+    match (kind, word(HEADER), word(HEADER + 4)) {
+        (Some(GET), _, Some(enabled)) => Ok(enabled != 0),
+        (_, Some(errno), _) if errno < 0 => Err(Errno::from_raw_os_error(-errno)),
+        _ => Err(Errno::BADMSG),
     }
 }
 
@@ -81,5 +120,19 @@ mod tests {
         message.extend(b"audit(1.2:3): domain=1\0");
         assert_eq!(record(&message), Some((LANDLOCK_ACCESS, "audit(1.2:3): domain=1".to_string())));
         assert_eq!(record(&message[..15]), None);
+    }
+
+    #[test]
+    fn a_status_or_an_errno() {
+        let answer = |kind: u16, words: [i32; 2]| {
+            let mut bytes = [0u8; HEADER].to_vec();
+            bytes[4..6].copy_from_slice(&kind.to_ne_bytes());
+            words.iter().for_each(|word| bytes.extend(word.to_ne_bytes()));
+            bytes
+        };
+        assert_eq!(status(&answer(GET, [0, 1])), Ok(true));
+        assert_eq!(status(&answer(GET, [0, 0])), Ok(false));
+        assert_eq!(status(&answer(2, [-1, 0])), Err(Errno::PERM));
+        assert_eq!(status(&[]), Err(Errno::BADMSG));
     }
 }

@@ -110,6 +110,8 @@ struct Reader {
 }
 
 struct Domain {
+    /// The init that made it.
+    pid: u32,
     subject: Subject,
     told: HashSet<Denial>,
 }
@@ -141,7 +143,12 @@ impl Reader {
             },
             Record::Allocated { domain, pid } => {
                 let subject = self.subject(pid);
-                let known = subject.map(|subject| self.domains.entry(domain).or_insert(Domain { subject, told: HashSet::new() }));
+                if subject.is_some() {
+                    // A full log loses records, those of a domain's end too.
+                    let inits = lock(&self.tasks.inits);
+                    self.domains.retain(|_, domain| inits.find(domain.pid).is_some());
+                }
+                let known = subject.map(|subject| self.domains.entry(domain).or_insert(Domain { pid, subject, told: HashSet::new() }));
                 let (its, others) = self.unknown.drain(..).partition::<VecDeque<_>, _>(|(of, _)| *of == domain);
                 self.unknown = others;
                 if let Some(known) = known {
@@ -166,5 +173,29 @@ impl Domain {
         if self.told.len() <= EVENTS && self.told.insert(denial.clone()) {
             ear.tell(&self.subject, if self.told.len() <= EVENTS { Happening::Blocked(denial) } else { Happening::BlockedMore });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_domain_whose_end_was_lost_is_forgotten() {
+        let denials = Denials::default();
+        let mut reader = Reader { tasks: denials.tasks.clone(), ..Reader::default() };
+        let subject = Subject { task_id: "t".into(), alloc_id: "a".into(), task_name: "n".into() };
+        for pid in 1..=200 {
+            denials.attend(pid, &subject);
+            reader.take(Record::Allocated { domain: pid.into(), pid });
+            assert!(reader.domains.contains_key(&pid.into()));
+            denials.forget(pid);
+        }
+        // Those of the last to end are still told of, and no more.
+        assert!(reader.domains.len() <= ENDED + 1, "{}", reader.domains.len());
+        denials.attend(1000, &subject);
+        reader.take(Record::Allocated { domain: 1000, pid: 1000 });
+        reader.take(Record::Deallocated { domain: 1000 });
+        assert!(!reader.domains.contains_key(&1000));
     }
 }

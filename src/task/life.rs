@@ -5,7 +5,7 @@ use super::ask::Asks;
 use super::error::TaskError;
 use super::event::{Subject, oom};
 use super::failure::command_failed;
-use super::kill::kill_each;
+use super::kill::clear;
 use super::order::{Order, Reply};
 use super::record::{Record, Saved};
 use super::register::Task;
@@ -23,7 +23,7 @@ use crate::policy::namespace::NamespaceMode;
 use crate::policy::signal::Signal;
 use crate::policy::spec::TaskSpec;
 use crate::policy::usage::Throttled;
-use crate::watch::cgroup::{throttled, wait_empty};
+use crate::watch::cgroup::throttled;
 use crate::watch::wake::poll;
 use crate::watch::{pidfd, process};
 use rustix::event::{PollFd, PollFlags};
@@ -31,16 +31,12 @@ use rustix::io::Errno;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// How long the kernel may take to clear the cgroup once init is gone, before what is left is killed; and whoever reaps it, to do so.
+/// How long whoever reaps init may take to do so.
 const SETTLE: Duration = Duration::from_millis(20);
 /// How many reports are taken before orders are looked at.
 const REPORTS: usize = 64;
 /// No socket holds more of them.
 const BUFFERED: usize = 4096;
-/// How long to wait before a cgroup that can't be read is looked at again.
-const RETRY: Duration = Duration::from_secs(1);
-/// How often a cgroup that does not empty (a process that can't be killed) is said to be so.
-const REMIND: Duration = Duration::from_secs(10);
 
 /// A task between clone and end.
 pub(super) struct Life {
@@ -304,32 +300,7 @@ impl Life {
     /// Init is gone, and its namespace with it if it had one. Waits until the cgroup has nothing left, for its next user may come at once.
     pub fn end(&mut self, init_status: Option<i32>, task: &Task, record: &Record) -> Ended {
         let cgroup = &self.launched.cgroup;
-        let mut limit = if self.pid_mode == NamespaceMode::Host { Duration::ZERO } else { SETTLE };
-        loop {
-            match wait_empty(cgroup, limit) {
-                Ok(true) => break,
-                Ok(false) if limit < REMIND => limit = REMIND,
-                Ok(false) => {
-                    let path = cgroup.path().display();
-                    log::warn!(task_id = self.id.as_str(); "processes in {path} have not died of SIGKILL yet");
-                }
-                // It can't be told at the moment.
-                Err(e) if matches!(e.errno, Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM)) => {
-                    log::warn!(task_id = self.id.as_str(); "{e}");
-                    std::thread::sleep(RETRY);
-                    continue;
-                }
-                // The client has removed the cgroup, so nothing was in it.
-                Err(_) => break,
-            }
-            let killed = match self.pid_mode {
-                NamespaceMode::Private => cgroup.kill(),
-                NamespaceMode::Host => kill_each(cgroup),
-            };
-            if let Err(e) = killed {
-                log::warn!(task_id = self.id.as_str(); "{e}");
-            }
-        }
+        clear(&self.id, cgroup, self.pid_mode);
         if let Some((since, before)) = self.stopped
             && let Some(slow) = Slow::of(since.elapsed(), self.killed, before, throttled(cgroup))
         {

@@ -14,11 +14,16 @@ pub struct Facts {
 }
 
 /// The controllers that tasks under Nomad are limited with.
-const CONTROLLERS: [&str; 4] = ["cpu", "cpuset", "memory", "pids"];
+pub const CONTROLLERS: [&str; 4] = ["cpu", "cpuset", "memory", "pids"];
 
 /// Whether tasks can run here under Nomad; the reason if not, in words for the node's operator.
 pub fn prerequisites(options: &PluginOptions) -> Result<Facts, String> {
     Node::look(&options.state_dir).judge(options.landlock_min_abi)
+}
+
+/// Each thing that tasks need here, by its name: what there is of it, or why it does not do.
+pub fn each_prerequisite(options: &PluginOptions) -> Vec<(&'static str, Result<String, String>)> {
+    Node::look(&options.state_dir).each(options.landlock_min_abi).into()
 }
 
 /// What was found on a node.
@@ -50,23 +55,36 @@ impl Node {
     }
 
     fn judge(self, landlock_min_abi: u32) -> Result<Facts, String> {
-        if !self.root {
-            return Err("Driver must run as root".into());
-        }
-        self.private_memory?;
-        self.state_dir?;
-        let abi = known(self.landlock)?;
-        if abi.0 < landlock_min_abi {
-            return Err(format!("Landlock ABI {} of this kernel is below landlock_min_abi = {landlock_min_abi}", abi.0));
-        }
-        let (mount, have) = self.cgroup.ok_or("cgroup v2 is not mounted")?;
-        let have = have?;
-        let have: Vec<&str> = have.split_whitespace().collect();
-        let missing: Vec<&str> = CONTROLLERS.into_iter().filter(|name| !have.contains(name)).collect();
-        match missing[..] {
-            [] => Ok(Facts { landlock_abi: abi.0 }),
-            _ => Err(format!("cgroup v2 at {} has no {} controller", mount.display(), missing.join(", "))),
-        }
+        let landlock = self.landlock;
+        self.each(landlock_min_abi).into_iter().try_for_each(|(_, found)| found.map(drop))?;
+        Ok(Facts { landlock_abi: known(landlock)?.0 })
+    }
+
+    /// The first that is an error is the reason why a node is undetected.
+    fn each(self, landlock_min_abi: u32) -> [(&'static str, Result<String, String>); 5] {
+        let root = if self.root { Ok("uid 0".into()) } else { Err("Driver must run as root".into()) };
+        let landlock = known(self.landlock).and_then(|abi| match abi.0 < landlock_min_abi {
+            true => Err(format!("Landlock ABI {} of this kernel is below landlock_min_abi = {landlock_min_abi}", abi.0)),
+            false => Ok(format!("ABI {}", abi.0)),
+        });
+        [
+            ("root", root),
+            ("plugin's memory", self.private_memory.map(|()| "closed to the tasks' users".into())),
+            ("state_dir", self.state_dir.map(|()| "root's alone, or not there yet".into())),
+            ("landlock", landlock),
+            ("cgroup v2", controllers(self.cgroup)),
+        ]
+    }
+}
+
+fn controllers(cgroup: Option<(PathBuf, Result<String, String>)>) -> Result<String, String> {
+    let (mount, have) = cgroup.ok_or("cgroup v2 is not mounted")?;
+    let have = have?;
+    let have: Vec<&str> = have.split_whitespace().collect();
+    let missing: Vec<&str> = CONTROLLERS.into_iter().filter(|name| !have.contains(name)).collect();
+    match missing[..] {
+        [] => Ok(format!("{} at {}", CONTROLLERS.join(", "), mount.display())),
+        _ => Err(format!("cgroup v2 at {} has no {} controller", mount.display(), missing.join(", "))),
     }
 }
 
@@ -97,6 +115,14 @@ mod tests {
     fn a_complete_node_is_detected() {
         assert_eq!(node().judge(6), Ok(Facts { landlock_abi: 6 }));
         assert_eq!(Node { landlock: Ok(99), ..node() }.judge(1), Ok(Facts { landlock_abi: Abi::MAX.0 }));
+    }
+
+    #[test]
+    fn all_that_is_missing_is_told_at_once() {
+        let missing = Node { root: false, landlock: Err(Errno::NOSYS), cgroup: None, ..node() }.each(1);
+        let names: Vec<&str> = missing.iter().filter(|(_, found)| found.is_err()).map(|(name, _)| *name).collect();
+        assert_eq!(names, ["root", "landlock", "cgroup v2"]);
+        assert!(node().each(1).iter().all(|(_, found)| found.is_ok()));
     }
 
     #[test]

@@ -17,7 +17,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 const EXIT: &str = "exit";
-const TASK: &str = "task.json";
+pub(super) const TASK: &str = "task.json";
 /// Longest name of a directory entry on Linux, in bytes.
 const NAME_MAX: usize = 255;
 
@@ -180,6 +180,18 @@ pub fn check(state_dir: &Path) -> Result<(), Error> {
         Err(e) if e.is(Errno::NOENT) => Ok(()),
         other => other.map(drop),
     }
+}
+
+/// The records in `state_dir`, which need not be there yet.
+pub(super) fn names(state_dir: &Path) -> Result<Vec<std::ffi::OsString>, Error> {
+    match owned(state_dir) {
+        Err(e) if e.is(Errno::NOENT) => return Ok(Vec::new()),
+        other => other?,
+    };
+    let entries = std::fs::read_dir(state_dir).at_path("read state_dir", state_dir)?;
+    let names = entries.flatten().map(|entry| entry.file_name());
+    // No record's name begins with a dot.
+    Ok(names.filter(|name| !name.as_encoded_bytes().starts_with(b".")).collect())
 }
 
 /// Opens `state_dir`. It must be root's alone, or a task's user could forge what is in it.

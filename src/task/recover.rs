@@ -2,7 +2,7 @@
 
 use super::error::TaskError;
 use super::event::{Subject, oom};
-use super::kill::kill_each;
+use super::kill::clear;
 use super::life::Life;
 use super::record::{Record, Saved};
 use super::status::{Ended, Started, Status};
@@ -12,26 +12,47 @@ use crate::policy::event::Oom;
 use crate::policy::message::PLUGIN_END;
 use crate::policy::namespace::NamespaceMode;
 use crate::sys::cgroup::Cgroup;
-use crate::watch::cgroup::wait_empty;
 use crate::watch::{pidfd, process};
 use rustix::io::Errno;
+use rustix::process::{Signal, pidfd_send_signal};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-/// How long the kernel may take to tell of an init's end, and to clear the cgroup behind it.
+/// How long the kernel may take to tell of an init's end.
 const SETTLE: Duration = Duration::from_secs(2);
 
 /// A task as its record and the kernel tell of it.
 pub(super) struct Recovered {
     pub record: Record,
     pub status: Status,
-    /// `None`: it has ended, as `status` says.
-    pub life: Option<Life>,
     pub subject: Subject,
-    /// What the OOM killer took of one that has ended.
-    pub oom: Option<Oom>,
+    pub found: Found,
+}
+
+pub(super) enum Found {
+    Running(Box<Life>),
+    Ended(Left),
+}
+
+/// Of a task whose init has ended.
+pub(super) struct Left {
+    /// `None`: the client has removed it.
+    cgroup: Option<Cgroup>,
+    pid_mode: NamespaceMode,
+    oom_kills: u64,
+}
+
+impl Left {
+    /// Waits until nothing of it is left: the client must not hear of its end before that. Beside it what the OOM killer took.
+    pub fn end(self, id: &str, record: &Record) -> (Ended, Option<Oom>) {
+        let oom = self.cgroup.and_then(|cgroup| {
+            clear(id, &cgroup, self.pid_mode);
+            oom(&cgroup, self.oom_kills)
+        });
+        (Ended::of(record.exit_status(), oom.is_some()), oom)
+    }
 }
 
 /// Reads the record at `path`, and finds the task's init by its pid if boot and start time agree. Another process may have the pid by now: once
@@ -67,22 +88,20 @@ pub(super) fn recover(id: &str, path: &Path, launcher: &Launcher) -> Result<Reco
             status.started.init = Some(init.clone());
             launcher.attend(&init);
             let launched = Launched { pid: saved.pid as i32, pidfd: init, socket, cgroup, unread: Vec::new() };
-            Ok(Recovered { record, status, life: Some(Life::recovered(saved, launched)), subject, oom: None })
+            Ok(Recovered { record, status, subject, found: Found::Running(Box::new(Life::recovered(saved, launched))) })
         }
-        (_, cgroup) => {
-            // What init's end did not end.
-            if let (Some(cgroup), NamespaceMode::Host) = (&cgroup, saved.pid_mode)
-                && let Err(e) = kill_each(cgroup)
-            {
-                log::warn!(task_id = id; "{e}");
+        (init, cgroup) => {
+            // A cgroup goes when it is empty. Without it, as under another mount of the hierarchy, the task can be neither limited nor watched.
+            if let Some((init, _)) = init {
+                log::warn!(task_id = id; "its cgroup {} is gone: ending what is left of it", saved.cgroup.display());
+                let _ = pidfd_send_signal(&init, Signal::KILL);
+                if !pidfd::ends(init.as_fd(), SETTLE) {
+                    let path = saved.cgroup.display();
+                    return Err(TaskError::Lost(format!("its cgroup {path} is gone, and its init {} does not die of SIGKILL", saved.pid)));
+                }
             }
-            // The client must not hear of its end before that.
-            if cgroup.as_ref().is_some_and(|cgroup| wait_empty(cgroup, SETTLE).is_ok_and(|is_empty| !is_empty)) {
-                log::warn!(task_id = id; "processes in {} have not died yet", saved.cgroup.display());
-            }
-            let oom = cgroup.and_then(|cgroup| oom(&cgroup, saved.oom_kills));
-            status.ended = Some(Ended::of(record.exit_status(), oom.is_some()));
-            Ok(Recovered { record, status, life: None, subject, oom })
+            let left = Left { cgroup, pid_mode: saved.pid_mode, oom_kills: saved.oom_kills };
+            Ok(Recovered { record, status, subject, found: Found::Ended(left) })
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::accounts::Accounts;
 use super::error::TaskError;
 use super::node::landlock;
+use super::remembered;
 use crate::launch::Launcher;
 use crate::policy::error::SpecError;
 use crate::policy::request::{PluginOptions, TaskRequest};
@@ -10,7 +11,6 @@ use crate::policy::resources::Compute;
 use crate::policy::spec::{Facts, TaskSpec, compile};
 use crate::policy::user::User;
 use crate::watch::limit;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// What to start.
@@ -50,14 +50,30 @@ pub(super) fn decide(start: Start, launcher: &Launcher) -> Result<TaskSpec, Task
         Start::Request { request, options, compute } => (request, options, compute),
     };
     let abi = landlock().map_err(TaskError::Node)?;
-    let owner = std::fs::symlink_metadata(Path::new(&request.alloc_dir).join(&request.name)).map(|dir| (dir.uid(), dir.gid())).ok();
-    let user = User::of_task(&request.user, owner).map_err(SpecError::from)?;
+    let directory = Path::new(&request.alloc_dir).join(&request.name);
+    let remembered = remembered::user(&directory)?;
+    let user = User::of_task(&request.user, remembered.as_deref()).map_err(SpecError::from)?;
     let task = &request.options;
     let groups: Vec<&str> = task.group.iter().chain(&task.group_add).map(String::as_str).collect();
     let Accounts { passwd, group } = Accounts::of(&user, &groups)?;
     let host_env = |name: &str| std::env::var(name).ok();
     let capabilities = launcher.capabilities();
     let hard_limit = |resource| limit::of(resource).map_or(0, |(_, hard)| hard);
-    let facts = Facts { abi, compute, capabilities, owner, passwd: &passwd, group: &group, host_env: &host_env, hard_limits: &hard_limit };
-    Ok(compile(&request, &options, &facts)?)
+    let facts = Facts {
+        abi,
+        compute,
+        capabilities,
+        remembered: remembered.as_deref(),
+        passwd: &passwd,
+        group: &group,
+        host_env: &host_env,
+        hard_limits: &hard_limit,
+    };
+    let spec = compile(&request, &options, &facts)?;
+    if let (User::Dynamic(_), None) = (user, &remembered)
+        && let Err(e) = remembered::keep(&directory, &spec.privileges.identity.name)
+    {
+        log::warn!(task_id = request.id.as_str(); "{e}: once the client forgets this task's user, as by its own restart, it can't be started again");
+    }
+    Ok(spec)
 }

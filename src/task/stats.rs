@@ -47,7 +47,7 @@ impl Meter {
     }
 }
 
-fn read(path: &Path) -> Reading {
+pub(super) fn read(path: &Path) -> Reading {
     let Ok(cgroup) = Cgroup::open(path) else {
         return Reading { at: Instant::now(), cpu: None, memory: Memory::default(), processes: Vec::new() };
     };

@@ -5,7 +5,7 @@ use super::kill::vacate;
 use super::life::Life;
 use super::order::{Order, Reply};
 use super::record::Record;
-use super::recover::{Recovered, recover};
+use super::recover::{Found, Recovered, recover};
 use super::register::{Register, Task};
 use super::start::{Start, decide};
 use super::start_log::StartLog;
@@ -36,17 +36,21 @@ pub(super) fn run(tasks: &Arc<Register>, id: &str, task: &Arc<Task>, start: Star
 /// Takes over the task of a record that another plugin made. `reply` is called once.
 pub(super) fn resume(tasks: &Arc<Register>, id: &str, task: &Arc<Task>, record: &Path, reply: Reply<()>) {
     match recover(id, record, &tasks.launcher) {
-        Ok(Recovered { record, status, life, subject, oom }) => {
-            let ended = status.ended.clone();
+        Ok(Recovered { record, status, subject, found }) => {
             *lock(&task.status) = Some(status);
             reply(Ok(()));
-            if let Some(oom) = oom {
-                task.tell(&subject, Happening::OomKilled(oom));
-            }
-            match (life, ended) {
-                (Some(life), _) => live(tasks, task, record, life),
-                (None, Some(ended)) => until_destroy(tasks, id, task, record, &ended),
-                (None, None) => tasks.forget(id, task, &Ended::never()),
+            match found {
+                Found::Running(life) => live(tasks, task, record, *life),
+                Found::Ended(left) => {
+                    let (ended, oom) = left.end(id, &record);
+                    if let Some(oom) = oom {
+                        task.tell(&subject, Happening::OomKilled(oom));
+                    }
+                    if let Some(status) = &mut *lock(&task.status) {
+                        status.ended = Some(ended.clone());
+                    }
+                    until_destroy(tasks, id, task, record, &ended);
+                }
             }
         }
         Err(error) => {
@@ -63,7 +67,7 @@ fn begin(tasks: &Register, id: &str, start: Start, log: &mut Option<StartLog>) -
     let (record, exit) = Record::create(&spec.state_dir, id)?;
     let (mut expected, mut unheard) = (None, None);
     let held = log.as_mut().map_or(&mut unheard, |log| &mut log.held);
-    let plan = vacate(&spec.cgroup.path).and_then(|()| Plan::logging(launcher, &spec, record.directory(), exit, held));
+    let plan = vacate(&spec.cgroup).and_then(|()| Plan::logging(launcher, &spec, record.directory(), exit, held));
     let launched = plan.and_then(|plan| {
         let oom_kills = oom_kills(plan.cgroup());
         expected = spec.rules.denial_events.then(|| tasks.denials.expect(&tasks.ear));

@@ -123,7 +123,7 @@ pub fn spec(bench: &Bench, allocation: &Allocation) -> io::Result<TaskSpec> {
         abi,
         compute: Compute::default(),
         capabilities,
-        owner: None,
+        remembered: None,
         passwd: "",
         group: "",
         host_env: &|_| None,

@@ -45,7 +45,7 @@ pub fn make(verb: &str, words: &[&str]) -> Option<Result<String>> {
         "chmod" => rustix::fs::chmod(path, Mode::from_raw_mode(0o750)),
         "chown" => rustix::fs::chown(path, Some(rustix::fs::Uid::ROOT), None),
         "utimes" => rustix::fs::utimensat(CWD, path, &epoch(), AtFlags::empty()),
-        "setxattr" => rustix::fs::setxattr(path, "user.probe", b"x", rustix::fs::XattrFlags::empty()),
+        "setxattr" => rustix::fs::setxattr(path, words.get(1).copied().unwrap_or("user.probe"), b"x", rustix::fs::XattrFlags::empty()),
         "entropy" => open(path, OFlags::RDONLY).and_then(|file| entropy(&file)),
         // What a terminal is asked for first.
         "tcgets" => open(path, OFlags::RDONLY | OFlags::NOCTTY).and_then(|file| rustix::termios::tcgetattr(&file).map(drop)),

@@ -120,7 +120,7 @@ impl Node {
             alloc_id: "alloc".into(),
             state_dir: self.state_dir(),
             command: Command { paths: vec![exe], argv, work_dir: "/".into(), ..Command::default() },
-            cgroup: policy::cgroup::Cgroup { path: self.cgroup.0.clone(), writes: Vec::new() },
+            cgroup: policy::cgroup::Cgroup { path: self.cgroup.0.clone(), writes: Vec::new(), is_tasks_own: true },
             rules: Rules { abi: Abi(super::abi()), grants, filter: Some(Subject { uid: 65534, ..Subject::default() }), ..Rules::default() },
             ..TaskSpec::default()
         }

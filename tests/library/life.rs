@@ -303,3 +303,32 @@ fn many_at_once() {
         }
     });
 }
+
+/// A task whose cgroup is nowhere can be neither limited nor watched: what is left of it is ended before that is said.
+#[test]
+fn taken_over_without_its_cgroup() {
+    needs!(Need::Task);
+    let node = Node::new();
+    for (gone, runs_on) in [(false, true), (true, false)] {
+        let (id, started) = node.run(&[SLEEPS]);
+        let saved = started.record.join("task.json");
+        if gone {
+            let text = std::fs::read_to_string(&saved).unwrap();
+            let path = node.cgroup.0.display().to_string();
+            assert!(text.contains(&path), "{text}");
+            std::fs::write(&saved, text.replace(&path, &format!("{path}-none"))).unwrap();
+        }
+        let next = node.beside();
+        let (reply, replied) = std::sync::mpsc::channel();
+        next.tasks.recover(&id, started.record.clone(), move |result| reply.send(result).unwrap_or_default());
+        got(&replied).unwrap();
+        assert_eq!(runs(started.pid as i32), runs_on);
+        if gone {
+            assert_eq!(next.wait(&id).result.signal, libc::SIGKILL);
+        }
+        next.destroy(&id, true).unwrap().unwrap();
+        // The first one has lost its record.
+        let _ = node.destroy(&id, true);
+        assert!(!runs(started.pid as i32));
+    }
+}

@@ -3,10 +3,13 @@
 use crate::common::namespace::with_own_mounts;
 use crate::common::task::{Node, With};
 use crate::common::{Need, outside, outside_with};
-use nomad_driver_exec2::policy::capability::Capabilities;
+use nomad_driver_exec2::policy::access::Mode;
+use nomad_driver_exec2::policy::capability::{Capabilities, DEFAULT_ALLOWED};
+use nomad_driver_exec2::policy::grant::Grant;
 use nomad_driver_exec2::policy::spec::TaskSpec;
 use nomad_driver_exec2::policy::ulimit::Ulimit;
 use nomad_driver_exec2::policy::user::Identity;
+use std::os::unix::fs::PermissionsExt;
 
 const SETS: [&str; 5] = ["status self CapInh", "status self CapPrm", "status self CapEff", "status self CapBnd", "status self CapAmb"];
 const SLEEPS: &str = "sleep 60000";
@@ -81,6 +84,25 @@ fn a_capability_does_not_open_what_is_not_unveiled() {
     assert_eq!(node.output(unveiled(node.spec(&attempts))), ["EACCES", "EPERM", "EPERM"]);
 }
 
+/// Where a task's dynamic user is remembered: whoever owns the task's directory does not write there.
+#[test]
+fn trusted_attributes() {
+    needs!(Need::Task);
+    let node = Node::new();
+    let dir = node.scratch.path("task");
+    std::fs::create_dir(&dir).unwrap();
+    let attempts = [format!("setxattr {} trusted.exec2.user", dir.display())];
+    let attempts: Vec<&str> = attempts.iter().map(String::as_str).collect();
+    let unveiled = |spec: TaskSpec| {
+        spec.with(|spec| spec.rules.grants.push(Grant { mode: Mode::RWXC, path: dir.clone(), option: "unveil", required: true }))
+    };
+    assert_eq!(outside(&attempts), ["ok"]);
+    for names in [&[][..], &DEFAULT_ALLOWED, &["dac_override", "fowner", "setfcap", "mac_admin"]] {
+        assert_eq!(node.output(unveiled(with(root(node.spec(&attempts)), names))), ["EPERM"], "{names:?}");
+    }
+    assert_eq!(node.output(unveiled(with(root(node.spec(&attempts)), &["sys_admin"]))), ["ok"]);
+}
+
 fn limited(spec: TaskSpec, limits: &[(&str, &str)]) -> TaskSpec {
     let map = limits.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
     spec.with(|spec| spec.command.ulimits = Ulimit::parse_all(&map).unwrap())
@@ -101,6 +123,30 @@ fn limits_of_a_task_and_its_sessions() {
     node.destroy(&id, true).unwrap().unwrap();
     let own = outside(&["limit 7", "limit 4"]);
     assert_eq!(node.output(node.spec(&["limit 7", "limit 4"])), own);
+}
+
+/// With a limit of 1 the kernel neither writes a dump nor starts the program of a core_pattern.
+#[test]
+fn core_dumps() {
+    needs!(Need::Task);
+    let pattern = std::fs::read_to_string("/proc/sys/kernel/core_pattern").unwrap();
+    if pattern.trim() != "core" {
+        return crate::common::skip("library::privileges::core_dumps", "this host's core_pattern is not the kernel's own");
+    }
+    let node = Node::new();
+    for (limit, dumps) in [("1", 0), ("unlimited", 1)] {
+        let dir = node.scratch.path(&format!("dumps-{limit}"));
+        std::fs::create_dir(&dir).unwrap();
+        std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o777)).unwrap();
+        let spec = node.spec(&["raise 11"]).with(|spec| {
+            spec.command.work_dir = dir.display().to_string();
+            spec.rules.grants.push(Grant { mode: Mode::RWXC, path: dir.clone(), option: "unveil", required: true });
+        });
+        let (id, _) = node.run_spec(limited(spec, &[("core", limit)]));
+        assert_eq!(node.wait(&id).result.signal, 11);
+        assert_eq!(std::fs::read_dir(&dir).unwrap().count(), dumps, "{limit}");
+        node.finish(&id);
+    }
 }
 
 /// Init's own limits stay: it goes on to start sessions, and to write the exit status.

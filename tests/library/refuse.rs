@@ -1,7 +1,7 @@
 //! Starts that fail, at every stage: the error names the step, what it was done to and errno, and nothing is left.
 
 use crate::common::Need;
-use crate::common::task::{Cgroup, Node, held, soon};
+use crate::common::task::{Cgroup, Node, With, held, soon};
 use nomad_driver_exec2::policy::abi::Abi;
 use nomad_driver_exec2::policy::access::Mode;
 use nomad_driver_exec2::policy::device::Device;
@@ -241,6 +241,33 @@ fn what_the_kernel_refuses_the_child() {
     let node = warm();
     refused(&node, |spec| spec.privileges.oom_score_adj = 2000, "write oom_score_adj 2000: Invalid argument (EINVAL)");
     refused(&node, |spec| spec.privileges.identity.groups = vec![1; 70_000], "setgroups: Invalid argument (EINVAL)");
+}
+
+/// What is in a task's own cgroup is of a plugin that died, and is killed; anything else stays.
+#[test]
+fn a_cgroup_with_processes_of_others() {
+    needs!(Need::Task);
+    let node = Node::new();
+    let sleeper = |cgroup: &std::path::Path| {
+        let sleeper = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+        std::fs::write(cgroup.join("cgroup.procs"), sleeper.id().to_string()).unwrap();
+        sleeper
+    };
+    let cgroup = node.cgroup.0.clone();
+    let mut stays = sleeper(&cgroup);
+    let error = node.start(node.spec(&["exit 7"]).with(|spec| spec.cgroup.is_tasks_own = false)).unwrap_err().to_string();
+    let words = |what: &str| format!("cgroup: {} {what}, and is no cgroup that Nomad makes for this task alone", cgroup.display());
+    assert_eq!((error, stays.try_wait().unwrap()), (words("holds processes"), None));
+    // One with others below is not a task's.
+    let below = Cgroup::make(cgroup.join("below"));
+    std::fs::write(below.0.join("cgroup.procs"), stays.id().to_string()).unwrap();
+    let error = node.start(node.spec(&["exit 7"])).unwrap_err().to_string();
+    assert_eq!((error, stays.try_wait().unwrap()), (words("holds processes"), None));
+    std::fs::write(cgroup.join("cgroup.procs"), stays.id().to_string()).unwrap();
+    drop(below);
+    let (id, _) = node.run(&["exit 7"]);
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&stays.wait().unwrap()), Some(9));
+    assert_eq!(node.finish(&id), 7);
 }
 
 #[test]

@@ -16,24 +16,43 @@ func TestUnknownUser(t *testing.T) {
 	start(t).alloc(t).refused(j, "no-such-user")
 }
 
-// TestForgottenUser has no user in the request, or a new one, as of an agent that was started again: the task's directory tells.
+// TestForgottenUser has no user in the request, or a new one, as of an agent that was started again: the first one is remembered.
 func TestForgottenUser(t *testing.T) {
 	j := shell(`echo "$(id -u) $USER $LOGNAME $HOME"; echo > "$NOMAD_TASK_DIR/mine"`)
+	d := start(t)
+	a := d.alloc(t)
+	a.start(j).ends(0)
+	d.crash(t)
+	a.driver = d.successor(t)
 	for _, user := range []string{"", "nomad-79999"} {
 		j.change = func(c *drivers.TaskConfig) { c.User = user }
-		a := start(t).alloc(t)
 		a.start(j).ends(0)
-		if out, want := a.drained(), fmt.Sprintf("%s %s %s /nonexistent\n", strings.TrimPrefix(a.user, "nomad-"), a.user, a.user); out != want {
-			t.Errorf("user %q: runs as %q, want %q", user, out, want)
-		}
+	}
+	want := fmt.Sprintf("%s %s %s /nonexistent\n", strings.TrimPrefix(a.user, "nomad-"), a.user, a.user)
+	if out := a.drained(); out != strings.Repeat(want, 3) {
+		t.Errorf("runs as %q, want each time %q", out, want)
 	}
 	j.change = func(c *drivers.TaskConfig) { c.User = "" }
-	for _, owner := range []struct{ uid, gid int }{{0, 0}, {80000, 0}} {
-		a := start(t).alloc(t)
-		if err := os.Chown(a.task.Dir, owner.uid, owner.gid); err != nil {
+	a.driver.alloc(t).refused(j, "user must be set")
+}
+
+// TestGivenAwayDirectory has a task that gives its own directory to another user, for its next start to run as that one.
+func TestGivenAwayDirectory(t *testing.T) {
+	j := shell(`id -u; chmod 711 "$NOMAD_TASK_DIR/.." && chown 999:999 "$NOMAD_TASK_DIR/.." && stat -c %u:%g "$NOMAD_TASK_DIR/.."`, `cap_add = ["chown"]`)
+	a := start(t).alloc(t)
+	for _, user := range []string{a.user, "", "nomad-999", "nomad-79999"} {
+		j.change = func(c *drivers.TaskConfig) { c.User = user }
+		k, err := a.try(j)
+		if err != nil {
 			t.Fatal(err)
 		}
-		a.refused(j, "user must be set")
+		k.wait()
+		k.destroy()
+	}
+	// From the second time on it is no more its to change the mode of.
+	uid := strings.TrimPrefix(a.user, "nomad-") + "\n"
+	if out, want := a.drained(), uid+"999:999\n"+strings.Repeat(uid, 3); out != want {
+		t.Errorf("printed %q, want %q", out, want)
 	}
 }
 

@@ -45,6 +45,13 @@ fn the_task_sees_its_limits_and_can_not_change_them() {
     assert_eq!(crate::common::finish(run).text(), "100663296\nEROFS\nok");
 }
 
+#[test]
+fn no_core_dumps() {
+    needs!(Need::Task);
+    assert_eq!(Run::new().probe(&["limit 4"]), ["1:1"]);
+    assert_ne!(crate::common::outside(&["limit 4"]), ["1:1"]);
+}
+
 /// One line that names the limit and the controller, and no process started.
 fn refused(option: &str, value: &str, parts: [&str; 2]) {
     let ended = Run::new().option(option, value).probe_ends(&["say ran"]);

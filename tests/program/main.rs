@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod check;
 mod escape;
 mod exit;
 mod inherit;
@@ -13,5 +14,6 @@ mod manual;
 mod masks;
 mod mounts;
 mod plugin;
+mod ps;
 mod unveil;
 mod view;
