@@ -57,7 +57,7 @@ lists the node's tasks: user, state, time since the start, memory, CPU time.
 
   nomad-driver-exec2 help [TOPIC]
 
-prints a page of the manual: architecture, seccomp.
+prints a page of the manual: architecture, migration, seccomp.
 ";
 
 #[derive(Debug, PartialEq)]

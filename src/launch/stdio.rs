@@ -32,6 +32,11 @@ pub(super) struct Streams {
 }
 
 impl Streams {
+    /// The command's standard error, for whoever has to say why it did not start.
+    pub fn stderr(&self) -> Option<OwnedFd> {
+        self.given[2].as_ref().and_then(|fd| fcntl_dupfd_cloexec(fd, 3).ok())
+    }
+
     pub fn each(&self) -> [BorrowedFd<'_>; 3] {
         self.given.each_ref().map(|fd| fd.as_ref().map_or(self.null.as_fd(), |fd| fd.as_fd()))
     }
@@ -45,7 +50,7 @@ impl Streams {
         let open = |flags| reopen(&file, flags).at_path("open log", path);
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::Fifo => {
-                let heard = reader(&file).at_path("open log", path)?;
+                let heard = log_reader(&file).at_path("open log", path)?;
                 // Reading and writing never blocks; from then on there is a reader, so that opening for writing does not either.
                 let (keeper, writer) = (open(OFlags::RDWR)?, open(OFlags::WRONLY)?);
                 let uid = Uid::from_raw(ruleset.untrusted.uid);
@@ -95,7 +100,7 @@ impl Stdio {
 
 /// A first writer, if somebody reads the FIFO. It is to be kept until there is another: the log collector takes the last writer's end
 /// for the task's.
-fn reader(fifo: &OwnedFd) -> rustix::io::Result<Option<OwnedFd>> {
+pub fn log_reader(fifo: &OwnedFd) -> rustix::io::Result<Option<OwnedFd>> {
     for pause in PATIENCE.map(Some).into_iter().chain([None]) {
         match (reopen(fifo, OFlags::WRONLY | OFlags::NONBLOCK), pause) {
             (Err(Errno::NXIO), Some(pause)) => std::thread::sleep(Duration::from_millis(pause)),

@@ -46,7 +46,12 @@ fn start(plugin: &Plugin, mut request: StartTaskRequest, reply: Reply<StartTaskR
     let settings = plugin.settings();
     let start = match decode::request(&config) {
         Ok(request) => Start::Request { request: Box::new(request), options: settings.options.clone(), compute: settings.compute },
-        Err(reason) => return reply.send(Err(status::unknown(reason))),
+        Err(reason) if config.id.is_empty() => return reply.send(Err(status::unknown(reason))),
+        Err(reason) => {
+            let [id, alloc_dir, stdout, stderr] =
+                [&config.id, &config.alloc_dir, &config.stdout_path, &config.stderr_path].map(String::clone);
+            Start::Malformed { id, alloc_dir, logs: [stdout, stderr], reason }
+        }
     };
     plugin.tasks.start(start, move |result| reply.send(result.map(|task| started(config, &task)).map_err(failure)));
 }

@@ -2,7 +2,9 @@
 
 use super::abi::Abi;
 use super::denial::Denial;
+use super::usage::Throttled;
 use std::path::PathBuf;
+use std::time::Duration;
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Happening {
@@ -12,6 +14,8 @@ pub enum Happening {
     Unread(Vec<PathBuf>),
     /// The kernel ended processes for want of memory.
     OomKilled(Oom),
+    /// Its stop took long, for most of it the task was kept from running by its own `cpu.max`.
+    Slow(Slow),
     /// The command may not be executed; why, in words.
     Denied(String),
     /// Landlock has denied something to a process of the task.
@@ -30,6 +34,33 @@ pub struct Oom {
     pub peak: Option<u64>,
 }
 
+/// A stop, from its signal to the task's end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slow {
+    took: Duration,
+    throttled: Duration,
+    /// By SIGKILL, when the timeout was over.
+    killed: bool,
+}
+
+impl Slow {
+    /// Two periods of `cpu.max`: a stop of less is nobody's concern.
+    const LEAST: Duration = Duration::from_millis(200);
+
+    /// Of a stop between two readings of the cgroup's counters; `None` where there is nothing to tell: it was quick, or waited for something else
+    /// than processors for more than half of the time.
+    pub fn of(took: Duration, killed: bool, before: Option<Throttled>, after: Option<Throttled>) -> Option<Slow> {
+        let throttled = Duration::from_nanos(after?.time.saturating_sub(before?.time)).min(took);
+        (took >= Slow::LEAST && throttled * 2 >= took).then_some(Slow { took, throttled, killed })
+    }
+
+    fn words(&self) -> String {
+        let (took, throttled) = (self.took.as_millis(), self.throttled.as_millis());
+        let what = if self.killed { "Killed, for it had not ended in time" } else { "Stopped slowly" };
+        format!("{what}: throttled for {throttled} of {took} ms (cpu.max); more cpu, or cpu_hard_limit = false, makes it quick")
+    }
+}
+
 impl Happening {
     /// One line for Nomad's list of a task's events.
     pub fn words(&self) -> String {
@@ -45,6 +76,7 @@ impl Happening {
                 )
             }
             Happening::OomKilled(oom) => oom.words(),
+            Happening::Slow(slow) => slow.words(),
             Happening::Denied(reason) => format!("Denied: {reason}"),
             Happening::Blocked(denial) => format!("Denied by Landlock: {}", denial.words()),
             Happening::BlockedMore => "Denied by Landlock: more, which is in the node's audit log alone".to_owned(),
@@ -57,6 +89,10 @@ impl Happening {
             Happening::Confined(abi) => vec![("landlock_abi", abi.0.to_string()), ("unmediated", abi.lacks().join(", "))],
             Happening::Unread(fifos) => vec![("log_reader", "missing".to_owned()), ("log_fifos", list(fifos, ", "))],
             Happening::OomKilled(oom) => oom.annotations(),
+            Happening::Slow(slow) => {
+                let milliseconds = |time: Duration| time.as_millis().to_string();
+                vec![("stop_ms", milliseconds(slow.took)), ("throttled_ms", milliseconds(slow.throttled))]
+            }
             Happening::Denied(reason) => vec![("denied", reason.clone())],
             Happening::Blocked(denial) => vec![("landlock_blockers", denial.blockers.clone()), ("landlock_object", denial.object.clone())],
             Happening::BlockedMore => vec![("landlock_blockers", "more".to_owned())],
@@ -130,6 +166,24 @@ mod tests {
         let unlimited = oom(1, None, None);
         assert!(unlimited.words().contains("memory.max without a limit; memory ran out"), "{}", unlimited.words());
         assert_eq!(unlimited.annotations()[1], ("memory_max", "max".to_owned()));
+    }
+
+    #[test]
+    fn a_stop_is_slow_when_it_was_throttled_for_most_of_it() {
+        let at = |ms: u64| Some(Throttled { periods: 0, time: ms * 1_000_000 });
+        let slow = |took, before, after| Slow::of(Duration::from_millis(took), false, at(before), at(after));
+        assert_eq!(slow(199, 0, 199), None);
+        assert_eq!(slow(620, 1000, 1309), None);
+        // Without the cpu controller there is nothing to count.
+        assert_eq!(Slow::of(Duration::from_secs(9), true, None, None), None);
+        let told = Happening::Slow(slow(620, 1000, 1450).unwrap());
+        assert_eq!(
+            told.words(),
+            "Stopped slowly: throttled for 450 of 620 ms (cpu.max); more cpu, or cpu_hard_limit = false, makes it quick"
+        );
+        assert_eq!(told.annotations(), [("stop_ms", "620".to_owned()), ("throttled_ms", "450".to_owned())]);
+        let killed = Happening::Slow(Slow::of(Duration::from_secs(5), true, at(0), at(9000)).unwrap());
+        assert!(killed.words().starts_with("Killed, for it had not ended in time: throttled for 5000 of 5000 ms (cpu.max)"));
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub fn work_dir(written: Option<&str>, default: DefaultWorkDir, task_dir: &Path)
         (Some(dir), _) if dir.contains('\0') => return refuse(dir, "holds a NUL"),
         (Some(dir), _) => task_dir.join(dir),
     };
-    Ok(dir.to_string_lossy().into_owned())
+    Ok(dir.components().collect::<PathBuf>().to_string_lossy().into_owned())
 }
 
 /// What a job gets with its `work_dir`, where it may unveil: all of it, if that is a directory of the host's and not the allocation's, nor at or in
@@ -53,8 +53,8 @@ pub fn granted(work_dir: &Path, directories: &Directories, mode: ViewMode, mount
     let is_volume = mounts.iter().any(|mount| work_dir.starts_with(&mount.task_path));
     // Behind a symlink `..` leads elsewhere than it reads; an unveil refuses it.
     let is_plain = work_dir.components().all(|part| part != Component::ParentDir);
-    let path: PathBuf = work_dir.components().collect();
-    (is_plain && !is_own && !is_named_so && !is_volume).then_some(Grant { mode: Mode::RWXC, path, option: "work_dir", required: true })
+    let grant = || Grant { mode: Mode::RWXC, path: work_dir.to_path_buf(), option: "work_dir", required: true };
+    (is_plain && !is_own && !is_named_so && !is_volume).then(grant)
 }
 
 #[cfg(test)]
@@ -69,7 +69,8 @@ mod tests {
         assert_eq!(in_task(None, task).unwrap(), "/m/a1-web");
         for default in [local, task] {
             assert_eq!(in_task(Some("alloc/data"), default).unwrap(), "/m/a1-web/alloc/data");
-            assert_eq!(in_task(Some("/srv"), default).unwrap(), "/srv");
+            assert_eq!(in_task(Some("/srv/./x//"), default).unwrap(), "/srv/x");
+            assert_eq!(in_task(Some("."), default).unwrap(), "/m/a1-web");
             assert_eq!(in_task(Some(""), default).unwrap_err(), "work_dir: \"\" is empty");
             assert_eq!(in_task(Some("a\0"), default).unwrap_err(), "work_dir: \"a\\0\" holds a NUL");
         }
@@ -82,8 +83,8 @@ mod tests {
         let mounts = [MountRequest { task_path: "/db".into(), ..MountRequest::default() }];
         let path = |dir: &str, mode| granted(Path::new(dir), &directories, mode, &mounts).map(|grant| (grant.mode, grant.path));
         for mode in [ViewMode::Host, ViewMode::Private] {
-            assert_eq!(path("/srv/./x/", mode), Some((Mode::RWXC, "/srv/x".into())));
-            for own in ["/m/a1-web", "/m/a1-web/local/x", "/d/alloc/a1/alloc", "/db", "/db/x", "/", "//.", "/m/a1-web/../x", "/srv/../x"] {
+            assert_eq!(path("/srv/x", mode), Some((Mode::RWXC, "/srv/x".into())));
+            for own in ["/m/a1-web", "/m/a1-web/local/x", "/d/alloc/a1/alloc", "/db", "/db/x", "/", "/m/a1-web/../x", "/srv/../x"] {
                 assert_eq!(path(own, mode), None, "{own}");
             }
         }

@@ -12,6 +12,8 @@ pub enum TaskError {
     #[error("task {0} exists already")]
     Duplicate(String),
     #[error("{0}")]
+    Malformed(String),
+    #[error("{0}")]
     Spec(#[from] SpecError),
     #[error("{0}")]
     Launch(#[from] LaunchError),

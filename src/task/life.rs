@@ -9,18 +9,21 @@ use super::kill::clear;
 use super::order::{Order, Reply};
 use super::record::{Record, Saved};
 use super::register::Task;
+use super::start_log::StartLog;
 use super::status::{Ended, Started, Status};
 use crate::error::Words;
 use crate::init::socket;
 use crate::launch::Launched;
 use crate::lock::lock;
 use crate::policy::abi::Abi;
-use crate::policy::event::Happening;
+use crate::policy::event::{Happening, Slow};
 use crate::policy::kill::KillMode;
 use crate::policy::message::{self, Report};
 use crate::policy::namespace::NamespaceMode;
 use crate::policy::signal::Signal;
 use crate::policy::spec::TaskSpec;
+use crate::policy::usage::Throttled;
+use crate::watch::cgroup::throttled;
 use crate::watch::wake::poll;
 use crate::watch::{pidfd, process};
 use rustix::event::{PollFd, PollFlags};
@@ -50,7 +53,11 @@ pub(super) struct Life {
     pid_mode: NamespaceMode,
     /// To whoever asked for the start; taken once the command runs.
     pub reply: Option<Reply<Started>>,
+    /// Where it is said why the command does not run.
+    pub log: Option<StartLog>,
     failed: Option<TaskError>,
+    /// Since when it is to stop, and what the cgroup had counted then.
+    stopped: Option<(Instant, Option<Throttled>)>,
     kill_at: Option<Instant>,
     killed: bool,
     init_talks: bool,
@@ -93,7 +100,9 @@ impl Life {
             kill_mode: KillMode::default(),
             pid_mode: NamespaceMode::default(),
             reply: None,
+            log: None,
             failed: None,
+            stopped: None,
             kill_at: None,
             killed: false,
             init_talks: true,
@@ -191,12 +200,13 @@ impl Life {
     fn started(&mut self, command: u32, task: &Task, record: &Record) {
         let Some(spec) = self.spec.take() else { return };
         self.command = command;
+        let log = self.log.take();
         let (name, alloc_id, cgroup) = (spec.name.clone(), spec.alloc_id.clone(), spec.cgroup.path.clone());
         let landlock_abi = spec.rules.abi.0;
         let started_at = SystemTime::now();
         let saved = self.saved(*spec, started_at).and_then(|saved| record.save(&saved));
         if let Err(e) = saved {
-            self.failed = Some(e.into());
+            (self.failed, self.log) = (Some(e.into()), log);
             return self.kill();
         }
         let (pid, init) = (self.init(), Some(self.launched.pidfd.clone()));
@@ -270,6 +280,7 @@ impl Life {
             return self.kill();
         }
         self.asks.signal(self.command, signal, self.kill_mode, None);
+        self.stopped.get_or_insert((Instant::now(), throttled(&self.launched.cgroup)));
         if !self.killed {
             // A timeout beyond what the clock can count is none.
             self.kill_at = earlier(self.kill_at, Instant::now().checked_add(timeout));
@@ -290,6 +301,11 @@ impl Life {
     pub fn end(&mut self, init_status: Option<i32>, task: &Task, record: &Record) -> Ended {
         let cgroup = &self.launched.cgroup;
         clear(&self.id, cgroup, self.pid_mode);
+        if let Some((since, before)) = self.stopped
+            && let Some(slow) = Slow::of(since.elapsed(), self.killed, before, throttled(cgroup))
+        {
+            task.tell(&self.subject, Happening::Slow(slow));
+        }
         let oom = oom(cgroup, self.oom_kills);
         let oom_killed = oom.is_some();
         if let Some(oom) = oom {

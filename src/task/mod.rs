@@ -20,6 +20,7 @@ mod register;
 mod remembered;
 mod session;
 mod start;
+mod start_log;
 mod stats;
 mod status;
 mod tasks;

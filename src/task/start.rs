@@ -17,6 +17,8 @@ use std::path::Path;
 pub enum Start {
     /// As Nomad asks for it: decided on the task's thread, which may read the user database.
     Request { request: Box<TaskRequest>, options: PluginOptions, compute: Compute },
+    /// What can't be read: refused on the task's thread, which may wait for the reader of the task's log.
+    Malformed { id: String, alloc_dir: String, logs: [String; 2], reason: String },
     /// Decided already.
     Spec(Box<TaskSpec>),
 }
@@ -25,7 +27,17 @@ impl Start {
     pub(super) fn id(&self) -> &str {
         match self {
             Start::Request { request, .. } => &request.id,
+            Start::Malformed { id, .. } => id,
             Start::Spec(spec) => &spec.id,
+        }
+    }
+
+    /// The allocation's directory, and the FIFOs of standard output and error in it.
+    pub(super) fn log(&self) -> Option<[&str; 3]> {
+        match self {
+            Start::Request { request, .. } => Some([&request.alloc_dir, &request.stdout_path, &request.stderr_path]),
+            Start::Malformed { alloc_dir, logs: [stdout, stderr], .. } => Some([alloc_dir, stdout, stderr]),
+            Start::Spec(_) => None,
         }
     }
 }
@@ -34,6 +46,7 @@ impl Start {
 pub(super) fn decide(start: Start, launcher: &Launcher) -> Result<TaskSpec, TaskError> {
     let (request, options, compute) = match start {
         Start::Spec(spec) => return Ok(*spec),
+        Start::Malformed { reason, .. } => return Err(TaskError::Malformed(reason)),
         Start::Request { request, options, compute } => (request, options, compute),
     };
     let abi = landlock().map_err(TaskError::Node)?;

@@ -8,6 +8,7 @@ use super::record::Record;
 use super::recover::{Found, Recovered, recover};
 use super::register::{Register, Task};
 use super::start::{Start, decide};
+use super::start_log::StartLog;
 use super::status::{Ended, Started};
 use crate::launch::Plan;
 use crate::lock::lock;
@@ -22,12 +23,13 @@ pub(super) const THREAD: &str = "task";
 
 /// Runs a task to its destroy. `reply` is called once.
 pub(super) fn run(tasks: &Arc<Register>, id: &str, task: &Arc<Task>, start: Start, reply: Reply<Started>) {
-    match begin(tasks, id, start) {
+    let mut log = StartLog::of(&start);
+    match begin(tasks, id, start, &mut log) {
         Ok((record, mut life)) => {
-            life.reply = Some(reply);
+            (life.reply, life.log) = (Some(reply), log);
             live(tasks, task, record, life);
         }
-        Err(error) => abandon(tasks, id, task, reply, error),
+        Err(error) => abandon(tasks, id, task, reply, error, log),
     }
 }
 
@@ -59,12 +61,13 @@ pub(super) fn resume(tasks: &Arc<Register>, id: &str, task: &Arc<Task>, record: 
     }
 }
 
-fn begin(tasks: &Register, id: &str, start: Start) -> Result<(Record, Life), TaskError> {
+fn begin(tasks: &Register, id: &str, start: Start, log: &mut Option<StartLog>) -> Result<(Record, Life), TaskError> {
     let launcher = &tasks.launcher;
     let spec = decide(start, launcher)?;
     let (record, exit) = Record::create(&spec.state_dir, id)?;
-    let mut expected = None;
-    let plan = vacate(&spec.cgroup).and_then(|()| Plan::new(launcher, &spec, record.directory(), exit));
+    let (mut expected, mut unheard) = (None, None);
+    let held = log.as_mut().map_or(&mut unheard, |log| &mut log.held);
+    let plan = vacate(&spec.cgroup).and_then(|()| Plan::logging(launcher, &spec, record.directory(), exit, held));
     let launched = plan.and_then(|plan| {
         let oom_kills = oom_kills(plan.cgroup());
         expected = spec.rules.denial_events.then(|| tasks.denials.expect(&tasks.ear));
@@ -120,7 +123,7 @@ fn end(tasks: &Register, task: &Task, record: Record, mut life: Life) {
         }
         life.answer(&ended);
         discard(&id, record);
-        return abandon(tasks, &id, task, reply, error);
+        return abandon(tasks, &id, task, reply, error, life.log.take());
     }
     if let Some(status) = &mut *lock(&task.status) {
         status.ended = Some(ended.clone());
@@ -132,7 +135,11 @@ fn end(tasks: &Register, task: &Task, record: Record, mut life: Life) {
 }
 
 /// Leaves no trace of a task that did not start.
-fn abandon(tasks: &Register, id: &str, task: &Task, reply: Reply<Started>, error: TaskError) {
+fn abandon(tasks: &Register, id: &str, task: &Task, reply: Reply<Started>, error: TaskError, log: Option<StartLog>) {
+    // Before anybody hears of it, who may start the next task with these logs.
+    if let Some(log) = log {
+        log.say(&error);
+    }
     tasks.forget(id, task, &Ended::never());
     log::info!(task_id = id; "not started: {error}");
     reply(Err(error));

@@ -4,6 +4,7 @@ use super::wake::poll;
 use crate::error::{At, Result};
 use crate::policy::cgroup::State;
 use crate::policy::text::keyed;
+use crate::policy::usage::{CpuStat, Throttled};
 use crate::sys::cgroup::Cgroup;
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::OFlags;
@@ -20,6 +21,11 @@ pub fn state(cgroup: &Cgroup) -> Result<State> {
 /// How many processes the OOM killer has taken there so far; 0 without the memory controller.
 pub fn oom_kills(cgroup: &Cgroup) -> u64 {
     cgroup.read("memory.events").ok().and_then(|text| keyed(&text, "oom_kill")).unwrap_or(0)
+}
+
+/// How long it was kept from running; `None` without the cpu controller.
+pub fn throttled(cgroup: &Cgroup) -> Option<Throttled> {
+    cgroup.read("cpu.stat").ok().as_deref().and_then(CpuStat::parse)?.throttled
 }
 
 /// Waits until no process is left in it, `limit` at most. False when some are.

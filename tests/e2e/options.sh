@@ -112,6 +112,46 @@ check_kill_mode() {
     is "both end by themselves" "$(exits all) $(exits one)" '0/0 0/0'
 }
 
+# says_found JOB [GROUP]: the task is seen to do what its job is about.
+says_found() {
+    group=${2:-group} start "$1"
+    soon "said" 30 logged found
+}
+check_work_dir_outside() {
+    says_found work-dir-outside
+    is "where it is" "$(readlink "/proc/$(main_pid)/cwd")" /var/tmp
+}
+check_relative() {
+    says_found relative
+    is "where it is" "$(readlink "/proc/$(main_pid)/cwd")" "/var/lib/nomad/alloc_mounts/$alloc-main"
+}
+check_local_command() {
+    says_found local-command path
+    in_group name
+    soon "and by its name" 30 logged found
+}
+check_secrets() { says_found secrets; }
+check_cap_drop() {
+    start cap-drop
+    is "chown alone" "$(proc status CapEff)" 0000000000000001
+}
+check_unveil_words() {
+    says_found unveil-words
+    is "nothing left" "$(find /tmp -maxdepth 1 -name "$alloc")" ''
+}
+check_environment() {
+    start environment
+    soon "the job's own" 30 logged LD_LIBRARY_PATH=/of/the/job
+    is "empty" "$(logs | grep '^EMPTY=')" EMPTY=
+    is "NOMAD_WORK_DIR" "$(logs | grep '^NOMAD_WORK_DIR=')" "NOMAD_WORK_DIR=/var/lib/nomad/alloc_mounts/$alloc-main/local"
+}
+check_throttled() {
+    group=ceiling start throttled
+    soon "ready" 60 logged ready
+    nomad alloc stop -detach "$alloc" >/dev/null
+    soon "the event says why" 60 throttled_told
+}
+throttled_told() { events | grep -q 'throttled for [0-9]* of [0-9]* ms (cpu.max)'; }
 check_work_dir() {
     local dir
     start work-dir

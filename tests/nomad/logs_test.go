@@ -157,3 +157,63 @@ func inode(t *testing.T, path string) uint64 {
 	}
 	return info.Sys().(*syscall.Stat_t).Ino
 }
+
+// TestRefusedStartInTheLog has every kind of start that fails say why in the task's stderr, and the next start of the same task log as ever.
+func TestRefusedStartInTheLog(t *testing.T) {
+	d := start(t, "unveil_by_task = true")
+	for name, c := range map[string]struct {
+		job  job
+		want string
+	}{
+		"an option's value":   {shell("exit 0", `view = "all"`), `view: "all" is not`},
+		"a value with others": {shell("exit 0", `cap_add = ["nonsense"]`), `"nonsense" is not the name of a capability`},
+		"an unveil":           {shell("exit 0", `unveil = ["r:/no/such/path"]`), "unveil r:/no/such/path: "},
+		"a command":           {job{config: `command = "/no/such/command"`}, "command /no/such/command: "},
+		"a work_dir":          {shell("exit 0", `work_dir = "local/missing"`), "work_dir "},
+		"a volume": {job{config: `command = "true"`, change: func(c *drivers.TaskConfig) {
+			c.Mounts = []*drivers.MountConfig{{TaskPath: "/local/x", HostPath: "/no/such/volume"}}
+		}}, `volume_mount "/local/x": `},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := d.alloc(t)
+			_, err := a.try(c.job)
+			if err == nil {
+				t.Fatal("StartTask: started what it should have refused")
+			}
+			want := fmt.Sprintf("nomad-driver-exec2: not started: %s\n", strings.TrimPrefix(err.Error(), "rpc error: code = Unknown desc = "))
+			eventually(t, "the reason arrives in the log", func() bool { return a.stderr() == want })
+			if !strings.Contains(want, c.want) {
+				t.Errorf("%q does not say %q", want, c.want)
+			}
+			a.start(shell("echo out; echo err >&2")).ends(0)
+			if out := a.drained(); out != "out\n" || a.stderr() != want+"err\n" {
+				t.Errorf("the next start: %q and %q", out, a.stderr())
+			}
+		})
+	}
+}
+
+// TestRefusedStartFollowsNoLink has a task put a link, or a file, in the place of its log.
+func TestRefusedStartFollowsNoLink(t *testing.T) {
+	d := start(t)
+	for name, put := range map[string]func(target, fifo string) error{"a link": os.Symlink, "a file": os.Link} {
+		t.Run(name, func(t *testing.T) {
+			a := d.alloc(t)
+			target := filepath.Join(a.task.SharedAllocDir, "data", "target")
+			if err := os.WriteFile(target, nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			j := shell("exit 0", `view = "all"`)
+			j.change = func(c *drivers.TaskConfig) {
+				c.StderrPath += ".other"
+				if err := put(target, c.StderrPath); err != nil {
+					t.Fatal(err)
+				}
+			}
+			a.refused(j, "view")
+			if text, err := os.ReadFile(target); err != nil || len(text) > 0 {
+				t.Errorf("what a task named was written to: %q (%v)", text, err)
+			}
+		})
+	}
+}

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/nomad/plugins/drivers"
+	"github.com/hashicorp/nomad/plugins/drivers/fsisolation"
+	"golang.org/x/sys/unix"
 )
 
 // crash ends the plugin as nothing could prepare it for.
@@ -302,5 +304,44 @@ func TestRecoverMany(t *testing.T) {
 	}
 	if files := filesBelow(t, d.state); len(files) > 0 {
 		t.Errorf("left in state_dir: %v", files)
+	}
+}
+
+// TestRebootStartsAnew takes away what a reboot takes: the plugin, the task, all that was in memory file systems (records, sockets), and the
+// client's mounts, which it does not make again. The client then starts the task anew in the directories that are left.
+func TestRebootStartsAnew(t *testing.T) {
+	for _, view := range []string{`view = "host"`, `view = "private"`} {
+		d := start(t)
+		a := d.alloc(t)
+		k := a.start(shell(`echo kept > "$NOMAD_TASK_DIR/file"; cp "$NOMAD_TASK_DIR/file" "$NOMAD_ALLOC_DIR/data"; echo ready; sleep 600`, view))
+		k.prints("ready")
+		d.crash(t)
+		kill(t, a.cgroup)
+		for _, dir := range []string{a.task.MountsSecretsDir, a.task.MountsAllocDir, a.task.MountsTaskDir} {
+			if err := unix.Unmount(dir, 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		// For the end of this test, which unmounts them.
+		t.Cleanup(func() {
+			if err := a.task.Build(fsisolation.Unveil, nil, a.user); err != nil {
+				t.Error(err)
+			}
+		})
+		if err := os.RemoveAll(d.state); err != nil {
+			t.Fatal(err)
+		}
+		next := d.successor(t)
+		wantWords(t, k.recoverWith(next), "lost")
+		a.driver = next
+		script := `cat "$NOMAD_TASK_DIR/file" "$NOMAD_ALLOC_DIR/data/file" && for d in "$NOMAD_TASK_DIR" "$NOMAD_ALLOC_DIR" "$NOMAD_SECRETS_DIR" "$TMPDIR"; do
+			echo text > "$d/made" && rm "$d/made" || exit 1
+		done
+		! echo > "$NOMAD_ALLOC_DIR/logs/made" && ! echo > "$NOMAD_TASK_DIR/../made" && ! ls "$NOMAD_TASK_DIR/../private" && pwd`
+		k = a.start(shell(script, view))
+		k.ends(0)
+		if out := a.drained(); !strings.HasSuffix(out, "kept\nkept\n"+a.task.MountsTaskDir+"/local\n") {
+			t.Errorf("%s: %q", view, out)
+		}
 	}
 }

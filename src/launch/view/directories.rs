@@ -3,13 +3,14 @@
 use super::super::error::LaunchError;
 use super::super::rules::Ruleset;
 use super::tree::Tree;
-use crate::error::At;
+use crate::error::{At, io};
 use crate::policy::access::{Mode, PathKind};
 use crate::policy::allocation::Allocation;
 use crate::policy::directories::Directories;
 use crate::policy::mount::Copy;
 use crate::sys::path::{self, Identity};
 use rustix::fs::{Mode as FileMode, OFlags};
+use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -26,6 +27,8 @@ pub(in crate::launch) struct TaskDirectories {
     alloc: OwnedFd,
     logs: OwnedFd,
     tmp: OwnedFd,
+    /// Where the client has mounted nothing below `task_dir`, which then is the original.
+    secrets: Option<OwnedFd>,
     granted: Vec<(OwnedFd, Mode, PathBuf)>,
 }
 
@@ -43,6 +46,14 @@ impl Opened {
         Ok(Opened { dir, path })
     }
 
+    /// In this directory of the allocation's that of the task, as if it were mounted where the client names it.
+    fn of_task(&self, named: &Directories) -> Result<Opened, LaunchError> {
+        let path = std::fs::canonicalize(&named.task_dir).unwrap_or_else(|_| named.task_dir.clone());
+        let names = [&named.task_dir, &named.alloc_dir].map(|dir| dir.file_name().and_then(|name| name.to_str()).unwrap_or_default());
+        let task = names[0].strip_prefix(names[1]).and_then(|name| name.strip_prefix('-')).unwrap_or_default();
+        Ok(Opened { dir: self.beneath(task)?, path })
+    }
+
     /// Without following anything that a task could have put there.
     fn beneath(&self, below: &str) -> Result<OwnedFd, LaunchError> {
         Ok(path::open_beneath(&self.dir, Path::new(below)).at_path("open", self.path.join(below))?)
@@ -52,9 +63,18 @@ impl Opened {
 impl TaskDirectories {
     pub fn open(named: &Directories) -> Result<TaskDirectories, LaunchError> {
         let alloc_dir = Opened::new(&named.alloc_dir)?;
-        let task_dir = Opened::new(&named.task_dir)?;
-        let shared = Identity::of(alloc_dir.beneath("alloc")?).at_path("stat", &alloc_dir.path)?;
-        let alloc = task_dir.beneath("alloc")?;
+        let given = alloc_dir.beneath("alloc")?;
+        let shared = Identity::of(&given).at_path("stat", &alloc_dir.path)?;
+        let mounted = Opened::new(&named.task_dir).and_then(|dir| Ok((dir.beneath("alloc")?, dir)));
+        let (alloc, task_dir, secrets) = match mounted {
+            // After a reboot the client takes its mounts for made (seen up to Nomad 2.0.5). What they would show is in the allocation's directory.
+            Err(LaunchError::Sys(e)) if e.is(Errno::NOENT) => {
+                let task_dir = alloc_dir.of_task(named)?;
+                let secrets = task_dir.beneath("secrets")?;
+                (given, task_dir, Some(secrets))
+            }
+            other => other.map(|(alloc, task_dir)| (alloc, task_dir, None))?,
+        };
         let seen = Identity::of(&alloc).at_path("stat", &task_dir.path)?;
         if shared != seen || task_dir.path.starts_with(&alloc_dir.path) {
             let reason = format!("{}/alloc is not a mount of {}/alloc", task_dir.path.display(), alloc_dir.path.display());
@@ -64,10 +84,12 @@ impl TaskDirectories {
             .map_err(|place| LaunchError::refused("alloc_dir", format!("{} is not below a directory of the client's", place.display())))?;
         let mut granted = Vec::with_capacity(Directories::GRANTS.len());
         for (mode, below) in Directories::GRANTS {
-            granted.push((task_dir.beneath(below)?, mode, task_dir.path.join(below)));
+            let dir = if below == "alloc" { alloc.try_clone().map_err(io("dup"))? } else { task_dir.beneath(below)? };
+            granted.push((dir, mode, task_dir.path.join(below)));
         }
-        let [logs, tmp] = [task_dir.beneath("alloc/logs")?, task_dir.beneath("tmp")?];
-        Ok(TaskDirectories { allocation, logs, tmp, named: named.task_dir.clone(), alloc, alloc_dir, task_dir, granted })
+        let logs = path::open_beneath(&alloc, Path::new("logs")).at_path("open", alloc_dir.path.join("alloc/logs"))?;
+        let tmp = task_dir.beneath("tmp")?;
+        Ok(TaskDirectories { allocation, logs, tmp, secrets, named: named.task_dir.clone(), alloc, alloc_dir, task_dir, granted })
     }
 
     /// Grants what is in them, and attaches them: nothing else of the client's directories is there.
@@ -84,14 +106,21 @@ impl TaskDirectories {
     /// What the task sees: its own directory, and the shared one under both of its names, with the logs read-only in both. What the client
     /// mounts below them for other tasks, now or later, would show the same inodes writable, and is left out. Nor does either receive
     /// anything: one slave for each task would have the host's every mount look at all of them.
-    fn views(&self) -> [(BorrowedFd<'_>, Copy, PathBuf); 4] {
+    fn views(&self) -> Vec<(BorrowedFd<'_>, Copy, PathBuf)> {
         let shared = self.alloc_dir.path.join("alloc");
-        [
-            (self.task_dir.dir.as_fd(), Copy::CLOSED, self.task_dir.path.clone()),
+        let own = match &self.secrets {
+            None => vec![(self.task_dir.dir.as_fd(), Copy::CLOSED, self.task_dir.path.clone())],
+            // The original's mounts are not all for the task.
+            Some(secrets) => [(&self.task_dir.dir, ""), (&self.alloc, "alloc"), (secrets, "secrets")]
+                .map(|(dir, below)| (dir.as_fd(), Copy::alone(false), self.task_dir.path.join(below).components().collect()))
+                .into(),
+        };
+        let others = [
             (self.logs.as_fd(), Copy::alone(true), self.task_dir.path.join("alloc/logs")),
             (self.alloc.as_fd(), Copy::alone(false), shared.clone()),
             (self.logs.as_fd(), Copy::alone(true), shared.join("logs")),
-        ]
+        ];
+        own.into_iter().chain(others).collect()
     }
 
     /// The task's own directory for temporary files.
