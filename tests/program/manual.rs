@@ -20,7 +20,7 @@ fn topics_and_pages() {
         assert!(page.text().to_lowercase().starts_with(&format!("# {topic}\n")), "{topic}");
     }
     let none = help(&["music"]);
-    let want = "nomad-driver-exec2: help: no topic \"music\"; there are: architecture, seccomp\n";
+    let want = "nomad-driver-exec2: help: no topic \"music\"; there are: architecture, migration, seccomp\n";
     assert_eq!((none.code, none.text().as_str(), none.stderr.as_str()), (125, "", want));
 }
 
