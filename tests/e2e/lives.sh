@@ -163,4 +163,5 @@ left() { find /sys/fs/cgroup/nomad.slice -name '*.scope'; }
 no_process() { [ -z "$(left | xargs -I{} cat {}/cgroup.procs)" ]; }
 no_cgroup() { [ -z "$(left)" ]; }
 no_mount() { ! grep -q /alloc_mounts/ /proc/mounts; }
-no_record() { [ -z "$(ls -A /run/nomad-driver-exec2)" ]; }
+# Beside them the directory of sockets, which stays.
+no_record() { [ -z "$(ls -A /run/nomad-driver-exec2 | grep -vx .sockets)" ]; }
