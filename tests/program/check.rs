@@ -236,6 +236,9 @@ fn a_running_agent() {
     if fs::read_dir("/proc").unwrap().flatten().any(|entry| is_agent(&entry.path())) {
         return skip("check::a_running_agent", "a Nomad agent runs here");
     }
+    if fs::canonicalize("/bin/sh").is_ok_and(|shell| shell.ends_with("busybox")) {
+        return skip("check::a_running_agent", "sh is busybox, which takes no other name");
+    }
     let scratch = Scratch::new();
     fs::set_permissions(scratch.path(""), Permissions::from_mode(0o755)).unwrap();
     let sockets = scratch.dir("sockets");

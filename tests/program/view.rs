@@ -214,7 +214,7 @@ fn shared_memory_counts_as_the_tasks() {
     needs!(Need::Task, Need::Controller("memory"));
     for view in ["host", "private"] {
         let ended = |size| {
-            let fill = format!("head -c {size}M /dev/zero >/dev/shm/file && echo filled");
+            let fill = format!("dd if=/dev/zero of=/dev/shm/file bs=1048576 count={size} && echo filled");
             Run::new().option("--view", view).option("--memory", "64MiB").command(&["sh", "-c", &fill]).text()
         };
         assert_eq!([ended(16), ended(256)], ["filled", ""], "{view}");
