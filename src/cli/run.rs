@@ -6,7 +6,7 @@ use super::exit_code::{NOT_EXECUTABLE, NOT_FOUND, SETUP_FAILED, TIMED_OUT};
 use super::forwarded::Forwarded;
 use super::say;
 use super::scope::Scope;
-use super::standard::Pipes;
+use super::standard::{self, Pipes};
 use super::temporary::{self, Temporary};
 use crate::launch::Launcher;
 use crate::lock::lock;
@@ -73,6 +73,7 @@ pub fn run(options: Run) -> Result<u8, Failure> {
     let is_granted = spec.rules.grants.iter().any(|grant| grant.path == temporary);
     let _temporary = is_granted.then(|| Temporary::create(temporary, uid, gid)).transpose().map_err(setup)?;
     let _pipes = Pipes::give(uid);
+    standard::shield(uid);
     spec.cgroup = Cgroup { path: scope.path().to_path_buf(), writes, is_tasks_own: false };
     if options.verbose {
         explain(&spec);

@@ -1,10 +1,15 @@
-//! The standard descriptors that this process was started without.
+//! The standard descriptors of this process, which are those of the command that it runs.
 
-use rustix::fs::{Mode, OFlags, Uid, fchown, fstat, fstatfs};
+use crate::error::{At, Result};
+use crate::policy::mount::Copy;
+use crate::sys::memfd::reopen;
+use crate::sys::mount;
+use rustix::fs::{FileType, Mode, OFlags, SeekFrom, Uid, fchown, fcntl_getfl, fcntl_setfl, fstat, fstatfs};
 use rustix::io::{FdFlags, fcntl_getfd};
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::path::Path;
 
-/// Makes /dev/null of them. Rust's runtime does so too, but the C++ core's constructors come before it, and take the free numbers: what is
+/// Makes /dev/null of those that it was started without. Rust's runtime does so too, but the C++ core's constructors come before it, and take the free numbers: what is
 /// closed on exec was not inherited. Nothing at a shell uses that core.
 pub fn complete() {
     let is_ours = |fd: BorrowedFd<'_>| fcntl_getfd(fd).is_ok_and(|flags| flags.contains(FdFlags::CLOEXEC));
@@ -18,6 +23,39 @@ pub fn complete() {
     if is_ours(rustix::stdio::stderr()) {
         let _ = rustix::stdio::dup2_stderr(&null);
     }
+}
+
+/// Puts them, where it can be had, on read-only mounts of their own: for a command of that user.
+pub fn shield(uid: u32) {
+    if let Ok(Some(own)) = read_only(rustix::stdio::stdin(), uid) {
+        let _ = rustix::stdio::dup2_stdin(&own);
+    }
+    if let Ok(Some(own)) = read_only(rustix::stdio::stdout(), uid) {
+        let _ = rustix::stdio::dup2_stdout(&own);
+    }
+    if let Ok(Some(own)) = read_only(rustix::stdio::stderr(), uid) {
+        let _ = rustix::stdio::dup2_stderr(&own);
+    }
+}
+
+/// Through a descriptor a file's owner changes its mode, times and attributes, whatever its view and rules are. A device, and what is only
+/// read, is opened anew on a read-only mount of its own, which keeps it from that. `None`: it stays where it was opened, which is so for what
+/// is written, as it is for what is unveiled for writing. No mount of this namespace has pipes, sockets, and what comes from another one.
+fn read_only(fd: BorrowedFd<'_>, uid: u32) -> Result<Option<OwnedFd>> {
+    let (stat, flags) = (fstat(fd).at("stat")?, fcntl_getfl(fd).at("flags")?);
+    let is_device = matches!(FileType::from_raw_mode(stat.st_mode), FileType::CharacterDevice | FileType::BlockDevice);
+    let is_read = flags & OFlags::RWMODE == OFlags::RDONLY && stat.st_uid == uid;
+    if !is_device && !is_read {
+        return Ok(None);
+    }
+    let mount = mount::copy(fd, Copy::DEVICE, Path::new("a standard descriptor"))?;
+    // Opening waits for nobody: not for a FIFO's writer, not for a line's carrier.
+    let own = reopen(&mount, flags & (OFlags::RWMODE | OFlags::APPEND) | OFlags::NONBLOCK | OFlags::NOCTTY).at("open anew")?;
+    fcntl_setfl(&own, flags).at("flags")?;
+    if let Ok(offset) = rustix::fs::tell(fd) {
+        rustix::fs::seek(&own, SeekFrom::Start(offset)).at("seek")?;
+    }
+    Ok(Some(own))
 }
 
 /// PIPEFS_MAGIC of linux/magic.h.

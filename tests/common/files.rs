@@ -4,6 +4,7 @@ use super::probe::errno;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::io::{Errno, Result};
 use std::io::{Read, Write};
+use std::os::fd::BorrowedFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener, UnixStream};
 use std::process::{Command, Stdio};
@@ -45,6 +46,11 @@ pub fn make(verb: &str, words: &[&str]) -> Option<Result<String>> {
         "chmod" => rustix::fs::chmod(path, Mode::from_raw_mode(0o750)),
         "chown" => rustix::fs::chown(path, Some(rustix::fs::Uid::ROOT), None),
         "utimes" => rustix::fs::utimensat(CWD, path, &epoch(), AtFlags::empty()),
+        // The same through a descriptor of its own, by number.
+        "fchmod" => rustix::fs::fchmod(descriptor(path), Mode::from_raw_mode(0o750)),
+        "fchown" => rustix::fs::fchown(descriptor(path), Some(rustix::fs::Uid::ROOT), None),
+        "futimes" => rustix::fs::futimens(descriptor(path), &epoch()),
+        "fsetxattr" => rustix::fs::fsetxattr(descriptor(path), "user.probe", b"x", rustix::fs::XattrFlags::empty()),
         "setxattr" => rustix::fs::setxattr(path, words.get(1).copied().unwrap_or("user.probe"), b"x", rustix::fs::XattrFlags::empty()),
         "entropy" => open(path, OFlags::RDONLY).and_then(|file| entropy(&file)),
         // What a terminal is asked for first.
@@ -63,6 +69,11 @@ pub fn make(verb: &str, words: &[&str]) -> Option<Result<String>> {
 
 fn open(path: &str, flags: OFlags) -> Result<rustix::fd::OwnedFd> {
     rustix::fs::open(path, flags | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty())
+}
+
+fn descriptor(number: &str) -> BorrowedFd<'static> {
+    // SAFETY: one of the standard descriptors, which stay open for as long as the probe runs.
+    unsafe { BorrowedFd::borrow_raw(number.parse().expect("a number")) }
 }
 
 fn epoch() -> rustix::fs::Timestamps {

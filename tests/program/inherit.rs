@@ -1,8 +1,13 @@
 //! What a task is started with: what it is meant to have, and nothing of whoever started it.
 
 use crate::common::{Need, Run, Scratch, outside, outside_with};
-use std::io::Read;
+use rustix::fs::{FileType, Mode, makedev};
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Lets a child act between fork and exec.
@@ -64,6 +69,54 @@ fn standard_descriptors_that_were_closed_are_none_of_the_plugins() {
     };
     let ended = Run::new().before_exec(close).probe_ends(&["fds", "listen"]);
     assert_eq!((ended.code, ended.text().as_str(), ended.stderr.as_str()), (0, "0 1 2\nok", ""));
+}
+
+/// Through a descriptor the owner changes what the view and Landlock would keep it from.
+#[test]
+fn what_is_inherited_to_be_read_can_not_be_changed() {
+    needs!(Need::Task);
+    let scratch = Scratch::new();
+    let changes = |fd: &str| ["fchmod", "fchown", "futimes", "fsetxattr"].map(|verb| format!("{verb} {fd}"));
+    let file = scratch.file("file", "first line\nsecond");
+    let open = |file: &Path| Stdio::from(File::open(file).unwrap());
+    let free = outside_with(&changes("0"), |command| command.stdin(open(&file)));
+    assert_eq!(free[..3], ["ok"; 3], "the control");
+    let run = || Run::root().with(|command| command.stdin(open(&file)));
+    assert_eq!(run().probe(&changes("0")), ["EROFS"; 4]);
+    // A node of another name than the host's own, which a sandbox that fails would spoil.
+    let (device, terminal) = (scratch.path("null"), terminal());
+    rustix::fs::mknodat(rustix::fs::CWD, &device, FileType::CharacterDevice, Mode::RWXU, makedev(1, 3)).unwrap();
+    for device in [&device, &PathBuf::from(terminal.1)] {
+        let open = || Stdio::from(File::options().read(true).write(true).custom_flags(libc::O_NOCTTY).open(device).unwrap());
+        let control = outside_with(&changes("0"), |command| command.stdin(open()));
+        assert_eq!(control[..3], ["ok"; 3], "the control");
+        for fd in ["0", "2"] {
+            let run = Run::root().with(|command| if fd == "0" { command.stdin(open()) } else { command.stderr(open()) });
+            assert_eq!(run.probe(&changes(fd))[..3], ["EROFS"; 3], "{fd}: {}", device.display());
+        }
+    }
+    // It is read from where it stands, and written as it was.
+    let mut half = File::open(&file).unwrap();
+    half.seek(SeekFrom::Start(11)).unwrap();
+    let read = Run::root().with(|command| command.stdin(half)).command(&["cat"]);
+    assert_eq!(read.text(), "second");
+    let written = scratch.file("written", "x");
+    let append = File::options().append(true).open(&written).unwrap();
+    let run = Run::root().with(|command| command.stdout(append).stderr(open_null()));
+    assert_eq!(run.command(&["sh", "-c", "echo y; echo z >&2"]).code, 0);
+    assert_eq!(std::fs::read_to_string(&written).unwrap(), "xy\n");
+}
+
+fn open_null() -> File {
+    File::options().write(true).open("/dev/null").unwrap()
+}
+
+/// A new one, whose name is there as long as the first half is held.
+fn terminal() -> (OwnedFd, String) {
+    let master = rustix::pty::openpt(rustix::pty::OpenptFlags::RDWR | rustix::pty::OpenptFlags::NOCTTY).unwrap();
+    rustix::pty::unlockpt(&master).unwrap();
+    let name = rustix::pty::ptsname(&master, Vec::new()).unwrap();
+    (master, name.into_string().unwrap())
 }
 
 fn ignore_and_block() -> std::io::Result<()> {
