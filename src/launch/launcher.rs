@@ -63,8 +63,8 @@ impl Giver {
 }
 
 /// The host's /dev/null.
-pub(super) struct Null {
-    pub device: OwnedFd,
+pub struct Null {
+    pub(super) device: OwnedFd,
     /// Mounted read-only, nowhere: a task that has it open, root included, changes neither its mode nor its times.
     read_only: OwnedFd,
 }
@@ -168,7 +168,7 @@ impl Launcher {
         self.ready.fill();
     }
 
-    pub(super) fn null(&self) -> Result<&Null, LaunchError> {
+    pub fn null(&self) -> Result<&Null, LaunchError> {
         if let Some(null) = self.null.get() {
             return Ok(null);
         }

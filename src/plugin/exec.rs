@@ -57,7 +57,7 @@ fn collect(tasks: &Tasks, request: ExecTaskRequest, timeout: Duration) -> Result
     let deadline = Instant::now().checked_add(timeout);
     let wake = Arc::new(Wake::new().map_err(|e| e.to_string())?);
     let task = tasks.inspect(&request.task_id).map_err(|e| e.to_string())?;
-    let mut command = Command::open(Stdio::Merged, &task.started, &wake).map_err(|e| e.to_string())?;
+    let mut command = Command::open(tasks, Stdio::Merged, &task.started, &wake).map_err(|e| e.to_string())?;
     command.start(tasks, &request.task_id, request.command).map_err(|e| e.to_string())?;
     let mut tail = Vec::new();
     loop {

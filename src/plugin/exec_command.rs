@@ -106,8 +106,8 @@ pub struct Command {
 
 impl Command {
     /// Its streams, before it starts in the task `started`. `wake` wakes the caller's thread.
-    pub fn open(stdio: Stdio, started: &Started, wake: &Arc<Wake>) -> Result<Command, TaskError> {
-        let Streams { input, outputs, theirs, terminal } = streams(stdio, started.pid)?;
+    pub fn open(tasks: &Tasks, stdio: Stdio, started: &Started, wake: &Arc<Wake>) -> Result<Command, TaskError> {
+        let Streams { input, outputs, theirs, terminal } = streams(tasks, stdio, started.pid)?;
         let owner = process::owner(started.pid);
         // Pids are used again, but not as long as the task lives: if it does now, the pid was its own until now.
         if !started.lives() {
@@ -286,7 +286,7 @@ struct Streams {
     terminal: Option<OwnedFd>,
 }
 
-fn streams(stdio: Stdio, pid: u32) -> crate::error::Result<Streams> {
+fn streams(tasks: &Tasks, stdio: Stdio, pid: u32) -> Result<Streams, TaskError> {
     let pipe = || pipe_with(PipeFlags::CLOEXEC).at("pipe2");
     let copy = |end: &OwnedFd| rustix::io::fcntl_dupfd_cloexec(end.as_fd(), 3).at("fcntl F_DUPFD_CLOEXEC");
     match stdio {
@@ -300,9 +300,8 @@ fn streams(stdio: Stdio, pid: u32) -> crate::error::Result<Streams> {
             Ok(Streams { input: Some(copy(&pty.master)?), outputs: [Some(pty.master), None], theirs, terminal: Some(pty.slave) })
         }
         Stdio::Merged => {
-            let null = rustix::fs::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, rustix::fs::Mode::empty());
             let (output, stdout) = pipe()?;
-            let theirs = [null.at_path("open", "/dev/null")?, copy(&stdout)?, stdout];
+            let theirs = [tasks.open_null()?, copy(&stdout)?, stdout];
             Ok(Streams { input: None, outputs: [Some(output), None], theirs, terminal: None })
         }
     }

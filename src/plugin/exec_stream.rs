@@ -79,7 +79,7 @@ fn session(tasks: &Tasks, client: &mut Client, wake: &Arc<Wake>) -> Result<(), B
     };
     let stdio = if setup.tty { Stdio::Terminal } else { Stdio::Pipes };
     let task = tasks.inspect(&setup.task_id).map_err(|e| Broken::Refused(e.to_string()))?;
-    let mut command = Command::open(stdio, &task.started, wake).map_err(|e| Broken::Refused(e.to_string()))?;
+    let mut command = Command::open(tasks, stdio, &task.started, wake).map_err(|e| Broken::Refused(e.to_string()))?;
     // A size that has come already is there when the command starts.
     client.requests(&mut command)?;
     client.is_free()?;

@@ -12,6 +12,7 @@ use crate::launch::Launcher;
 use crate::lock::lock;
 use crate::policy::signal::Signal;
 use crate::watch::wake::Wake;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -114,6 +115,11 @@ impl Tasks {
         reply: impl FnOnce(Result<(), TaskError>) + Send + 'static,
     ) -> Result<(), NotFound> {
         self.order(id, Order::Signal { process: Some(process), signal, reply: Box::new(reply) })
+    }
+
+    /// /dev/null as tasks have it: not the host's to be changed through it.
+    pub fn open_null(&self) -> Result<OwnedFd, TaskError> {
+        Ok(self.0.launcher.null()?.open()?)
     }
 
     /// Forgets a task that has ended; with `force` ends it first. Replies when nothing is left of it.

@@ -59,6 +59,18 @@ func TestExecTask(t *testing.T) {
 	}
 }
 
+// TestExecTaskInput wants the /dev/null that a command has as its input to be nobody's to change. Mode 666 it has already.
+func TestExecTaskInput(t *testing.T) {
+	j := steady()
+	j.change = func(c *drivers.TaskConfig) { c.User = "root" }
+	k := start(t).alloc(t).start(j)
+	k.prints("ready")
+	r, err := k.script("for fd in 0 1; do chmod 666 /proc/self/fd/$fd 2>&1 && echo changed $fd; done; exit 0", *patience)
+	if err != nil || !strings.Contains(string(r.Stdout), "Read-only file system\nchanged 1\n") || strings.Contains(string(r.Stdout), "changed 0") {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
 func TestExecTaskTimeout(t *testing.T) {
 	k := start(t).steady(t)
 	for _, script := range []string{"sleep 600; :", "trap '' HUP INT TERM; sleep 600 & sleep 600; :", "cat /dev/zero"} {
