@@ -41,6 +41,11 @@ impl Way {
         Some(part)
     }
 
+    /// How many names are left.
+    pub fn left(&self) -> usize {
+        self.left.len()
+    }
+
     /// `name` was a file or directory.
     pub fn enter(&mut self, name: &OsStr) {
         self.here.push(name);

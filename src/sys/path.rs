@@ -115,8 +115,9 @@ impl Found {
     }
 }
 
-/// Opens `path` (O_PATH, absolute) and follows the symlinks on its way that root made, or whom the directory belongs to, as long as the task can't
-/// have made them: none below a directory that it may write, none that its user owns. ELOOP otherwise. Magic links of /proc are never followed.
+/// Opens `path` (O_PATH, absolute) and follows the symlinks on its way that root made, as long as the task can't have made them: none below a
+/// directory that it may write, none that its user owns. Those of whom their directory belongs to lead to what is below it, which he could
+/// have moved there as well, and nowhere else. ELOOP otherwise. Magic links of /proc are never followed.
 pub fn open(path: &Path, untrusted: &Untrusted) -> rustix::io::Result<OwnedFd> {
     find(path, untrusted)?.file.ok_or(Errno::BADF)
 }
@@ -132,6 +133,7 @@ pub fn find(path: &Path, untrusted: &Untrusted) -> rustix::io::Result<Found> {
 /// A directory on the way.
 struct Step {
     dir: OwnedFd,
+    identity: Identity,
     /// It is, or is below, one that the task may write.
     writable: bool,
 }
@@ -141,12 +143,20 @@ fn walk(path: &Path, untrusted: &Untrusted) -> rustix::io::Result<Found> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let root = || -> rustix::io::Result<Vec<Step>> {
         let dir = rustix::fs::open("/", flags | OFlags::DIRECTORY, Mode::empty())?;
-        let writable = untrusted.trees.contains(&Identity::of(&dir)?);
-        Ok(vec![Step { dir, writable }])
+        let identity = Identity::of(&dir)?;
+        Ok(vec![Step { dir, identity, writable: untrusted.trees.contains(&identity) }])
     };
     let mut way = Way::new(path);
     let mut dirs = root()?;
-    while let Some(part) = way.take() {
+    // Symlinks that were followed and are not root's: the directory of each, and how many names are left where its text ends.
+    let mut guests: Vec<(Identity, usize)> = Vec::new();
+    loop {
+        while let Some((directory, _)) = guests.pop_if(|(_, left)| *left == way.left()) {
+            if !dirs.iter().rev().skip(1).any(|step| step.identity == directory) {
+                return Err(Errno::LOOP);
+            }
+        }
+        let Some(part) = way.take() else { break };
         let Part::Name(name) = part else {
             dirs.truncate(dirs.len().saturating_sub(1).max(1));
             continue;
@@ -155,8 +165,9 @@ fn walk(path: &Path, untrusted: &Untrusted) -> rustix::io::Result<Found> {
         let next = openat2(&at.dir, Path::new(&name), flags, Mode::empty(), ResolveFlags::NO_MAGICLINKS)?;
         let stat = fstat(&next)?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink {
-            let writable = at.writable || untrusted.trees.contains(&Identity { dev: stat.st_dev, ino: stat.st_ino });
-            dirs.push(Step { dir: next, writable });
+            let identity = Identity::from(stat);
+            let writable = at.writable || untrusted.trees.contains(&identity);
+            dirs.push(Step { dir: next, identity, writable });
             way.enter(&name);
             continue;
         }
@@ -164,6 +175,9 @@ fn walk(path: &Path, untrusted: &Untrusted) -> rustix::io::Result<Found> {
         let made_by_guest = stat.st_uid != 0 && stat.st_uid != fstat(&at.dir)?.st_uid;
         if !way.may_follow() || made_by_task || made_by_guest || at.writable || is_magic(&at.dir, &name, &next)? {
             return Err(Errno::LOOP);
+        }
+        if stat.st_uid != 0 {
+            guests.push((at.identity, way.left()));
         }
         let target = readlinkat(next.as_fd(), "", Vec::new())?;
         if way.follow(&name, PathBuf::from(OsString::from_vec(target.into_bytes()))) {
@@ -243,6 +257,29 @@ mod tests {
             assert_eq!([link("roots", 0), link("guests", 5)], [Ok(want), Err(Errno::LOOP)]);
             std::os::unix::fs::chown(&dir, Some(6), None).unwrap();
             assert_eq!([link("hosts", 6), link("guests2", 5)], [Ok(want), Err(Errno::LOOP)]);
+            // Its owner's lead to what is below it, by whatever text, and nowhere else; not even through a link of root's.
+            let of_owner = |text: PathBuf| {
+                let name = dir.join("owners");
+                let _ = std::fs::remove_file(&name);
+                symlink(text, &name).unwrap();
+                std::os::unix::fs::lchown(&name, Some(6), None).unwrap();
+                open(&name, &stranger).map(drop)
+            };
+            symlink("/etc", dir.join("etc")).unwrap();
+            let again = Path::new("..").join(dir.file_name().unwrap());
+            for (text, followed) in [
+                (dir.join("real"), true),
+                (again.join("real/sub/file"), true),
+                ("absolute".into(), true),
+                ("/etc/hosts".into(), false),
+                ("etc".into(), false),
+                ("..".into(), false),
+                (".".into(), false),
+                ("/".into(), false),
+            ] {
+                let want = if followed { Ok(()) } else { Err(Errno::LOOP) };
+                assert_eq!(of_owner(text.clone()), want, "{}", text.display());
+            }
         } else {
             let own = Untrusted { uid: me, trees: vec![] };
             assert_eq!(open(&dir.join("link/sub/file"), &own).unwrap_err(), Errno::LOOP);

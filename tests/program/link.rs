@@ -1,6 +1,6 @@
 //! Symlinks on the way to what is unveiled: the operator's are followed, those that a task could have made are not.
 
-use crate::common::{Ended, Need, Run, Scratch};
+use crate::common::{Ended, Need, Run, Scratch, outside_with};
 use std::fmt::Display;
 use std::os::unix::fs::{lchown, symlink};
 use std::path::Path;
@@ -67,10 +67,43 @@ fn a_link_that_the_tasks_user_owns_is_not_followed() {
     is_refused(&start(), link.display());
 }
 
+/// Where a task may make a directory it owns one, and a link in it is as if its owner had made it.
+#[test]
+fn a_link_in_a_directory_of_the_tasks_own_leads_no_other_task_away() {
+    needs!(Need::Task);
+    let scratch = Scratch::new();
+    let (shared, closed) = (scratch.dir("shared"), scratch.file("closed", "secret"));
+    let at = |name: &str| shared.join("sub").join(name).display().to_string();
+    let made = [
+        format!("mkdir {}/sub", shared.display()),
+        format!("mkdir {}", at("real")),
+        format!("symlink {} {}", closed.display(), at("away")),
+        format!("symlink real {}", at("beside")),
+    ];
+    assert_eq!(Run::new().unveil("rwc", shared.display()).probe(&made), ["ok"; 4]);
+    std::fs::write(at("real/file"), "shown").unwrap();
+    for user in ["0", "4000"] {
+        let run = || Run::new().option("--user", user);
+        is_refused(&run().unveil("r", at("away")).probe_ends(&["read /etc/passwd"]), at("away"));
+        // The controls: what is below its own directory, and the same link by root.
+        let by_root = scratch.path(&format!("by-root-{user}"));
+        symlink(&closed, &by_root).unwrap();
+        let run = run().unveil("r", by_root.display());
+        assert_eq!(run.probe(&[format!("text {}", by_root.display())]), ["secret"], "{user}");
+    }
+    std::os::unix::fs::chown(shared.join("sub"), Some(65534), Some(65534)).unwrap();
+    crate::common::open_to_all(&shared.join("sub/real"));
+    crate::common::open_to_all(&shared.join("sub"));
+    let reads = Run::root().unveil("r", at("beside")).probe(&[format!("text {}/file", at("beside"))]);
+    assert_eq!(reads, ["shown"]);
+}
+
 #[test]
 fn magic_links_of_proc_are_not_followed() {
     needs!(Need::Task);
     for reached in ["/proc/self/root/etc/passwd", "/proc/self/cwd/etc/passwd"] {
+        let control = outside_with(&[format!("read {reached}")], |command| command.current_dir("/"));
+        assert_eq!(control, ["ok"], "the control");
         is_refused(&Run::root().unveil("r", reached).probe_ends(&["read /etc/passwd"]), reached);
     }
 }
