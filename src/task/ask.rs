@@ -14,6 +14,10 @@ use crate::policy::signal::Signal;
 use rustix::io::Errno;
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+/// For an answer of init's. A busy machine, or one whose files are slow to come, takes a while.
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 struct Ask {
     request: Request,
@@ -35,6 +39,8 @@ struct Sent {
     process: u32,
     signal: Signal,
     reply: Option<Reply<()>>,
+    /// When no answer is awaited any more. The signal may still be sent.
+    until: Instant,
 }
 
 pub(super) struct Asks {
@@ -56,10 +62,11 @@ impl Asks {
     }
 
     /// A signal for one that init started, with its process group or alone; 0 for one that it has not.
+    /// The reply comes in any case, before [`PATIENCE`] is over.
     pub fn signal(&mut self, process: u32, signal: Signal, mode: KillMode, reply: Option<Reply<()>>) {
         let flags = if mode == KillMode::Group { message::GROUP } else { 0 };
         let request = Request { kind: message::SIGNAL, id: process, value: signal.number(), flags };
-        let sent = Sent { process, signal, reply };
+        let sent = Sent { process, signal, reply, until: Instant::now() + PATIENCE };
         match process {
             0 => self.signalled(sent, Err(Errno::SRCH)),
             _ => self.waiting.push_back(Ask { request, descriptors: Vec::new(), what: Asked::Signal(sent) }),
@@ -79,6 +86,20 @@ impl Asks {
         // An init that does not know this answers with an id of no session.
         let request = Request { kind: message::END_SESSIONS, id: u32::MAX, ..Request::default() };
         self.waiting.push_back(Ask { request, descriptors: Vec::new(), what: Asked::End });
+    }
+
+    /// Until when somebody waits for an answer.
+    pub fn due(&self) -> Option<Instant> {
+        let waiting = self.waiting.iter().filter_map(|ask| if let Asked::Signal(sent) = &ask.what { Some(sent) } else { None });
+        self.signals.iter().chain(waiting).find(|sent| sent.reply.is_some()).map(|sent| sent.until)
+    }
+
+    /// Nobody waits longer than that for an init that says nothing: in the host's pid namespace its task can stop it.
+    pub fn give_up(&mut self, now: Instant) {
+        let waiting = self.waiting.iter_mut().filter_map(|ask| if let Asked::Signal(sent) = &mut ask.what { Some(sent) } else { None });
+        for sent in self.signals.iter_mut().chain(waiting).filter(|sent| sent.until <= now) {
+            sent.reply.take().into_iter().for_each(|reply| reply(Err(TaskError::Silent(PATIENCE))));
+        }
     }
 
     /// Sends init what there is room for.
@@ -144,5 +165,38 @@ impl Asks {
             }
         }
         self.sessions.end_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::channel;
+
+    #[test]
+    fn nobody_waits_for_ever() {
+        let (init, _silent) = socket::pair().unwrap();
+        let mut asks = Asks::new("id".into());
+        let (reply, replied) = channel();
+        let now = Instant::now();
+        assert_eq!(asks.due(), None);
+        // Of a stop, whose own time limit kills.
+        asks.signal(2, Signal::TERM, KillMode::Group, None);
+        assert_eq!(asks.due(), None);
+        // More than the socket holds: some are not even sent.
+        for _ in 0..1000 {
+            let reply = reply.clone();
+            asks.signal(2, Signal::TERM, KillMode::Group, Some(Box::new(move |result| reply.send(result).unwrap())));
+        }
+        asks.send(init.as_fd());
+        assert!(!asks.is_empty() && asks.due().is_some_and(|due| due > now));
+        asks.give_up(now);
+        assert!(replied.try_recv().is_err());
+        asks.give_up(Instant::now() + PATIENCE);
+        assert_eq!(replied.try_iter().filter(|result| matches!(result, Err(TaskError::Silent(_)))).count(), 1000);
+        assert_eq!(asks.due(), None);
+        // A late answer is still the first one's.
+        asks.report(&Report { kind: message::SIGNALLED, id: 2, ..Report::default() });
+        assert_eq!(asks.signals.front().map(|sent| sent.process), Some(2));
     }
 }

@@ -6,6 +6,7 @@ use crate::launch::LaunchError;
 use crate::policy::error::SpecError;
 use crate::policy::signal::Signal;
 use rustix::io::Errno;
+use std::time::Duration;
 
 #[derive(Debug, thiserror::Error)]
 pub enum TaskError {
@@ -47,6 +48,8 @@ pub enum TaskError {
     EmptyCommand,
     #[error("ask the task's init: {0}")]
     Init(String),
+    #[error("the task's init has not answered for {} s", .0.as_secs())]
+    Silent(Duration),
     #[error("the task is lost: {0}")]
     Lost(String),
     #[error("{0}")]
@@ -60,7 +63,7 @@ impl TaskError {
             TaskError::Launch(e) => e.is_transient(),
             TaskError::Sys(e) => e.errno.is_some_and(is_transient),
             TaskError::Command { errno, .. } => is_transient(*errno),
-            TaskError::InitEnded(_) | TaskError::Thread(_) => true,
+            TaskError::InitEnded(_) | TaskError::Silent(_) | TaskError::Thread(_) => true,
             _ => false,
         }
     }

@@ -1,7 +1,7 @@
 //! A running task. Its thread owns all that belongs to it, and waits for init's pidfd, init's reports and orders: nothing is polled by
 //! time.
 
-use super::ask::Asks;
+use super::ask::{Asks, PATIENCE};
 use super::error::TaskError;
 use super::event::{Subject, oom};
 use super::failure::command_failed;
@@ -53,6 +53,8 @@ pub(super) struct Life {
     command: u32,
     kill_mode: KillMode,
     pid_mode: NamespaceMode,
+    /// When it is not waited for any longer that the command runs.
+    start_by: Option<Instant>,
     /// To whoever asked for the start; taken once the command runs.
     pub reply: Option<Reply<Started>>,
     /// Where it is said why the command does not run.
@@ -77,6 +79,7 @@ impl Life {
             kill_mode: spec.kill_mode,
             pid_mode: spec.namespaces.pid,
             spec: Some(Box::new(spec)),
+            start_by: Some(Instant::now() + PATIENCE),
             ..Life::of(subject, launched, oom_kills, 0)
         }
     }
@@ -101,6 +104,7 @@ impl Life {
             command,
             kill_mode: KillMode::default(),
             pid_mode: NamespaceMode::default(),
+            start_by: None,
             reply: None,
             log: None,
             failed: None,
@@ -136,10 +140,18 @@ impl Life {
         if ready.end {
             // Reports that came before the end, such as why the command could not be started.
             self.reports(BUFFERED, task, record);
-        } else if self.kill_at.is_some_and(|at| at <= Instant::now()) {
+            return true;
+        }
+        let now = Instant::now();
+        self.asks.give_up(now);
+        if self.kill_at.is_some_and(|at| at <= now) {
             self.kill();
         }
-        ready.end
+        if self.start_by.take_if(|at| *at <= now).is_some() {
+            self.failed = Some(TaskError::Silent(PATIENCE));
+            self.kill();
+        }
+        false
     }
 
     /// The wait status of an init that has ended, if the kernel tells this process.
@@ -153,7 +165,8 @@ impl Life {
     }
 
     fn wait_for_any(&self, task: &Task) -> Woken {
-        let limit = self.kill_at.map(|at| at.saturating_duration_since(Instant::now()));
+        let next = [self.kill_at, self.start_by, self.asks.due()].into_iter().fold(None, earlier);
+        let limit = next.map(|at| at.saturating_duration_since(Instant::now()));
         let mut polled = [
             PollFd::new(&self.launched.pidfd, PollFlags::IN),
             task.wake.polled(),
@@ -201,7 +214,7 @@ impl Life {
     /// The command runs. Its record is complete before anybody hears of it: a plugin that dies now loses nothing.
     fn started(&mut self, command: u32, task: &Task, record: &Record) {
         let Some(spec) = self.spec.take() else { return };
-        self.command = command;
+        (self.command, self.start_by) = (command, None);
         let log = self.log.take();
         let (name, alloc_id, cgroup) = (spec.name.clone(), spec.alloc_id.clone(), spec.cgroup.path.clone());
         let landlock_abi = spec.rules.abi.0;
