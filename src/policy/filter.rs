@@ -3,7 +3,7 @@
 
 use super::capability::Capabilities;
 pub use super::filter_table::Arch;
-use super::filter_table::{Call, Reach, TABLE, errno_name};
+use super::filter_table::{Call, Reach, TABLE, UNJUDGED, errno_name};
 
 /// `struct sock_filter` of linux/filter.h.
 #[repr(C)]
@@ -30,8 +30,8 @@ pub struct Subject {
     pub binds_nothing: bool,
     /// `udp = false`.
     pub refuses_udp: bool,
-    /// The message queues that it sees are the host's, and not unveiled with `c`.
-    pub keeps_queues: bool,
+    /// It has the host's ipc namespace, and /dev/mqueue is not unveiled with `c`.
+    pub makes_no_ipc: bool,
 }
 
 /// `default`, or `off`.
@@ -58,8 +58,6 @@ const ARGUMENTS: u32 = 16;
 const ALLOW: u32 = 0x7fff_0000;
 const ERRNO: u32 = 0x0005_0000;
 const ENOSYS: u32 = 38;
-/// Numbers of x32, which nobody builds for, begin here.
-const X32: u32 = 0x4000_0000;
 
 fn statement(code: u16, k: u32) -> Instruction {
     Instruction { code, jt: 0, jf: 0, k }
@@ -90,7 +88,9 @@ pub fn explain() -> String {
         let some = if call.cases.is_empty() { "" } else { " (some)" };
         format!("{:<24} {:<16} {}: {}\n", format!("{}{some}", call.name), errno_name(call.errno), call.reach.words(), call.reason)
     };
-    TABLE.iter().map(line).collect()
+    let newer =
+        format!("{:<24} {:<16} every task: calls newer than this table; libraries fall back\n", format!("{UNJUDGED} and above"), "ENOSYS");
+    TABLE.iter().map(line).chain([newer]).collect()
 }
 
 /// The part for one architecture: its number is found by halving.
@@ -106,11 +106,8 @@ fn table(arch: Arch, subject: &Subject) -> Vec<Instruction> {
             _ => merged.push((number, body)),
         }
     }
-    let mut table = vec![statement(LOAD, NUMBER)];
-    if arch == Arch::X86_64 {
-        table.push(or_skip(AT_LEAST, X32));
-        table.push(statement(RETURN, ERRNO | ENOSYS));
-    }
+    // Far above are the numbers of x32, which nobody builds for.
+    let mut table = vec![statement(LOAD, NUMBER), or_skip(AT_LEAST, UNJUDGED), statement(RETURN, ERRNO | ENOSYS)];
     table.extend(halve(&merged));
     table
 }
@@ -225,7 +222,7 @@ fn holds(reach: Reach, subject: &Subject) -> bool {
         Reach::NamedPorts => subject.names_ports,
         Reach::NoBind => subject.binds_nothing,
         Reach::NoUdp => subject.refuses_udp,
-        Reach::HostQueues => subject.keeps_queues,
+        Reach::MakesNoIpc => subject.makes_no_ipc,
     }
 }
 
@@ -281,7 +278,7 @@ mod tests {
             names_ports: true,
             binds_nothing: true,
             refuses_udp: true,
-            keeps_queues: true,
+            makes_no_ipc: true,
         }
     }
 
@@ -292,11 +289,12 @@ mod tests {
             for number in 0..600 {
                 let named = TABLE.iter().any(|call| call.number(arch) == Some(number));
                 let value = run(&program, arch.audit(), number, [0; 6]);
-                assert!(named || value == ALLOW, "{arch:?} {number}: {value:#x}");
+                let want = if number < UNJUDGED { ALLOW } else { ERRNO | ENOSYS };
+                assert!(named || value == want, "{arch:?} {number}: {value:#x}");
             }
         }
         let native = program(Arch::X86_64, &Subject::default());
-        assert_eq!(run(&native, Arch::X86_64.audit(), X32 + 1, [0; 6]), ERRNO | ENOSYS);
+        assert_eq!(run(&native, Arch::X86_64.audit(), 0x4000_0001, [0; 6]), ERRNO | ENOSYS);
         assert_eq!(run(&native, Arch::Aarch64.audit(), 1, [0; 6]), ERRNO | ENOSYS);
         assert_eq!(run(&program(Arch::Aarch64, &Subject::default()), 0x4000_0028, 1, [0; 6]), ERRNO | ENOSYS);
     }
@@ -410,6 +408,17 @@ mod tests {
     }
 
     #[test]
+    fn nothing_of_the_hosts_is_leased() {
+        for arch in ARCHES {
+            let fcntl = |command| errno(arch, &Subject::default(), "fcntl", [3, command, 0, 0, 0, 0]);
+            assert_eq!([1024, 1040].map(fcntl), [1, 1], "{arch:?}");
+            // Locks, copies, the size of a pipe, seals.
+            assert_eq!([6, 7, 38, 1030, 1031, 1033].map(fcntl), [0; 6], "{arch:?}");
+        }
+        assert_eq!(errno(Arch::I386, &Subject::default(), "fcntl64", [3, 1040, 0, 0, 0, 0]), 1);
+    }
+
+    #[test]
     fn what_is_one_number_for_the_host() {
         for (arch, number) in [(Arch::X86_64, 206), (Arch::Aarch64, 0), (Arch::I386, 245)] {
             let program = program(machine(arch), &Subject::default());
@@ -433,6 +442,49 @@ mod tests {
     }
 
     #[test]
+    fn in_the_hosts_ipc_nothing_is_made() {
+        let task = Subject { host_ipc: true, makes_no_ipc: true, uid: 1000, ..Subject::default() };
+        let [makes, opens] = [[9, 1, 0o1600], [9, 1, 0o600]];
+        for (subject, refused) in [(&task, 13), (&Subject { makes_no_ipc: false, ..task }, 0)] {
+            let tried = |arch, name, arguments: &[u64]| {
+                let mut all = [0; 6];
+                all[..arguments.len()].copy_from_slice(arguments);
+                errno(arch, subject, name, all)
+            };
+            for arch in ARCHES {
+                for name in ["shmget", "semget"] {
+                    assert_eq!(
+                        [&makes[..], &[0, 1, 0], &opens].map(|call| tried(arch, name, call)),
+                        [refused, refused, 0],
+                        "{arch:?} {name}"
+                    );
+                }
+                assert_eq!([[9, 0o1600], [0, 0], [9, 0o600]].map(|call| tried(arch, "msgget", &call)), [refused, refused, 0]);
+                assert_eq!(tried(arch, "shmat", &[]), 0);
+            }
+            let multiplexed = |call: u64, rest: &[u64]| tried(Arch::I386, "ipc", &[&[call], rest].concat());
+            for call in [23, 0x1_0017, 2] {
+                assert_eq!([&makes[..], &[0, 1, 0], &opens].map(|rest| multiplexed(call, rest)), [refused, refused, 0], "{call}");
+            }
+            assert_eq!([[9, 0o1600], [0, 0], [9, 0o600]].map(|rest| multiplexed(13, &rest)), [refused, refused, 0]);
+            assert_eq!(multiplexed(21, &[0, 0o1000, 0o1000]), 0, "shmat");
+        }
+    }
+
+    #[test]
+    fn init_is_not_the_tasks_to_limit() {
+        let task = Subject::default();
+        for arch in ARCHES {
+            for name in ["prlimit64", "sched_setaffinity", "sched_setscheduler", "sched_setparam", "sched_setattr"] {
+                assert_eq!([0, 1, 2].map(|pid| errno(arch, &task, name, [pid, 0, 0, 0, 0, 0])), [0, 1, 0], "{name}");
+            }
+            assert_eq!([0, 1, 2].map(|pid| errno(arch, &task, "setpriority", [0, pid, 0, 0, 0, 0])), [0, 1, 0]);
+            assert_eq!([0, 1, 2].map(|pid| errno(arch, &task, "ioprio_set", [1, pid, 0, 0, 0, 0])), [0, 1, 0]);
+            assert_eq!(errno(arch, &task, "setpriority", [2, 1, 0, 0, 0, 0]), 0, "of a user");
+        }
+    }
+
+    #[test]
     fn with_the_hosts_pids_others_are_left_alone() {
         let host = Subject { host_pids: true, uid: 1000, ..Subject::default() };
         for arch in ARCHES {
@@ -448,7 +500,7 @@ mod tests {
 
     #[test]
     fn queues_of_the_host_are_neither_made_nor_removed() {
-        let host = Subject { keeps_queues: true, ..Subject::default() };
+        let host = Subject { makes_no_ipc: true, ..Subject::default() };
         for arch in ARCHES {
             let tried = |subject: &Subject| {
                 let open = [0o2, 0o102].map(|flags| errno(arch, subject, "mq_open", [0, flags, 0o600, 0, 0, 0]));

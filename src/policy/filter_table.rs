@@ -43,7 +43,7 @@ pub enum Reach {
     NamedPorts,
     NoBind,
     NoUdp,
-    HostQueues,
+    MakesNoIpc,
 }
 
 impl Reach {
@@ -59,7 +59,7 @@ impl Reach {
             Reach::NamedPorts => "bind_tcp or connect_tcp",
             Reach::NoBind => "bind_tcp = []",
             Reach::NoUdp => "udp = false",
-            Reach::HostQueues => "ipc_mode = \"host\" without c on /dev/mqueue",
+            Reach::MakesNoIpc => "ipc_mode = \"host\" without c on /dev/mqueue",
         }
     }
 }
@@ -167,6 +167,12 @@ const SET_ID: u32 = 0o6000;
 const CREATE: u32 = 0o100;
 /// `__O_TMPFILE`.
 const NAMELESS: u32 = 0o20000000;
+/// Of linux/ipc.h: a key that always makes one, and the flag.
+const IPC_PRIVATE: u32 = 0;
+const IPC_CREATE: u32 = 0o1000;
+/// `F_SETLEASE` and, since 6.19, `F_SETDELEG` of linux/fcntl.h.
+const SET_LEASE: u32 = 1024;
+const SET_DELEGATION: u32 = 1040;
 const FASTOPEN: u32 = 0x2000_0000;
 const NETLINK: u32 = 16;
 const PACKET: u32 = 17;
@@ -176,11 +182,17 @@ const KOBJECT_UEVENT: u32 = 15;
 
 const NAMESPACE: &str = "namespaces of its own, in which it has every capability";
 const KEYS: &str = "keyrings outlive the task, and the next of the same user reads them";
+const LEASES: &str = "a lease or delegation on a file of the host's makes the host wait";
 const SET_ID_BITS: &str = "a program with a set-id bit, left where a user of the host finds it, makes that user another";
 const OTHERS_IPC: &str = "the host's memory segments, semaphores and queues, which are root's";
 const OTHERS: &str = "the host's processes of the same user, to be limited or moved";
+const MADE_IPC: &str = "memory segments, semaphores and queues of the host's outlive the task, beyond its limits";
+const INIT: &str = "pid 1 is the task's init, which is not the task's to limit";
 const QUEUES: &str = "Landlock looks when a queue of the host's is opened, not when one is made or removed";
 const PORTS: &str = "Landlock's rules for TCP ports do not hold there";
+
+/// From this number on, which is the same everywhere, calls are newer than this table (listns and later, of 6.19): nobody has judged them.
+pub(super) const UNJUDGED: u32 = 470;
 
 pub const TABLE: &[Call] = &[
     call(
@@ -213,8 +225,8 @@ pub const TABLE: &[Call] = &[
     call("modify_ldt", [154, NO, 123], ENOSYS, "segments of a task's own, of use to old 16-bit programs"),
     call("name_to_handle_at", [303, 264, 341], EOPNOTSUPP, "handles of files, which lead past directories and views"),
     call("open_by_handle_at", [304, 265, 342], EPERM, "files past directories and views").of(Reach::WithoutDacReadSearch),
-    call("fcntl", [72, 25, 55], EPERM, "a lease on a file of the host's makes the host wait").when(&[&[is(1, 1024)]]),
-    call("fcntl64", [NO, NO, 221], EPERM, "a lease on a file of the host's makes the host wait").when(&[&[is(1, 1024)]]),
+    call("fcntl", [72, 25, 55], EPERM, LEASES).when(&[&[is(1, SET_LEASE)], &[is(1, SET_DELEGATION)]]),
+    call("fcntl64", [NO, NO, 221], EPERM, LEASES).when(&[&[is(1, SET_LEASE)], &[is(1, SET_DELEGATION)]]),
     // AF_UNIX, AF_INET, AF_INET6, AF_NETLINK (route, kobject_uevent; audit for who may write it), AF_PACKET with net_raw.
     call("socket", [41, 198, 359], EAFNOSUPPORT, "families and protocols of the kernel's that tasks have no use for").when(&[
         &[is_not(0, 1), is_not(0, 2), is_not(0, 10), is_not(0, NETLINK), is_not(0, PACKET)],
@@ -242,8 +254,16 @@ pub const TABLE: &[Call] = &[
     call("sendmmsg", [307, 269, 345], EOPNOTSUPP, PORTS).of(Reach::NamedPorts).when(&[&[all(3, FASTOPEN)]]),
     call("setsockopt", [54, 208, 366], EOPNOTSUPP, PORTS).of(Reach::NamedPorts).when(&[&[is(1, 6), is(2, 30)]]),
     call("listen", [50, 201, 363], EACCES, "a socket that was never bound gets a port").of(Reach::NoBind),
-    call("mq_open", [240, 180, 277], EACCES, QUEUES).of(Reach::HostQueues).when(&[&[any(1, CREATE)]]),
-    call("mq_unlink", [241, 181, 278], EACCES, QUEUES).of(Reach::HostQueues),
+    call("mq_open", [240, 180, 277], EACCES, QUEUES).of(Reach::MakesNoIpc).when(&[&[any(1, CREATE)]]),
+    call("mq_unlink", [241, 181, 278], EACCES, QUEUES).of(Reach::MakesNoIpc),
+    call("prlimit64", [302, 261, 340], EPERM, INIT).when(&[&[is(0, 1)]]),
+    call("sched_setaffinity", [203, 122, 241], EPERM, INIT).when(&[&[is(0, 1)]]),
+    call("sched_setscheduler", [144, 119, 156], EPERM, INIT).when(&[&[is(0, 1)]]),
+    call("sched_setparam", [142, 118, 154], EPERM, INIT).when(&[&[is(0, 1)]]),
+    call("sched_setattr", [314, 274, 351], EPERM, INIT).when(&[&[is(0, 1)]]),
+    // Processes by pid, and by group.
+    call("setpriority", [141, 140, 97], EPERM, INIT).when(&[&[is(1, 1), is_not(0, 2)]]),
+    call("ioprio_set", [251, 30, 289], EPERM, INIT).when(&[&[is(1, 1), is_not(0, 3)]]),
     call("prlimit64", [302, 261, 340], EPERM, OTHERS).of(Reach::HostPids).when(&[&[is_not(0, 0)]]),
     call("sched_setaffinity", [203, 122, 241], EPERM, OTHERS).of(Reach::HostPids).when(&[&[is_not(0, 0)]]),
     call("sched_setscheduler", [144, 119, 156], EPERM, OTHERS).of(Reach::HostPids).when(&[&[is_not(0, 0)]]),
@@ -251,6 +271,18 @@ pub const TABLE: &[Call] = &[
     call("sched_setattr", [314, 274, 351], EPERM, OTHERS).of(Reach::HostPids).when(&[&[is_not(0, 0)]]),
     call("setpriority", [141, 140, 97], EPERM, OTHERS).of(Reach::HostPids).when(&[&[is_not(1, 0)], &[is_not(0, 0)]]),
     call("ioprio_set", [251, 30, 289], EPERM, OTHERS).of(Reach::HostPids).when(&[&[is_not(1, 0)]]),
+    call("shmget", [29, 194, 395], EACCES, MADE_IPC).of(Reach::MakesNoIpc).when(&[&[is(0, IPC_PRIVATE)], &[any(2, IPC_CREATE)]]),
+    call("semget", [64, 190, 393], EACCES, MADE_IPC).of(Reach::MakesNoIpc).when(&[&[is(0, IPC_PRIVATE)], &[any(2, IPC_CREATE)]]),
+    call("msgget", [68, 186, 399], EACCES, MADE_IPC).of(Reach::MakesNoIpc).when(&[&[is(0, IPC_PRIVATE)], &[any(1, IPC_CREATE)]]),
+    // The three in one, by a number, in whose upper half a version may stand.
+    call("ipc", [NO, NO, 117], EACCES, MADE_IPC).of(Reach::MakesNoIpc).when(&[
+        &[masked(0, 0xffff, 23), is(1, IPC_PRIVATE)],
+        &[masked(0, 0xffff, 23), any(3, IPC_CREATE)],
+        &[masked(0, 0xffff, 2), is(1, IPC_PRIVATE)],
+        &[masked(0, 0xffff, 2), any(3, IPC_CREATE)],
+        &[masked(0, 0xffff, 13), is(1, IPC_PRIVATE)],
+        &[masked(0, 0xffff, 13), any(2, IPC_CREATE)],
+    ]),
     call("shmget", [29, 194, 395], EPERM, OTHERS_IPC).of(Reach::HostIpcOfOthers),
     call("shmat", [30, 196, 397], EPERM, OTHERS_IPC).of(Reach::HostIpcOfOthers),
     call("shmctl", [31, 195, 396], EPERM, OTHERS_IPC).of(Reach::HostIpcOfOthers),

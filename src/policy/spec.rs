@@ -204,7 +204,7 @@ fn rules(
         names_ports: ports.are_named(),
         binds_nothing: ports.bind_nothing(),
         refuses_udp: task.udp == Some(false),
-        keeps_queues: namespaces.ipc == NamespaceMode::Host && !may_create(&grants, QUEUES),
+        makes_no_ipc: namespaces.ipc == NamespaceMode::Host && !may_create(&grants, QUEUES),
     };
     let filter = task.seccomp.unwrap_or(options.seccomp).then_some(subject);
     if filter.is_none() && subject.refuses_udp {
@@ -532,7 +532,7 @@ mod tests {
     #[test]
     fn queues_of_the_host_are_for_who_unveils_them() {
         let host = PluginOptions { default_ipc_mode: NamespaceMode::Host, ..PluginOptions::default() };
-        let keeps = |options: &PluginOptions| compiled(&request(), options).unwrap().rules.filter.unwrap().keeps_queues;
+        let keeps = |options: &PluginOptions| compiled(&request(), options).unwrap().rules.filter.unwrap().makes_no_ipc;
         let unveils = |path: &str| PluginOptions { unveil_paths: vec![path.into()], ..host.clone() };
         let all = ["rwc:/dev/mqueue", "rw:/dev/mqueue", "rwc:/dev"].map(|path| keeps(&unveils(path)));
         assert_eq!((keeps(&PluginOptions::default()), keeps(&host), all), (false, true, [false, true, false]));

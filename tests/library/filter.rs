@@ -13,7 +13,7 @@ const NOBODY: Subject = Subject {
     names_ports: false,
     binds_nothing: false,
     refuses_udp: false,
-    keeps_queues: false,
+    makes_no_ipc: false,
 };
 
 fn attempt(number: libc::c_long, arguments: &[i64]) -> String {
@@ -61,6 +61,11 @@ fn what_no_task_needs() {
             (libc::SYS_perf_event_open, &[], "EPERM"),
             (libc::SYS_name_to_handle_at, &[-1], "EOPNOTSUPP"),
             (libc::SYS_fcntl, &[-1, libc::F_SETLEASE.into(), 2], "EPERM"),
+            // F_SETDELEG, which this kernel need not know.
+            (libc::SYS_fcntl, &[-1, 1040], "EPERM"),
+            // Its init.
+            (libc::SYS_prlimit64, &[1, 7, 0, 0], "EPERM"),
+            (libc::SYS_setpriority, &[0, 1, 19], "EPERM"),
             (libc::SYS_io_setup, &[1, 0], "ENOSYS"),
             (libc::SYS_fchmod, &[-1, 0o4755], "EPERM"),
             (libc::SYS_openat2, &[-1], "ENOSYS"),
@@ -70,6 +75,8 @@ fn what_no_task_needs() {
             (libc::SYS_unshare, &[0x1000_0000], "EPERM"),
         ],
     );
+    // What this kernel has no call for is ENOSYS with and without a filter.
+    assert_eq!(both(&node, NOBODY, &["call 470", "call 600"]).0, ["ENOSYS"; 2]);
     let wanted = [attempt(libc::SYS_socket, &[1, 1, 0]), attempt(libc::SYS_socket, &[2, 2, 0]), attempt(libc::SYS_socket, &[16, 3, 0])];
     assert_eq!(node.output(node.spec(&wanted.each_ref().map(String::as_str))), ["ok"; 3]);
 }
@@ -81,6 +88,9 @@ fn commands_beside_the_tasks_own() {
     let (id, _) = node.run(&["sleep 60000"]);
     let keyctl = attempt(libc::SYS_keyctl, &[99]);
     assert_eq!(node.session(&id, &[&keyctl, "say here"]), ["EPERM", "here"]);
+    node.destroy(&id, true).expect("a task").expect("destroyed");
+    let (id, _) = node.run_spec(node.spec(&["sleep 60000"]).with(|spec| spec.rules.filter = None));
+    assert_eq!(node.session(&id, &[&keyctl]), ["EOPNOTSUPP"], "the control");
     node.destroy(&id, true).expect("a task").expect("destroyed");
 }
 
@@ -114,6 +124,19 @@ fn what_some_may_not() {
         Subject { host_ipc: true, uid: 0, ..NOBODY },
         &[(libc::SYS_shmget, &[0x7fff_fff1], "EPERM"), (libc::SYS_msgsnd, &[-1], "EPERM"), (libc::SYS_semctl, &[-1], "EPERM")],
     );
+    // Here in a namespace of its own, which takes what is made with it.
+    let makes_none = Subject { host_ipc: true, makes_no_ipc: true, ..NOBODY };
+    refused(
+        &node,
+        makes_none,
+        &[
+            (libc::SYS_shmget, &[0x7fff_fff1, 4096, 0o1600], "EACCES"),
+            (libc::SYS_semget, &[0, 1, 0o600], "EACCES"),
+            (libc::SYS_msgget, &[0x7fff_fff1, 0o1600], "EACCES"),
+        ],
+    );
+    let opens = attempt(libc::SYS_shmget, &[0x7fff_fff1, 4096, 0o600]);
+    assert_eq!(both(&node, makes_none, &[&opens]), (vec!["ENOENT".into()], vec!["ENOENT".into()]));
 }
 
 /// As a program that is made for 32 bits, where the kernel runs such.

@@ -48,11 +48,11 @@ fn queues_of_the_host() {
     let name = format!("exec2-{}", unique());
     let [make, open, unlink] = ["make", "open", "unlink"].map(|verb| format!("queue-{verb} {name}"));
     let root = Identity { uid: 0, gid: 0, groups: Vec::new(), name: "root".into(), home: "/root".into() };
-    let host_ipc = |attempts: &[&str], keeps_queues| {
+    let host_ipc = |attempts: &[&str], makes_no_ipc| {
         node.spec(attempts).with(|spec| {
             spec.namespaces.ipc = NamespaceMode::Host;
             spec.privileges.identity = root.clone();
-            spec.rules.filter = Some(Subject { keeps_queues, ..Subject::default() });
+            spec.rules.filter = Some(Subject { makes_no_ipc, ..Subject::default() });
         })
     };
     assert_eq!(node.output(host_ipc(&[&make, "create /dev/shm/exec2"], true)), ["EACCES", "EROFS"]);
