@@ -88,8 +88,8 @@ fn line(line: &[u8]) -> Option<Mount> {
     Some(Mount { id, parent, dev, path, attr, is_shared, file_system: FileSystem::of_name(field()?) })
 }
 
-/// Where else than at `path` what is there is seen: through mounts of the same file system, of what is above it or of itself. Where a mount
-/// of the same place is covered by a later one, the place is named in vain.
+/// Where else than at `path` what is there is seen, or a part of it: through mounts of the same file system, of what is above it, of itself,
+/// or of what is below. Where a mount of the same place is covered by a later one, the place is named in vain.
 pub fn seen_at(text: &[u8], path: &Path) -> Vec<PathBuf> {
     type Shown = (Vec<u8>, PathBuf, PathBuf);
     let shown = |line: &[u8]| -> Option<Shown> {
@@ -103,7 +103,10 @@ pub fn seen_at(text: &[u8], path: &Path) -> Vec<PathBuf> {
     let Some((dev, root, at)) = on else { return Vec::new() };
     let inside = path.strip_prefix(at).map(|below| root.join(below)).unwrap_or_default();
     let others = mounts.iter().filter(|(other, ..)| other == dev);
-    let places = others.filter_map(|(_, root, at)| Some(join(at, inside.strip_prefix(root).ok()?)));
+    let places = others.filter_map(|(_, root, at)| match inside.strip_prefix(root) {
+        Ok(below) => Some(join(at, below)),
+        Err(_) => (root.starts_with(&inside) && !at.starts_with(path)).then(|| at.clone()),
+    });
     places.filter(|place| place != path).collect()
 }
 
@@ -157,11 +160,13 @@ mod tests {
 26 22 0:9 /own /opt/own rw - tmpfs tmpfs rw
 27 22 0:9 /other /opt/other rw - tmpfs tmpfs rw
 28 22 98:2 /own /opt/else rw - ext4 /dev/sdb rw
+29 22 0:9 /own/x/part /opt/part rw - tmpfs tmpfs rw
+30 22 0:9 /own/x /run/own/y rw - tmpfs tmpfs rw
 
 nonsense";
         let seen = |path: &str| seen_at(text, Path::new(path));
-        assert_eq!(seen("/run/own"), [Path::new("/srv/chroot/run/own"), Path::new("/opt/own")]);
-        assert_eq!(seen("/run/own/x"), [Path::new("/srv/chroot/run/own/x"), Path::new("/opt/own/x")]);
+        assert_eq!(seen("/run/own"), ["/srv/chroot/run/own", "/opt/own", "/opt/part"].map(Path::new));
+        assert_eq!(seen("/run/own/x"), ["/srv/chroot/run/own/x", "/opt/own/x", "/opt/part", "/run/own/y"].map(Path::new));
         assert_eq!(seen("/srv/state"), [Path::new("/mnt/a b/state")]);
         assert_eq!(seen("/mnt/a b/state"), [Path::new("/srv/state")]);
         assert_eq!(seen("/home"), [] as [&Path; 0]);

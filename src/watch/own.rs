@@ -39,7 +39,8 @@ impl Own {
     pub fn everywhere(&self, mut directories: BTreeSet<PathBuf>, trees: &[PathBuf]) -> Result<BTreeSet<PathBuf>> {
         let known: BTreeSet<PathBuf> = directories.iter().chain(trees).cloned().collect();
         let aliases = self.aliases.of(&known)?;
-        directories.extend(aliases.into_iter().filter(|place| !trees.contains(place)));
+        // The client mounts parts of the one tree in the other.
+        directories.extend(aliases.into_iter().filter(|place| !trees.iter().any(|tree| place.starts_with(tree))));
         Ok(directories)
     }
 }

@@ -188,6 +188,15 @@ fn what_is_the_drivers_own_can_not_be_unveiled() {
         let error = unveiled(path).unwrap_err();
         assert_eq!(error, format!("unveil: {} is the driver's own or the client's, which no task may have", path.display()));
     }
+    // A part of it elsewhere.
+    unmount(&alias, UnmountFlags::DETACH).unwrap();
+    mount_bind(&hidden, &alias).unwrap();
+    assert!(unveiled(&alias).unwrap_err().ends_with("which no task may have"));
+    let above = alias.parent().unwrap();
+    for view in VIEWS {
+        assert_eq!(entries(&node, view, above, &[&alias]), ["0"], "{view:?}");
+        assert_eq!(entries(&node.beside(), view, above, &[&alias]), ["1"], "the control: to another driver");
+    }
     unmount(&alias, UnmountFlags::DETACH).unwrap();
     assert_eq!(unveiled(&alias), Ok(()));
 }
