@@ -245,7 +245,7 @@ mod tests {
                 "forbid_by_task",
                 b"\x91\xa4view",
                 "forbid_by_task[0]: \"view\" is no option that can be forbidden; there are seccomp, protect_system, pid_mode, ipc_mode, \
-                 oom_score_adj, ulimit, user, volume_mount, denial_events",
+                 oom_score_adj, ulimit, ulimit.rtprio, user, volume_mount, denial_events",
             ),
             ("require_view", b"\xa4host", "require_view: \"host\" is neither \"private\" nor empty"),
             ("max_pids", &[0x01], "max_pids: 1 is too few: a task's init and its command are two"),

@@ -59,9 +59,9 @@ pub const PLUGIN: &[Choice] = &[
     choice(
         "forbid_by_task",
         Kind::Texts,
-        Unset::Texts(&["seccomp", "protect_system"], "`[\"seccomp\", \"protect_system\"]`"),
+        Unset::Texts(&["seccomp", "protect_system", "ulimit.rtprio"], "`[\"seccomp\", \"protect_system\", \"ulimit.rtprio\"]`"),
         "task options that a job may not move from their safe value; also `pid_mode`, `ipc_mode`, `oom_score_adj` (below 0), `ulimit` (above the \
-         plugin's own, or a priority), `user` (uid 0), `volume_mount` (outside the task's directory), `denial_events`",
+         plugin's own, or a priority; `ulimit.rtprio`: a real-time priority, which no CPU limit holds), `user` (uid 0), `volume_mount` (outside the task's directory), `denial_events`",
     ),
     choice(
         "default_work_dir",

@@ -17,19 +17,21 @@ pub enum Ceiling {
     IpcMode,
     OomScoreAdj,
     Ulimit,
+    RealTime,
     User,
     VolumeMount,
     DenialEvents,
 }
 
 impl Ceiling {
-    const ALL: [(&'static str, Ceiling); 9] = [
+    const ALL: [(&'static str, Ceiling); 10] = [
         ("seccomp", Ceiling::Seccomp),
         ("protect_system", Ceiling::ProtectSystem),
         ("pid_mode", Ceiling::PidMode),
         ("ipc_mode", Ceiling::IpcMode),
         ("oom_score_adj", Ceiling::OomScoreAdj),
         ("ulimit", Ceiling::Ulimit),
+        ("ulimit.rtprio", Ceiling::RealTime),
         ("user", Ceiling::User),
         ("volume_mount", Ceiling::VolumeMount),
         ("denial_events", Ceiling::DenialEvents),
@@ -42,7 +44,7 @@ pub struct Ceilings(Vec<Ceiling>);
 
 impl Default for Ceilings {
     fn default() -> Ceilings {
-        Ceilings(vec![Ceiling::Seccomp, Ceiling::ProtectSystem])
+        Ceilings(vec![Ceiling::Seccomp, Ceiling::ProtectSystem, Ceiling::RealTime])
     }
 }
 
@@ -108,6 +110,11 @@ fn moved(ceiling: Ceiling, asked: &Asked<'_>) -> Option<String> {
             };
             asked.ulimits.iter().find(above).map(|limit| format!("{} above the plugin's own", super::ulimit::name(limit.resource)))
         }
+        // The kernel's cpu.max does not hold for what has a real-time priority.
+        Ceiling::RealTime => {
+            let real_time = asked.ulimits.iter().find(|limit| super::ulimit::name(limit.resource) == "rtprio" && limit.hard > 0);
+            real_time.map(|limit| limit.hard.to_string())
+        }
         Ceiling::User => {
             let identity = &asked.privileges.identity;
             (identity.uid == 0).then(|| format!("{:?}, which is uid 0,", identity.name))
@@ -165,6 +172,7 @@ mod tests {
             ("oom_score_adj", TaskOptions { oom_score_adj: Some(-1), ..TaskOptions::default() }),
             ("ulimit", ulimit("nofile", "1001")),
             ("ulimit", ulimit("rtprio", "1")),
+            ("ulimit.rtprio", ulimit("rtprio", "0:1")),
             ("denial_events", TaskOptions { denial_events: true, ..TaskOptions::default() }),
         ] {
             let error = check(&[word], moved.clone(), false).unwrap_err();
@@ -180,6 +188,8 @@ mod tests {
         );
         assert_eq!(elsewhere(&["user", "ulimit"]), Ok(()));
         assert_eq!(check(&["ulimit"], ulimit("nofile", "1000"), false), Ok(()));
+        assert_eq!(check(&["ulimit.rtprio"], ulimit("rtprio", "0"), false), Ok(()));
+        assert_eq!(check(&["ulimit.rtprio"], ulimit("nofile", "9000"), false), Ok(()));
         let unknown = Ceilings::parse(&["seccomp".into(), "args".into()]).unwrap_err();
         assert!(
             unknown.0 == Some(1)

@@ -210,6 +210,8 @@ func TestForbidByTask(t *testing.T) {
 		kept.alloc(t).refused(shell("exit 0", option), name, `"off"`, "forbid_by_task")
 		open.alloc(t).start(shell("exit 0", option)).ends(0)
 	}
+	kept.alloc(t).refused(shell("exit 0", `ulimit = { rtprio = "9" }`), "ulimit.rtprio", "9 is refused", "forbid_by_task")
+	kept.alloc(t).start(shell("exit 0", `ulimit = { rtprio = "0" }`)).ends(0)
 	open.alloc(t).refused(shell("exit 0", `pid_mode = "host"`), "pid_mode", `"host"`, "forbid_by_task")
 	kept.alloc(t).start(shell("exit 0", `pid_mode = "host"`)).ends(0)
 	wantWords(t, launch(t).setConfig(t, agentConfig(), `forbid_by_task = ["args"]`), "forbid_by_task[0]", `"args"`, "seccomp")

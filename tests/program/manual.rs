@@ -79,3 +79,43 @@ fn the_architecture_is_the_codes() {
         }
     }
 }
+
+/// Each test that README names is there, and nearly every line of its promises names one.
+#[test]
+fn what_is_promised_has_a_test() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    if !root.join("src").exists() {
+        return skip("what_is_promised_has_a_test", "no sources here");
+    }
+    let readme = read_to_string(root.join("README.md")).unwrap();
+    let (_, promises) = readme.split_once("\n### What is promised to whom\n").unwrap();
+    let in_go: String = texts(&root.join("tests/nomad"), "go");
+    let rows =
+        promises.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| a task as ") && !line.starts_with("| before "));
+    let mut count = 0;
+    for row in rows {
+        let names: Vec<&str> = row.split('`').skip(1).step_by(2).filter(|word| word.starts_with("Test") || word.contains("::")).collect();
+        assert!(!names.is_empty(), "no test: {row}");
+        count += names.len();
+        for name in names {
+            let is_there = match name.split_once("::") {
+                None => in_go.contains(&format!("\nfunc {name}(")),
+                Some(("policy", file)) => {
+                    read_to_string(root.join(format!("src/policy/{file}.rs"))).unwrap_or_default().contains("#[test]")
+                }
+                Some((file, test)) => ["library", "program"].iter().any(|suite| {
+                    let text = read_to_string(root.join(format!("tests/{suite}/{file}.rs"))).unwrap_or_default();
+                    text.contains("#[test]") && (test == "*" || text.contains(&format!("\nfn {test}()")))
+                }),
+            };
+            assert!(is_there, "{name}");
+        }
+    }
+    assert!(count > 40, "{count}");
+}
+
+/// Of all files of that kind in a directory.
+fn texts(directory: &Path, extension: &str) -> String {
+    let paths = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    paths.filter(|path| path.extension().is_some_and(|found| found == extension)).map(|path| read_to_string(path).unwrap()).collect()
+}
