@@ -4,6 +4,8 @@ use crate::common::Need;
 use crate::common::namespace::in_own_namespace;
 use crate::common::place::Place;
 use crate::common::task::With;
+use nomad_driver_exec2::policy::access::Mode;
+use nomad_driver_exec2::policy::grant::Grant;
 use nomad_driver_exec2::policy::request::{DnsRequest, HostRequest};
 use nomad_driver_exec2::policy::resolver::{Dns, HostName};
 use nomad_driver_exec2::policy::spec::TaskSpec;
@@ -102,6 +104,10 @@ fn inner_own() {
     });
     assert_eq!(place.node.output(spec), ["EROFS"; 4]);
     assert_eq!(fs::read_to_string("/etc/resolv.conf").unwrap(), RESOLV_CONF);
+    let unveiled =
+        ["/etc/resolv.conf", "/etc/hosts"].map(|path| Grant { mode: Mode::RW, path: path.into(), option: "unveil", required: true });
+    let spec = root(place.spec(&attempts)).with(|spec| spec.rules.grants.extend(unveiled));
+    assert_eq!(place.node.output(spec), ["ok"; 4], "the control: the host's");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Limits: enforced where cgroup v2 has the controllers, refused by name where it has not.
 
-use crate::common::{Need, Run, places};
+use crate::common::{Need, Run, outside, places};
 use std::io::Read;
 
 #[test]
@@ -44,6 +44,7 @@ fn the_task_sees_its_limits_and_can_not_change_them() {
     let mut run = run.spawn_probe(&["say ready", "listen"]);
     run.stdout.as_mut().unwrap().read_exact(&mut [0; 6]).unwrap();
     let scope = places(run.id())[0].display().to_string();
+    assert_eq!(outside(&[format!("open-write {scope}/memory.max")]), ["ok"], "the control");
     let input = format!("text {scope}/memory.max\nwrite {scope}/memory.max\n");
     std::io::Write::write_all(&mut run.stdin.take().unwrap(), input.as_bytes()).unwrap();
     assert_eq!(crate::common::finish(run).text(), "100663296\nEROFS\nok");
@@ -53,7 +54,7 @@ fn the_task_sees_its_limits_and_can_not_change_them() {
 fn no_core_dumps() {
     needs!(Need::Task);
     assert_eq!(Run::new().probe(&["limit 4"]), ["1:1"]);
-    assert_ne!(crate::common::outside(&["limit 4"]), ["1:1"]);
+    assert_ne!(outside(&["limit 4"]), ["1:1"]);
 }
 
 /// One line that names the limit and the controller, and no process started.
