@@ -222,10 +222,12 @@ impl Node {
         assert!(matches!(self.tasks.inspect(id), Err(NotFound)), "{id} is still known");
         let left = self.cgroup.processes();
         assert!(left.is_empty(), "{id}: {left:?}");
-        let names = fs::read_dir(self.state_dir()).into_iter().flatten().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        // Another task may run beside it.
-        let records: Vec<String> = names.filter(|name| matches!(self.tasks.inspect(&name.replace("%2F", "/")), Err(NotFound))).collect();
-        assert!(records.is_empty(), "{records:?}");
+        let records = || {
+            let names = fs::read_dir(self.state_dir()).into_iter().flatten().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+            // Another task may run beside it, or be about to.
+            names.filter(|name| matches!(self.tasks.inspect(&name.replace("%2F", "/")), Err(NotFound))).collect::<Vec<_>>()
+        };
+        assert!(soon(|| records().is_empty()), "{:?}", records());
     }
 }
 
