@@ -44,8 +44,8 @@ pub fn shield(uid: u32) {
 fn read_only(fd: BorrowedFd<'_>, uid: u32) -> Result<Option<OwnedFd>> {
     let (stat, flags) = (fstat(fd).at("stat")?, fcntl_getfl(fd).at("flags")?);
     let is_device = matches!(FileType::from_raw_mode(stat.st_mode), FileType::CharacterDevice | FileType::BlockDevice);
-    let is_read = flags & OFlags::RWMODE == OFlags::RDONLY && stat.st_uid == uid;
-    if !is_device && !is_read {
+    let is_read = flags & OFlags::RWMODE == OFlags::RDONLY;
+    if stat.st_uid != uid || !is_device && !is_read {
         return Ok(None);
     }
     let mount = mount::copy(fd, Copy::DEVICE, Path::new("a standard descriptor"))?;

@@ -61,7 +61,7 @@ func TestExecTask(t *testing.T) {
 
 // TestExecTaskInput wants the /dev/null that a command has as its input to be nobody's to change. Mode 666 it has already.
 func TestExecTaskInput(t *testing.T) {
-	j := steady()
+	j := steady(`work_dir = "/"`)
 	j.change = func(c *drivers.TaskConfig) { c.User = "root" }
 	k := start(t).alloc(t).start(j)
 	k.prints("ready")
