@@ -4,6 +4,7 @@ use super::empty;
 use crate::descriptor::lift;
 use crate::error::At;
 use crate::error::Result;
+use crate::policy::fresh::Fresh;
 use crate::policy::message::FIRST_FREE;
 use crate::policy::mount::Copy;
 use crate::policy::mountinfo::{Mount, lowest_below, point_of};
@@ -149,7 +150,7 @@ impl Maker for Origin {
         if is_whole {
             copies.iter().try_for_each(|(_, copy)| mount::cover_root(copy.as_fd()))?;
         } else {
-            let root = mount::tmpfs(&[("mode", "0755"), ("size", "4k"), ("nr_inodes", "32")], false)?;
+            let root = mount::fresh(&Fresh::ROOT)?;
             mount::cover_root(root.as_fd())?;
             for (path, copy) in &copies {
                 mkdirat(&root, path.strip_prefix("/").unwrap_or(path), Mode::RWXU).at_path("make in a base", path)?;

@@ -1,6 +1,7 @@
 //! The mount namespace in which bases are built.
 
 use crate::error::{At, Error, Result};
+use crate::policy::fresh::Fresh;
 use crate::sys::mount;
 use crate::watch::mount_table::Table;
 use rustix::fs::{Mode, OFlags};
@@ -20,7 +21,7 @@ pub(super) fn namespace(proc: BorrowedFd<'_>) -> Result<OwnedFd> {
     let root = rustix::fs::open("/", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).at_path("open", "/")?;
     let table = Table::open(proc)?;
     let cover = || -> Result<()> {
-        let cover = mount::tmpfs(&[("mode", "0555"), ("size", "4k"), ("nr_inodes", "1")], false)?;
+        let cover = mount::fresh(&Fresh::EMPTY)?;
         mount::seal(cover.as_fd())?;
         mount::cover_root(cover.as_fd())
     };

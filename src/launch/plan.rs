@@ -8,7 +8,6 @@ use super::held::Held;
 use super::launcher::Launcher;
 use super::namespaces::Namespaces;
 use super::privileges::Privileges;
-use super::rules::Ruleset;
 use super::stdio::Stdio;
 use super::view::{self, Given, TaskDirectories};
 use crate::descriptor::settle;
@@ -75,7 +74,7 @@ impl Plan {
         let namespaces = Namespaces::plan(&spec.namespaces, &mut held)?;
         let directories = spec.view.directories.as_ref().map(TaskDirectories::open).transpose()?;
         let allocation = directories.as_ref().map(|directories| &directories.allocation);
-        let mut ruleset = Ruleset::new(spec, launcher, allocation)?;
+        let mut ruleset = launcher.ready.ruleset(spec, allocation)?;
         ruleset.add(&cgroup, PathKind::Directory, Mode::R, cgroup.path())?;
         if init.is_file {
             ruleset.add(&init.image, PathKind::File, Mode::RX, &spec.state_dir)?;
@@ -84,7 +83,7 @@ impl Plan {
         *log = streams.stderr();
         let given = Given { launcher, record, cgroup: &cgroup, directories: directories.as_ref() };
         let (view, made) = view::plan(spec, &given, &mut ruleset, &mut held)?;
-        let rules = ruleset.finish(spec.rules.filter.as_ref(), launcher, &mut held)?;
+        let rules = ruleset.finish(spec.rules.denial_events, launcher.filter(spec.rules.filter.as_ref()), &mut held)?;
         let privileges = Privileges::plan(&spec.privileges, &spec.command.ulimits, launcher)?;
         let (command, plugin_end) = Command::plan(&spec.command, streams.each(), exit, &init, &mut held)?;
         let orders = Orders { last: held.last(), join: None, namespaces, view, stdio, rules, privileges, command };

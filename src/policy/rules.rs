@@ -29,5 +29,26 @@ impl Rules {
     }
 }
 
+/// What a ruleset with the plugin's grants alone depends on, beside the host's files.
+#[derive(Clone, PartialEq)]
+pub struct OfPlugin {
+    pub abi: Abi,
+    pub ports: Ports,
+    /// The task has a /proc of its own.
+    pub own_proc: bool,
+    pub grants: Vec<Grant>,
+}
+
+impl OfPlugin {
+    pub fn of(rules: &Rules, own_proc: bool) -> OfPlugin {
+        OfPlugin { abi: rules.abi, ports: rules.ports.clone(), own_proc, grants: rules.of_plugin().to_vec() }
+    }
+
+    /// Whether it is what these depend on.
+    pub fn is_of(&self, rules: &Rules, own_proc: bool) -> bool {
+        (self.abi, &self.ports, self.own_proc) == (rules.abi, &rules.ports, own_proc) && self.grants == rules.of_plugin()
+    }
+}
+
 /// Where a job writes what it unveils.
 const TASK: &str = "unveil";

@@ -1,8 +1,9 @@
 //! What of the host stands in a task's root before anything is attached for it. Each list says what is there, never what is not: what the
 //! host makes tomorrow is in none of them.
 
+use super::granted::Granted;
 use super::view_mode::{ProtectSystem, ViewMode};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// How much of the host stands in a base.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -35,15 +36,19 @@ pub struct Kind {
 }
 
 impl Kind {
-    /// `unveils_root`: something is unveiled at `/` itself; `writes_root`: for writing.
-    pub fn of(mode: ViewMode, protect: ProtectSystem, unveils_root: bool, writes_root: bool) -> Kind {
-        let extent = match (mode, unveils_root) {
-            (ViewMode::Private, _) => Extent::Nothing,
-            (ViewMode::Host, false) => Extent::System,
-            (ViewMode::Host, true) => Extent::Whole,
+    /// For who was granted these. The error is which option unveils what a private view can't have, and why.
+    pub fn of(mode: ViewMode, protect: ProtectSystem, granted: &[Granted]) -> Result<Kind, (&'static str, &'static str)> {
+        let root: Vec<&Granted> = granted.iter().filter(|one| one.path() == Path::new("/")).collect();
+        let extent = match (mode, root.first()) {
+            (ViewMode::Private, None) => Extent::Nothing,
+            (ViewMode::Private, Some(one)) => {
+                return Err((one.option, "/ is the host's whole tree; name what the task needs of it, or leave it to view = \"host\""));
+            }
+            (ViewMode::Host, None) => Extent::System,
+            (ViewMode::Host, Some(_)) => Extent::Whole,
         };
-        let is_read_only = extent != Extent::Nothing && protect == ProtectSystem::Strict && !(extent == Extent::Whole && writes_root);
-        Kind { extent, is_read_only }
+        let writes_root = root.iter().any(|one| one.is_writable);
+        Ok(Kind { extent, is_read_only: extent != Extent::Nothing && protect == ProtectSystem::Strict && !writes_root })
     }
 }
 
@@ -85,13 +90,11 @@ pub const SYSTEM: [Standing; 10] = [
     Standing { path: "/sys", with_mounts: false, has_devices: false },
 ];
 
-/// Whether `path` is below one of `trees`.
-pub fn is_below(path: &Path, trees: &[PathBuf]) -> bool {
-    trees.iter().any(|tree| path != tree && path.starts_with(tree))
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::access::PathKind;
+    use super::super::identity::Identity;
+    use super::super::way::Way;
     use super::*;
 
     #[test]
@@ -112,24 +115,19 @@ mod tests {
     #[test]
     fn kinds() {
         use ProtectSystem::{Off, Strict};
-        let kind = |mode, protect, unveils_root, writes_root| {
-            let Kind { extent, is_read_only } = Kind::of(mode, protect, unveils_root, writes_root);
-            (extent, is_read_only)
+        let root = |is_writable| Granted {
+            way: Way::straight(Path::new("/")),
+            identity: Identity { dev: 1, ino: 1 },
+            kind: PathKind::Directory,
+            is_writable,
+            option: "unveil",
         };
-        assert_eq!(kind(ViewMode::Host, Strict, false, false), (Extent::System, true));
-        assert_eq!(kind(ViewMode::Host, Off, false, false), (Extent::System, false));
-        assert_eq!(kind(ViewMode::Host, Strict, true, false), (Extent::Whole, true));
-        assert_eq!(kind(ViewMode::Host, Strict, true, true), (Extent::Whole, false));
-        assert_eq!(kind(ViewMode::Private, Strict, false, false), kind(ViewMode::Private, Off, true, true));
-    }
-
-    #[test]
-    fn below_is_not_beside_or_at() {
-        let trees = ["/srv/alloc".into(), "/srv/mounts".into()];
-        for (path, below) in
-            [("/srv/alloc/x", true), ("/srv/alloc", false), ("/srv/alloc2/x", false), ("/srv/mounts/a/b", true), ("/", false)]
-        {
-            assert_eq!(is_below(Path::new(path), &trees), below, "{path}");
-        }
+        let kind = |mode, protect, granted: &[Granted]| Kind::of(mode, protect, granted).map(|kind| (kind.extent, kind.is_read_only));
+        assert_eq!(kind(ViewMode::Host, Strict, &[]), Ok((Extent::System, true)));
+        assert_eq!(kind(ViewMode::Host, Off, &[]), Ok((Extent::System, false)));
+        assert_eq!(kind(ViewMode::Host, Strict, &[root(false)]), Ok((Extent::Whole, true)));
+        assert_eq!(kind(ViewMode::Host, Strict, &[root(false), root(true)]), Ok((Extent::Whole, false)));
+        assert_eq!([kind(ViewMode::Private, Strict, &[]), kind(ViewMode::Private, Off, &[])], [Ok((Extent::Nothing, false)); 2]);
+        assert_eq!(kind(ViewMode::Private, Strict, &[root(false)]).unwrap_err().0, "unveil");
     }
 }

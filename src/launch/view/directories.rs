@@ -3,12 +3,13 @@
 use super::super::error::LaunchError;
 use super::super::rules::Ruleset;
 use super::tree::Tree;
-use crate::error::{At, io};
-use crate::policy::access::{Mode, PathKind};
+use crate::error::At;
+use crate::policy::access::PathKind;
 use crate::policy::allocation::Allocation;
+use crate::policy::allocation_view::{Part, views};
 use crate::policy::directories::Directories;
-use crate::policy::mount::Copy;
-use crate::sys::path::{self, Identity};
+use crate::policy::identity::Identity;
+use crate::sys::path;
 use rustix::fs::{Mode as FileMode, OFlags};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -18,7 +19,6 @@ use std::path::{Path, PathBuf};
 pub(in crate::launch) struct TaskDirectories {
     /// Where these are, and those of all others.
     pub allocation: Allocation,
-    alloc_dir: Opened,
     pub(super) task_dir: Opened,
     /// As the client names `task_dir`.
     named: PathBuf,
@@ -27,9 +27,9 @@ pub(in crate::launch) struct TaskDirectories {
     alloc: OwnedFd,
     logs: OwnedFd,
     tmp: OwnedFd,
-    /// Where the client has mounted nothing below `task_dir`, which then is the original.
-    secrets: Option<OwnedFd>,
-    granted: Vec<(OwnedFd, Mode, PathBuf)>,
+    secrets: OwnedFd,
+    /// The client has mounted nothing below `task_dir`, which then is the original.
+    is_original: bool,
 }
 
 pub(super) struct Opened {
@@ -46,14 +46,6 @@ impl Opened {
         Ok(Opened { dir, path })
     }
 
-    /// In this directory of the allocation's that of the task, as if it were mounted where the client names it.
-    fn of_task(&self, named: &Directories) -> Result<Opened, LaunchError> {
-        let path = std::fs::canonicalize(&named.task_dir).unwrap_or_else(|_| named.task_dir.clone());
-        let names = [&named.task_dir, &named.alloc_dir].map(|dir| dir.file_name().and_then(|name| name.to_str()).unwrap_or_default());
-        let task = names[0].strip_prefix(names[1]).and_then(|name| name.strip_prefix('-')).unwrap_or_default();
-        Ok(Opened { dir: self.beneath(task)?, path })
-    }
-
     /// Without following anything that a task could have put there.
     fn beneath(&self, below: &str) -> Result<OwnedFd, LaunchError> {
         Ok(path::open_beneath(&self.dir, Path::new(below)).at_path("open", self.path.join(below))?)
@@ -66,14 +58,14 @@ impl TaskDirectories {
         let given = alloc_dir.beneath("alloc")?;
         let shared = Identity::of(&given).at_path("stat", &alloc_dir.path)?;
         let mounted = Opened::new(&named.task_dir).and_then(|dir| Ok((dir.beneath("alloc")?, dir)));
-        let (alloc, task_dir, secrets) = match mounted {
+        let (alloc, task_dir, is_original) = match mounted {
             // After a reboot the client takes its mounts for made (seen up to Nomad 2.0.5). What they would show is in the allocation's directory.
             Err(LaunchError::Sys(e)) if e.is(Errno::NOENT) => {
-                let task_dir = alloc_dir.of_task(named)?;
-                let secrets = task_dir.beneath("secrets")?;
-                (given, task_dir, Some(secrets))
+                // As if it were mounted where the client names it.
+                let path = std::fs::canonicalize(&named.task_dir).unwrap_or_else(|_| named.task_dir.clone());
+                (given, Opened { dir: alloc_dir.beneath(named.task())?, path }, true)
             }
-            other => other.map(|(alloc, task_dir)| (alloc, task_dir, None))?,
+            other => other.map(|(alloc, task_dir)| (alloc, task_dir, false))?,
         };
         let seen = Identity::of(&alloc).at_path("stat", &task_dir.path)?;
         if shared != seen || task_dir.path.starts_with(&alloc_dir.path) {
@@ -82,55 +74,39 @@ impl TaskDirectories {
         }
         let allocation = Allocation::new([&alloc_dir.path, &task_dir.path])
             .map_err(|place| LaunchError::refused("alloc_dir", format!("{} is not below a directory of the client's", place.display())))?;
-        let mut granted = Vec::with_capacity(Directories::GRANTS.len());
-        for (mode, below) in Directories::GRANTS {
-            let dir = if below == "alloc" { alloc.try_clone().map_err(io("dup"))? } else { task_dir.beneath(below)? };
-            granted.push((dir, mode, task_dir.path.join(below)));
-        }
         let logs = path::open_beneath(&alloc, Path::new("logs")).at_path("open", alloc_dir.path.join("alloc/logs"))?;
-        let tmp = task_dir.beneath("tmp")?;
-        Ok(TaskDirectories { allocation, logs, tmp, secrets, named: named.task_dir.clone(), alloc, alloc_dir, task_dir, granted })
+        let (tmp, secrets) = (task_dir.beneath("tmp")?, task_dir.beneath("secrets")?);
+        Ok(TaskDirectories { allocation, task_dir, named: named.task_dir.clone(), alloc, logs, tmp, secrets, is_original })
     }
 
     /// Grants what is in them, and attaches them: nothing else of the client's directories is there.
     pub(super) fn attach(&self, tree: &mut Tree<'_>, ruleset: &Ruleset) -> Result<(), LaunchError> {
-        for (dir, mode, path) in &self.granted {
-            ruleset.add(dir, PathKind::Directory, *mode, path)?;
+        for (mode, below) in Directories::GRANTS {
+            let path = self.task_dir.path.join(below);
+            match below {
+                // An original has an empty directory there.
+                "alloc" => ruleset.add(&self.alloc, PathKind::Directory, mode, &path)?,
+                _ => ruleset.add(self.task_dir.beneath(below)?, PathKind::Directory, mode, &path)?,
+            }
         }
         for allocations in &self.allocation.trees {
-            tree.cover_allocations(allocations)?;
+            tree.hide(allocations)?;
         }
-        self.views().into_iter().try_for_each(|(dir, how, target)| tree.attach(dir, how, &target))
-    }
-
-    /// What the task sees: its own directory, and the shared one under both of its names, with the logs read-only in both. What the client
-    /// mounts below them for other tasks, now or later, would show the same inodes writable, and is left out. Nor does either receive
-    /// anything: one slave for each task would have the host's every mount look at all of them.
-    fn views(&self) -> Vec<(BorrowedFd<'_>, Copy, PathBuf)> {
-        let shared = self.alloc_dir.path.join("alloc");
-        let own = match &self.secrets {
-            None => vec![(self.task_dir.dir.as_fd(), Copy::CLOSED, self.task_dir.path.clone())],
-            // The original's mounts are not all for the task.
-            Some(secrets) => [(&self.task_dir.dir, ""), (&self.alloc, "alloc"), (secrets, "secrets")]
-                .map(|(dir, below)| (dir.as_fd(), Copy::alone(false), self.task_dir.path.join(below).components().collect()))
-                .into(),
-        };
-        let others = [
-            (self.logs.as_fd(), Copy::alone(true), self.task_dir.path.join("alloc/logs")),
-            (self.alloc.as_fd(), Copy::alone(false), shared.clone()),
-            (self.logs.as_fd(), Copy::alone(true), shared.join("logs")),
-        ];
-        own.into_iter().chain(others).collect()
+        for (part, how, target) in views(&self.allocation, self.is_original) {
+            let dir = match part {
+                Part::Task => &self.task_dir.dir,
+                Part::Shared => &self.alloc,
+                Part::Logs => &self.logs,
+                Part::Secrets => &self.secrets,
+            };
+            tree.attach(dir.as_fd(), how, &target)?;
+        }
+        Ok(())
     }
 
     /// The task's own directory for temporary files.
     pub fn tmp(&self) -> BorrowedFd<'_> {
         self.tmp.as_fd()
-    }
-
-    /// What Nomad's exec driver has at the top of a task's root, and where it is.
-    pub fn names(&self) -> [(&'static str, PathBuf); 3] {
-        ["local", "alloc", "secrets"].map(|name| (name, self.task_dir.path.join(name)))
     }
 
     /// `path` relative to the task's directory, if it is below.

@@ -5,24 +5,26 @@ use super::super::rules::Ruleset;
 use super::directories::TaskDirectories;
 use super::tree::Tree;
 use crate::policy::access::{Mode, PathKind};
+use crate::policy::fresh::Fresh;
 use crate::policy::mount::Copy;
+use crate::policy::place::{DEVICE_LINKS, OWN};
 use crate::sys::mount;
 use std::path::Path;
 
 /// /dev beside its nodes, terminals and a /tmp of the task's own, and the
 /// allocation's directories by the names that Nomad's exec driver has for them.
 pub(super) fn furnish(tree: &mut Tree<'_>, ruleset: &Ruleset, directories: Option<&TaskDirectories>) -> Result<(), LaunchError> {
-    for (name, text) in [("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2")] {
-        tree.link(&Path::new("/dev").join(name), Path::new(&format!("/proc/self/fd{text}")))?;
+    for (at, text) in DEVICE_LINKS {
+        tree.link(Path::new(at), Path::new(text))?;
     }
-    for (name, place) in directories.iter().flat_map(|directories| directories.names()) {
-        tree.link(&Path::new("/").join(name), &place)?;
+    for (name, directories) in OWN.iter().flat_map(|name| Some((name, directories?))) {
+        tree.link(&Path::new("/").join(name), &directories.task_dir.path.join(name))?;
     }
     let [terminals, temporary] = ["/dev/pts", "/tmp"].map(Path::new);
     let [no_terminals, no_temporary] = [terminals, temporary].map(|path| !tree.layout().holds(path));
     if no_terminals {
         tree.link(Path::new("/dev/ptmx"), Path::new("pts/ptmx"))?;
-        let mount = mount::terminals()?;
+        let mount = mount::fresh(&Fresh::TERMINALS)?;
         // Terminals are the task's own, all of them, and so are their ioctls.
         for kind in [PathKind::Directory, PathKind::Device] {
             ruleset.add(&mount, kind, Mode::RW, terminals)?;
@@ -33,7 +35,7 @@ pub(super) fn furnish(tree: &mut Tree<'_>, ruleset: &Ruleset, directories: Optio
         _ if !no_temporary => Ok(()),
         Some(directories) => tree.attach(directories.tmp(), Copy::alone(false), temporary),
         None => {
-            let mount = mount::tmpfs(&[("mode", "1777")], true)?;
+            let mount = mount::fresh(&Fresh::TEMPORARY)?;
             ruleset.add(&mount, PathKind::Directory, Mode::RWXC, temporary)?;
             tree.place(mount, true, true, temporary)
         }

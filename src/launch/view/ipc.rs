@@ -5,6 +5,7 @@ use super::super::rules::Ruleset;
 use super::orders::Queues;
 use super::tree::Tree;
 use crate::policy::access::{Mode, PathKind};
+use crate::policy::fresh::Fresh;
 use crate::sys::mount;
 use std::path::Path;
 
@@ -13,8 +14,8 @@ use std::path::Path;
 pub(super) fn mount(tree: &mut Tree<'_>, ruleset: &Ruleset) -> Result<Queues, LaunchError> {
     let memory = Path::new("/dev/shm");
     if tree.has_place(memory) {
-        let mount = mount::tmpfs(&[("mode", "1777")], false)?;
-        ruleset.add(&mount, PathKind::Directory, Mode::RW | Mode::C, memory)?;
+        let mount = mount::fresh(&Fresh::MEMORY)?;
+        ruleset.add(&mount, PathKind::Directory, Mode::RWC, memory)?;
         tree.place(mount, true, true, memory)?;
     }
     Ok(Queues { target: tree.point_of_child(Path::new("/dev/mqueue"))? })

@@ -16,28 +16,28 @@ pub(super) use directories::TaskDirectories;
 pub(super) use given::Given;
 pub use orders::{Attachment, Queues, View};
 
-use super::base::Base;
 use super::error::LaunchError;
 use super::held::Held;
 use super::rules::Ruleset;
 use crate::policy::access::PathKind;
 use crate::policy::hidden::Hidden;
+use crate::policy::identity::Identity;
 use crate::policy::namespace::NamespaceMode;
 use crate::policy::spec::TaskSpec;
 use crate::policy::standing::Kind;
 use crate::policy::view_mode::{ProtectSystem, ViewMode};
 use crate::sys::mount;
-use crate::sys::path::Identity;
 use crate::sys::point::Made;
 use places::Places;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use tree::Tree;
 
 /// Plans a task's view. Beside it: what was made on the host to mount on, and is removed again if it is dropped.
 pub(super) fn plan(spec: &TaskSpec, given: &Given<'_>, ruleset: &mut Ruleset, held: &mut Held) -> Result<(View, Made), LaunchError> {
-    let base = base(spec, given, ruleset)?;
     let allocation = given.directories.map(|directories| &directories.allocation);
+    let trees = allocation.map_or(&[][..], |allocation| &allocation.trees);
+    let kind = Kind::of(spec.view.mode, spec.view.protect_system, &ruleset.granted);
+    let base = given.launcher.bases.get(kind.map_err(|(option, reason)| LaunchError::refused(option, reason))?, trees)?;
     // A directory from elsewhere can have any mount of the host's below it. For what stands the table isn't read at every start: only if
     // there was a mount in it of a file system that has something to hide.
     let comes_from_elsewhere = |path: &Path| !base.standing.iter().any(|standing| path.starts_with(standing));
@@ -46,9 +46,9 @@ pub(super) fn plan(spec: &TaskSpec, given: &Given<'_>, ruleset: &mut Ruleset, he
     let is_in_base = |path: &PathBuf| mount::look(path).is_ok_and(|seen| base.mounted.contains(&(seen.stx_dev_major, seen.stx_dev_minor)));
     let everywhere = base.is_whole
         || !spec.view.volumes.is_empty()
-        || unveiled.any(|granted| comes_from_elsewhere(&granted.found.path))
+        || unveiled.any(|granted| comes_from_elsewhere(granted.path()))
         || own.iter().any(is_in_base);
-    let own = if everywhere { given.launcher.own.everywhere(own, allocation.map_or(&[], |allocation| &allocation.trees))? } else { own };
+    let own = if everywhere { given.launcher.own.everywhere(own, trees)? } else { own };
     let hidden = Hidden::new(own, Identity::at);
     let mut tree = Tree::new(&base, &hidden, held)?;
     tree.unveil(&ruleset.granted, spec.view.protect_system == ProtectSystem::Strict, allocation)?;
@@ -69,17 +69,4 @@ pub(super) fn plan(spec: &TaskSpec, given: &Given<'_>, ruleset: &mut Ruleset, he
         furniture::furnish(&mut tree, ruleset, given.directories)?;
     }
     Ok((tree.finish(&base, spec.view.no_pivot_root, proc, queues)?, made))
-}
-
-fn base(spec: &TaskSpec, given: &Given<'_>, ruleset: &Ruleset) -> Result<Arc<Base>, LaunchError> {
-    let root = Path::new("/");
-    let at_root = || ruleset.granted.iter().filter(|granted| granted.found.path == root);
-    if let (ViewMode::Private, Some(granted)) = (spec.view.mode, at_root().next()) {
-        let reason = "/ is the host's whole tree; name what the task needs of it, or leave it to view = \"host\"";
-        return Err(LaunchError::refused(granted.option, reason));
-    }
-    let (unveils_root, writes_root) = (at_root().next().is_some(), at_root().any(|granted| granted.is_writable));
-    let kind = Kind::of(spec.view.mode, spec.view.protect_system, unveils_root, writes_root);
-    let trees = given.directories.map_or(&[][..], |directories| &directories.allocation.trees);
-    Ok(given.launcher.bases.get(kind, trees)?)
 }

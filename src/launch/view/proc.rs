@@ -18,14 +18,14 @@ use std::path::Path;
 /// The last of what is attached for the task, which may have a say in what is at /dev/null before.
 pub(super) fn plan(spec: &TaskSpec, given: &Given<'_>, ruleset: &Ruleset, tree: &mut Tree<'_>) -> Result<Proc, LaunchError> {
     let path = Path::new("/proc");
-    tree.own_place(path)?;
+    tree.own_directory(path)?;
     let proc = Proc::of(spec.namespaces.pid, &spec.rules.grants);
     if proc == Proc::Host {
         // Writable until the child has set what it must there.
         let dir = path::open_strict(path).at_path("open", path)?;
         tree.mount_over(dir.as_fd(), Copy::alone(false), path)?;
     }
-    if hides_firmware(ruleset.granted.iter().map(|granted| granted.found.path.as_path())) {
+    if hides_firmware(ruleset.granted.iter().map(|granted| granted.path())) {
         tree.hide(Path::new(FIRMWARE))?;
     }
     // With the host's pids and nothing unveiled there, /proc has nothing but processes.
