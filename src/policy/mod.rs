@@ -45,6 +45,7 @@ pub mod request;
 pub mod resolver;
 pub mod resources;
 pub mod rules;
+pub mod sessions;
 pub mod signal;
 pub mod spec;
 pub mod standing;
