@@ -22,6 +22,7 @@ use crate::policy::ulimit::{CORE, without_core};
 use crate::policy::user::{NOBODY, User};
 use crate::policy::view::View;
 use crate::policy::view_mode::{ProtectSystem, ViewMode};
+use crate::sys::capability::drop_bounding_set;
 use crate::task::{Accounts, Ended, Start, TaskError, Tasks};
 use rustix::io::Errno;
 use std::collections::BTreeMap;
@@ -54,7 +55,9 @@ pub fn run(options: Run) -> Result<u8, Failure> {
     if !rustix::process::geteuid().is_root() {
         return Err(setup("run: must be started by root: the cgroup, the namespaces and the change of user need it"));
     }
-    let launcher = Launcher::without_capabilities();
+    // No task of `run` has a capability.
+    drop_bounding_set();
+    let launcher = Launcher::of_this_process();
     let capabilities = launcher.capabilities();
     let tasks = Tasks::new(launcher);
     let writes = cli_writes(options.memory, options.cpu_max, options.pids);

@@ -33,7 +33,7 @@ impl Command {
         let [stdin, stdout, stderr] = streams;
         let start = message::Request { kind: message::START, ..message::Request::default() };
         socket::send(plugin_end.as_fd(), &start, &[block.as_fd(), stdin, stdout, stderr]).at("send the command to init")?;
-        let descriptors = [held.hold(init_end)?, held.hold(exit)?, held.share(&plugin_end)?];
-        Ok((Command { init: held.share(&init.image)?, descriptors }, plugin_end))
+        let descriptors = [held.hold(init_end)?, held.hold(exit)?, held.hold(Arc::clone(&plugin_end))?];
+        Ok((Command { init: held.hold(Arc::clone(&init.image))?, descriptors }, plugin_end))
     }
 }

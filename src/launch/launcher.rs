@@ -9,15 +9,14 @@ use crate::init::IMAGE;
 use crate::lock::lock;
 use crate::policy::capability::Capabilities;
 use crate::policy::filter::{self, Arch, Instruction, Subject};
+use crate::policy::message;
 use crate::policy::mount::Copy;
-use crate::policy::{mask, message};
 use crate::sys::capability::{self, Sets};
 use crate::sys::clone::Stacks;
 use crate::sys::{memfd, mount, path, signal};
 use crate::watch::own::Own;
 use crate::watch::thread::Worker;
 use rustix::fs::OFlags;
-use std::ffi::CStr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -32,11 +31,10 @@ pub struct Launcher {
     /// `None`: every thread can.
     giver: Option<Giver>,
     /// The soft limit of descriptors that this process was started with, if it has raised its own: tasks get it back.
-    given_descriptors: Option<u64>,
+    pub(super) given_descriptors: Option<u64>,
     init: Mutex<Option<Arc<Init>>>,
     pub(super) bases: Bases,
     pub(super) stacks: Stacks,
-    masks: OnceLock<Vec<&'static CStr>>,
     null: OnceLock<Null>,
     pub(super) ready: Slot,
     /// The last filter that was made, and for whom.
@@ -85,7 +83,7 @@ pub(super) struct Init {
 
 impl Launcher {
     /// Of this process as it is. Signals that it ignores are caught from now on, and its memory is closed (see [`signal::prepare`]).
-    pub fn new() -> Launcher {
+    pub fn of_this_process() -> Launcher {
         signal::prepare();
         Launcher {
             sets: capability::of_this_thread(),
@@ -94,7 +92,6 @@ impl Launcher {
             init: Mutex::default(),
             bases: Bases::default(),
             stacks: Stacks::default(),
-            masks: OnceLock::new(),
             null: OnceLock::new(),
             ready: Slot::default(),
             filter: Mutex::default(),
@@ -107,13 +104,7 @@ impl Launcher {
         let given_descriptors = descriptor::raise_limit();
         descriptor::reserve(DESCRIPTORS);
         let giver = Some(Giver::start());
-        Launcher { giver, given_descriptors, ..Launcher::new() }
-    }
-
-    /// Of a process whose tasks have no capability.
-    pub fn without_capabilities() -> Launcher {
-        capability::drop_bounding_set();
-        Launcher::new()
+        Launcher { giver, given_descriptors, ..Launcher::of_this_process() }
     }
 
     /// What a task can be given here.
@@ -135,10 +126,6 @@ impl Launcher {
         }
     }
 
-    pub(super) fn given_descriptors(&self) -> Option<u64> {
-        self.given_descriptors
-    }
-
     /// Init's image, made at the first launch. Where memory files can't be executed it is a file in `state_dir`.
     pub(super) fn init(&self, state_dir: &Path) -> Result<Arc<Init>, LaunchError> {
         let mut slot = lock(&self.init);
@@ -152,11 +139,6 @@ impl Launcher {
         };
         let init = Arc::new(Init { image: Arc::new(lift(image, message::FIRST_FREE)?), is_file });
         Ok(Arc::clone(slot.insert(init)))
-    }
-
-    /// Those files of /proc that this kernel has and some task may not read.
-    pub(super) fn masks(&self) -> &[&'static CStr] {
-        self.masks.get_or_init(|| mask::files().filter(|path| rustix::fs::lstat(*path).is_ok()).collect())
     }
 
     /// Makes ready what the next task will need that is like the last.
@@ -189,12 +171,6 @@ impl Launcher {
     /// What the host unmounts is let go by this task too, for as long as somebody holds its init's pidfd.
     pub fn attend(&self, init: &Arc<OwnedFd>) {
         self.bases.attend(init);
-    }
-}
-
-impl Default for Launcher {
-    fn default() -> Launcher {
-        Launcher::new()
     }
 }
 

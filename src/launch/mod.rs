@@ -20,4 +20,3 @@ mod view;
 pub use error::LaunchError;
 pub use launcher::{Launcher, private_memory};
 pub use plan::{Launched, Plan};
-pub use stdio::log_reader;

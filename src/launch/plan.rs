@@ -55,13 +55,9 @@ pub struct Launched {
 
 impl Plan {
     /// Opens, checks and writes everything that `spec` names. `exit` is the exit record, open for reading and writing, `record` the
-    /// directory that it is in: what is put there is left to whoever removes it.
-    pub fn new(launcher: &Arc<Launcher>, spec: &TaskSpec, record: BorrowedFd<'_>, exit: OwnedFd) -> Result<Plan, LaunchError> {
-        Plan::logging(launcher, spec, record, exit, &mut None)
-    }
-
-    /// As [`Plan::new`]. `log` becomes the task's standard error, even if this fails: while it is held, what is written there is read.
-    pub fn logging(
+    /// directory that it is in: what is put there is left to whoever removes it. `log` becomes the task's standard error, even if this fails:
+    /// while it is held, what is written there is read.
+    pub fn new(
         launcher: &Arc<Launcher>,
         spec: &TaskSpec,
         record: BorrowedFd<'_>,
@@ -113,7 +109,7 @@ impl Plan {
     fn launch_here(mut self) -> Result<Launched, LaunchError> {
         let (mut started, mut failed) = self.clone(true)?;
         if failed.step == Step::Unborn {
-            // Killed by the clone itself: a kernel fault (see `Cgroup::kill`). The slow way is open: the child moves itself there.
+            // Killed by the clone itself: a kernel fault (see `kill_all` of task/kill.rs). The slow way is open: the child moves itself there.
             pidfd::reap(started.pidfd.as_fd())?;
             self.orders.join = Some(self.held.hold(self.cgroup.open_file("cgroup.procs", OFlags::WRONLY)?)?);
             self.orders.last = self.held.last();

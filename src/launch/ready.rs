@@ -7,7 +7,6 @@
 use super::error::LaunchError;
 use super::rules::Ruleset;
 use crate::error::At;
-use crate::lock::lock;
 use crate::policy::allocation::Allocation;
 use crate::policy::grant::Grant;
 use crate::policy::identity::Identity;
@@ -17,9 +16,9 @@ use crate::policy::rules::{OfPlugin, Rules};
 use crate::policy::spec::TaskSpec;
 use crate::policy::untrusted::Untrusted;
 use crate::sys::path;
+use crate::watch::ahead::Ahead;
 use rustix::io::Errno;
 use std::path::PathBuf;
-use std::sync::Mutex;
 
 struct Ready {
     ruleset: Ruleset,
@@ -28,9 +27,9 @@ struct Ready {
     absent: Vec<PathBuf>,
 }
 
-/// At most one is ready: for what the last start wanted.
+/// For what the last start wanted.
 #[derive(Default)]
-pub(super) struct Slot(Mutex<(Option<OfPlugin>, Option<Ready>)>);
+pub(super) struct Slot(Ahead<OfPlugin, Ready>);
 
 impl Slot {
     /// The ruleset of a task, with all that it is granted.
@@ -54,13 +53,7 @@ impl Slot {
 
     /// The one that is ready, if it is what a task with these can have, on the host as it is now.
     fn take(&self, rules: &Rules, own_proc: bool, untrusted: &Untrusted, allocation: Option<&Allocation>) -> Option<Ruleset> {
-        let ready = {
-            let mut slot = lock(&self.0);
-            if !slot.0.as_ref().is_some_and(|wanted| wanted.is_of(rules, own_proc)) {
-                *slot = (Some(OfPlugin::of(rules, own_proc)), None);
-            }
-            slot.1.take()?
-        };
+        let ready = self.0.take(|wanted| wanted.is_of(rules, own_proc), || OfPlugin::of(rules, own_proc))?;
         let is_hidden = |grant: &Grant| allocation.is_some_and(|allocation| allocation.hides(&grant.path));
         let is_fit = ready.is_trusted(untrusted) && !rules.of_plugin().iter().any(is_hidden) && ready.is_current();
         is_fit.then_some(ready.ruleset)
@@ -68,19 +61,7 @@ impl Slot {
 
     /// Makes one as the last start wanted it, unless there is one.
     pub fn fill(&self) {
-        let wanted = match &*lock(&self.0) {
-            (Some(wanted), None) => wanted.clone(),
-            _ => return,
-        };
-        match Ready::new(&wanted) {
-            Ok(made) => {
-                let mut slot = lock(&self.0);
-                if slot.0.as_ref() == Some(&wanted) {
-                    slot.1 = Some(made);
-                }
-            }
-            Err(e) => log::debug!("no ruleset is ready for the next task: {e}"),
-        }
+        self.0.fill(Ready::new).unwrap_or_else(|e| log::debug!("no ruleset is ready for the next task: {e}"));
     }
 }
 

@@ -9,15 +9,12 @@ use crate::policy::access::{Mode, PathKind};
 use crate::policy::stdio;
 use crate::sys::memfd::reopen;
 use crate::sys::path;
+use crate::watch::fifo::log_reader;
 use rustix::fs::{FileType, Gid, OFlags, Uid};
-use rustix::io::{Errno, fcntl_dupfd_cloexec};
+use rustix::io::fcntl_dupfd_cloexec;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
-
-/// Pauses, in milliseconds, in which a log collector that has only just made its FIFO comes to open it. Nothing is lost without one.
-const PATIENCE: [u64; 6] = [1, 1, 2, 4, 8, 16];
 
 /// What the child makes init's descriptors 0, 1 and 2 of.
 #[derive(Clone, Copy, Debug)]
@@ -75,7 +72,7 @@ impl Stdio {
         held: &mut Held,
     ) -> Result<(Stdio, Streams), LaunchError> {
         let null = Arc::new(launcher.null()?.open()?);
-        let mut stdio = Stdio([held.share(&null)?; 3]);
+        let mut stdio = Stdio([held.hold(Arc::clone(&null))?; 3]);
         let mut streams = Streams { null, given: [None, None, None], unread: Vec::new() };
         match spec {
             stdio::Stdio::Inherit => {
@@ -96,17 +93,4 @@ impl Stdio {
         }
         Ok((stdio, streams))
     }
-}
-
-/// A first writer, if somebody reads the FIFO. It is to be kept until there is another: the log collector takes the last writer's end
-/// for the task's.
-pub fn log_reader(fifo: &OwnedFd) -> rustix::io::Result<Option<OwnedFd>> {
-    for pause in PATIENCE.map(Some).into_iter().chain([None]) {
-        match (reopen(fifo, OFlags::WRONLY | OFlags::NONBLOCK), pause) {
-            (Err(Errno::NXIO), Some(pause)) => std::thread::sleep(Duration::from_millis(pause)),
-            (Err(Errno::NXIO), None) => break,
-            (writer, _) => return writer.map(Some),
-        }
-    }
-    Ok(None)
 }

@@ -48,13 +48,6 @@ impl Cgroup {
         let length = rustix::io::read(&fd, &mut bytes).at_path("read", self.path.join(file))?;
         Ok(String::from_utf8_lossy(&bytes[..length]).into_owned())
     }
-
-    /// Sends SIGKILL to every process of the cgroup. Only for what is left when a task's init is gone: several kernels (seen: 6.1.0-50 of Debian,
-    /// 6.12.107, 6.18; not 7.3) compare a clone into the cgroup with the kill count of the *parent's* cgroup, so that every later
-    /// CLONE_INTO_CGROUP here makes a child that is killed at birth.
-    pub fn kill(&self) -> Result<()> {
-        self.write("cgroup.kill", "1")
-    }
 }
 
 impl AsFd for Cgroup {

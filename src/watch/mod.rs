@@ -2,8 +2,10 @@
 //! kernel for a task.
 #![forbid(unsafe_code)]
 
+pub mod ahead;
 pub mod aliases;
 pub mod cgroup;
+pub mod fifo;
 pub mod host;
 pub mod keeper;
 pub mod limit;

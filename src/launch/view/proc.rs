@@ -10,9 +10,8 @@ use crate::policy::mount::Copy;
 use crate::policy::proc::{FIRMWARE, Proc, hides_firmware};
 use crate::policy::spec::TaskSpec;
 use crate::sys::path;
-use std::ffi::OsStr;
+use rustix::fs::lstat;
 use std::os::fd::AsFd;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// The last of what is attached for the task, which may have a say in what is at /dev/null before.
@@ -32,8 +31,9 @@ pub(super) fn plan(spec: &TaskSpec, given: &Given<'_>, ruleset: &Ruleset, tree: 
     if proc != Proc::OwnOfHost {
         let (uid, capabilities) = (spec.privileges.identity.uid, spec.privileges.capabilities);
         let null = given.launcher.null()?;
-        for file in given.launcher.masks().iter().filter(|file| mask::is_needed(file, uid, capabilities)) {
-            tree.mount_over(null.device.as_fd(), Copy::DEVICE, Path::new(OsStr::from_bytes(file.to_bytes())))?;
+        // Not every kernel has all.
+        for file in mask::files(uid, capabilities).filter(|file| lstat(*file).is_ok()) {
+            tree.mount_over(null.device.as_fd(), Copy::DEVICE, Path::new(file))?;
         }
     }
     Ok(proc)
