@@ -22,6 +22,7 @@ fn init() {
     for source in [
         "src/init/main.rs",
         "src/init/start.rs",
+        "src/policy/linux.rs",
         "src/policy/message.rs",
         "src/policy/sessions.rs",
         "src/sys/syscall.rs",

@@ -7,6 +7,8 @@
 #![no_main]
 #![deny(unsafe_op_in_unsafe_fn)]
 
+#[path = "../policy/linux.rs"]
+mod linux;
 #[allow(dead_code)]
 #[path = "../policy/message.rs"]
 mod message;
@@ -17,10 +19,11 @@ mod start;
 mod syscall;
 
 use core::arch::global_asm;
+use linux::*;
 use message::*;
 use sessions::{MOST, NONE, Sessions};
 use start::start;
-use syscall::{nr, syscall as call};
+use syscall::syscall as call;
 
 // Entry: no arguments are looked at. The stack pointer is aligned as the kernel leaves it; `call` makes it what a function expects.
 #[cfg(target_arch = "x86_64")]
@@ -32,25 +35,6 @@ global_asm!(".globl _start", "_start:", "mov x29, xzr", "mov x30, xzr", "bl {mai
 fn panic(_: &core::panic::PanicInfo) -> ! {
     exit(255)
 }
-
-const PR_SET_DUMPABLE: usize = 4;
-const PR_SET_NAME: usize = 15;
-const CLOSE_RANGE_CLOEXEC: usize = 4;
-const SFD_CLOEXEC: usize = 0o2000000;
-const MSG_DONTWAIT: usize = 0x40;
-const MSG_NOSIGNAL: usize = 0x4000;
-const MSG_CMSG_CLOEXEC: usize = 0x4000_0000;
-const PROT_READ_WRITE: usize = 3;
-const MAP_SHARED: usize = 1;
-const WNOHANG: usize = 1;
-const SIGCHLD: usize = 17;
-const SIGKILL: i32 = 9;
-const CLONE_VM_VFORK: usize = 0x100 | 0x4000;
-const POLLIN: i16 = 1;
-const POLLOUT: i16 = 4;
-const EAGAIN: i32 = 11;
-const EINVAL: i32 = 22;
-const ESRCH: i32 = 3;
 
 /// An answer that the plugin has not been told yet. It may read nothing for as long as it likes: nothing is lost, and nobody waits for it.
 struct Unsaid(Option<Report>);

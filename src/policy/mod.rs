@@ -30,6 +30,7 @@ pub mod ids;
 pub mod kill;
 pub mod layout;
 pub mod limits;
+pub mod linux;
 pub mod mask;
 pub mod message;
 pub mod mount;
