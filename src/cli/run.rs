@@ -151,7 +151,7 @@ fn spec(options: &Run, capabilities: Capabilities) -> Result<TaskSpec, Failure> 
     let grants = grants(!options.no_defaults, options.view, &options.unveil, "--unveil").map_err(|e| setup(format!("--unveil: {e}")))?;
     let command = Command::new(&options.command, &options.args, env, work_dir, &here).map_err(setup)?;
     let hard = crate::watch::limit::of(CORE).map_or(0, |(_, hard)| hard);
-    let subject = Subject { uid: identity.uid, ..Subject::default() };
+    let subject = Subject { is_root: identity.uid == 0, ..Subject::default() };
     Ok(TaskSpec {
         id: name()?,
         name: options.command.clone(),

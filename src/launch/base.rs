@@ -9,15 +9,13 @@ use crate::policy::message::FIRST_FREE;
 use crate::policy::mount::Copy;
 use crate::policy::mountinfo::{Mount, lowest_below, point_of};
 use crate::policy::standing::{Extent, Kind, Standing};
-use crate::sys::mount;
+use crate::sys::{mount, path};
 use crate::watch::keeper::{self, Maker};
 use crate::watch::mount_table::Table;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, mkdirat, openat, readlinkat, statat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, mkdirat, openat, statat};
 use rustix::io::Errno;
 use rustix::mount::{MountPropagationFlags, mount_change};
-use std::ffi::OsString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -26,6 +24,7 @@ pub(super) type Bases = keeper::Bases<Origin>;
 /// A mount namespace, of which each task gets a copy.
 #[derive(Debug)]
 pub(super) struct Base {
+    pub kind: Kind,
     pub namespace: Arc<OwnedFd>,
     /// Directories that are mounted in it, to be moved into the task's own root.
     pub standing: Vec<&'static Path>,
@@ -33,11 +32,8 @@ pub(super) struct Base {
     pub shallow: Vec<(&'static Path, u64)>,
     /// The host's symlinks beside them, with their texts.
     pub links: Vec<(&'static Path, PathBuf)>,
-    pub is_read_only: bool,
     /// File systems of which something was mounted below what stands, when this was made.
     pub mounted: Vec<(u32, u32)>,
-    /// Its root is the host's whole tree, and the task has no other.
-    pub is_whole: bool,
     made_of: Vec<Option<Identity>>,
 }
 
@@ -51,10 +47,6 @@ fn made_of(root: impl AsFd, extent: Extent) -> Vec<Option<Identity>> {
         Some((stat.st_dev, stat.st_ino, stat.st_mode))
     };
     extent.stands().iter().map(identity).collect()
-}
-
-fn directory(path: &str) -> rustix::io::Result<OwnedFd> {
-    rustix::fs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
 }
 
 /// Where the plugin is.
@@ -89,7 +81,7 @@ impl Maker for Origin {
     /// Gives this thread a root directory of its own, which it needs to enter other namespaces.
     fn here() -> Result<Origin> {
         mount::leave_root().at("unshare the root directory")?;
-        let open = |path| lift(directory(path).at_path("open", path)?, FIRST_FREE);
+        let open = |path| lift(path::directory(path).at_path("open", path)?, FIRST_FREE);
         let (root, proc) = (open("/")?, open("/proc")?);
         Ok(Origin { namespace: lift(mount::namespace(proc.as_fd())?, FIRST_FREE)?, root, proc, empty: None })
     }
@@ -123,16 +115,14 @@ impl Maker for Origin {
         self.enter_host()?;
         let made_of = made_of(&self.root, kind.extent);
         let mounts = self.table()?.read()?;
-        let stands = |mount: &&Mount| kind.extent.stands().iter().any(|standing| mount.path.starts_with(standing.path));
-        let mounted = mounts.iter().filter(stands).map(|mount| mount.dev).collect();
+        let mounted = mounts.iter().filter(|mount| kind.extent.holds(&mount.path)).map(|mount| mount.dev).collect();
         let (mut copies, mut links, mut shallow) = (Vec::new(), Vec::new(), Vec::new());
         for (standing, found) in kind.extent.stands().iter().zip(&made_of) {
             let path = Path::new(standing.path);
             let Some((dev, _, mode)) = found else { continue };
             match FileType::from_raw_mode(*mode) {
                 FileType::Symlink => {
-                    let text = readlinkat(&self.root, standing.beneath(), Vec::new()).at_path("readlink", path)?;
-                    links.push((path, PathBuf::from(OsString::from_vec(text.into_bytes()))));
+                    links.push((path, path::text(&self.root, standing.beneath()).at_path("readlink", path)?));
                 }
                 FileType::Directory => {
                     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -163,16 +153,7 @@ impl Maker for Origin {
         mount::enter_namespace(namespace.as_fd())?;
         let standing: Vec<&'static Path> = copies.iter().map(|(path, _)| *path).collect();
         forget_allocations(&standing, trees, &self.proc)?;
-        Ok(Base {
-            namespace,
-            standing: if is_whole { Vec::new() } else { standing },
-            shallow,
-            links,
-            is_read_only: kind.is_read_only,
-            mounted,
-            is_whole,
-            made_of,
-        })
+        Ok(Base { kind, namespace, standing: if is_whole { Vec::new() } else { standing }, shallow, links, mounted, made_of })
     }
 }
 

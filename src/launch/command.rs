@@ -7,7 +7,7 @@ use crate::descriptor::lift;
 use crate::error::At;
 use crate::init::{block, socket};
 use crate::policy::{command, message};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
 #[derive(Clone, Copy, Debug)]
@@ -22,7 +22,7 @@ impl Command {
     /// `streams` are the command's standard descriptors, `exit` the exit record. Beside it the plugin's end of the socket pair.
     pub(super) fn plan(
         spec: &command::Command,
-        streams: [BorrowedFd<'_>; 3],
+        streams: &[Arc<OwnedFd>; 3],
         exit: OwnedFd,
         init: &Init,
         held: &mut Held,
@@ -30,7 +30,7 @@ impl Command {
         let (plugin_end, init_end) = socket::pair()?;
         let plugin_end = Arc::new(lift(plugin_end, message::FIRST_FREE)?);
         let block = block(spec)?;
-        let [stdin, stdout, stderr] = streams;
+        let [stdin, stdout, stderr] = streams.each_ref().map(|stream| stream.as_fd());
         let start = message::Request { kind: message::START, ..message::Request::default() };
         socket::send(plugin_end.as_fd(), &start, &[block.as_fd(), stdin, stdout, stderr]).at("send the command to init")?;
         let descriptors = [held.hold(init_end)?, held.hold(exit)?, held.hold(Arc::clone(&plugin_end))?];

@@ -6,7 +6,7 @@ use super::ready::Slot;
 use crate::descriptor::{self, lift, settle};
 use crate::error::At;
 use crate::init::IMAGE;
-use crate::lock::lock;
+use crate::lock::{lock, once};
 use crate::policy::capability::Capabilities;
 use crate::policy::filter::{self, Arch, Instruction, Subject};
 use crate::policy::message;
@@ -19,7 +19,7 @@ use crate::watch::thread::Worker;
 use rustix::fs::OFlags;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 
 /// Descriptors that the plugin's table has room for from the first. A task takes five.
 const DESCRIPTORS: u32 = 4096;
@@ -35,7 +35,7 @@ pub struct Launcher {
     init: Mutex<Option<Arc<Init>>>,
     pub(super) bases: Bases,
     pub(super) stacks: Stacks,
-    null: OnceLock<Null>,
+    null: Mutex<Option<Arc<Null>>>,
     pub(super) ready: Slot,
     /// The last filter that was made, and for whom.
     filter: Mutex<Option<(Subject, Arc<[Instruction]>)>>,
@@ -92,7 +92,7 @@ impl Launcher {
             init: Mutex::default(),
             bases: Bases::default(),
             stacks: Stacks::default(),
-            null: OnceLock::new(),
+            null: Mutex::default(),
             ready: Slot::default(),
             filter: Mutex::default(),
             own: Own::default(),
@@ -128,17 +128,14 @@ impl Launcher {
 
     /// Init's image, made at the first launch. Where memory files can't be executed it is a file in `state_dir`.
     pub(super) fn init(&self, state_dir: &Path) -> Result<Arc<Init>, LaunchError> {
-        let mut slot = lock(&self.init);
-        if let Some(init) = &*slot {
-            return Ok(Arc::clone(init));
-        }
-        private_memory()?;
-        let (image, is_file) = match memfd::executable(IMAGE)? {
-            Some(image) => (image, false),
-            None => (memfd::executable_file(IMAGE, state_dir)?, true),
-        };
-        let init = Arc::new(Init { image: Arc::new(lift(image, message::FIRST_FREE)?), is_file });
-        Ok(Arc::clone(slot.insert(init)))
+        once(&self.init, || {
+            private_memory()?;
+            let (image, is_file) = match memfd::executable(IMAGE)? {
+                Some(image) => (image, false),
+                None => (memfd::executable_file(IMAGE, state_dir)?, true),
+            };
+            Ok(Init { image: Arc::new(lift(image, message::FIRST_FREE)?), is_file })
+        })
     }
 
     /// Makes ready what the next task will need that is like the last.
@@ -146,25 +143,22 @@ impl Launcher {
         self.ready.fill();
     }
 
-    pub(super) fn null(&self) -> Result<&Null, LaunchError> {
-        if let Some(null) = self.null.get() {
-            return Ok(null);
-        }
-        let path = Path::new("/dev/null");
-        let device = settle(path::open_strict(path).at_path("open", path)?);
-        let read_only = settle(mount::copy(device.as_fd(), Copy::DEVICE, path)?);
-        Ok(self.null.get_or_init(|| Null { device, read_only }))
+    pub(super) fn null(&self) -> Result<Arc<Null>, LaunchError> {
+        once(&self.null, || {
+            let path = Path::new("/dev/null");
+            let device = settle(path::open_strict(path).at_path("open", path)?);
+            let read_only = settle(mount::copy(device.as_fd(), Copy::DEVICE, path)?);
+            Ok(Null { device, read_only })
+        })
     }
 
     /// The program of the system call filter for such a task; without one it is empty.
     pub(super) fn filter(&self, subject: Option<&Subject>) -> Arc<[Instruction]> {
         let Some(subject) = subject else { return Arc::default() };
-        // All users but root have the same.
-        let subject = Subject { uid: subject.uid.min(1), ..*subject };
         let mut slot = lock(&self.filter);
         match &*slot {
-            Some((known, program)) if *known == subject => Arc::clone(program),
-            _ => Arc::clone(&slot.insert((subject, filter::program(Arch::native(), &subject).into())).1),
+            Some((known, program)) if known == subject => Arc::clone(program),
+            _ => Arc::clone(&slot.insert((*subject, filter::program(Arch::native(), subject).into())).1),
         }
     }
 

@@ -11,8 +11,9 @@ use super::privileges::Privileges;
 use super::stdio::Stdio;
 use super::view::{self, Given, TaskDirectories};
 use crate::descriptor::settle;
-use crate::error::clone_hint;
+use crate::error::{clone_hint, io};
 use crate::policy::access::{Mode, PathKind};
+use crate::policy::capability::Capabilities;
 use crate::policy::spec::TaskSpec;
 use crate::policy::step::{Failure, Step};
 use crate::policy::ulimit;
@@ -29,7 +30,7 @@ use std::sync::Arc;
 /// A complete plan. Dropping it undoes everything but the cgroup's limits.
 pub struct Plan {
     launcher: Arc<Launcher>,
-    cgroup: Cgroup,
+    pub cgroup: Cgroup,
     orders: Orders,
     held: Held,
     /// Mount points that were made on the host.
@@ -62,7 +63,7 @@ impl Plan {
         spec: &TaskSpec,
         record: BorrowedFd<'_>,
         exit: OwnedFd,
-        log: &mut Option<OwnedFd>,
+        log: &mut Option<Arc<OwnedFd>>,
     ) -> Result<Plan, LaunchError> {
         let init = launcher.init(&spec.state_dir)?;
         let mut held = Held::default();
@@ -76,12 +77,12 @@ impl Plan {
             ruleset.add(&init.image, PathKind::File, Mode::RX, &spec.state_dir)?;
         }
         let (stdio, streams) = Stdio::plan(&spec.stdio, spec.privileges.identity.gid, launcher, &ruleset, &mut held)?;
-        *log = streams.stderr();
+        *log = Some(Arc::clone(&streams.given[2]));
         let given = Given { launcher, record, cgroup: &cgroup, directories: directories.as_ref() };
         let (view, made) = view::plan(spec, &given, &mut ruleset, &mut held)?;
         let rules = ruleset.finish(spec.rules.denial_events, launcher.filter(spec.rules.filter.as_ref()), &mut held)?;
         let privileges = Privileges::plan(&spec.privileges, &spec.command.ulimits, launcher)?;
-        let (command, plugin_end) = Command::plan(&spec.command, streams.each(), exit, &init, &mut held)?;
+        let (command, plugin_end) = Command::plan(&spec.command, &streams.given, exit, &init, &mut held)?;
         let orders = Orders { last: held.last(), join: None, namespaces, view, stdio, rules, privileges, command };
         Ok(Plan {
             launcher: Arc::clone(launcher),
@@ -95,15 +96,11 @@ impl Plan {
         })
     }
 
-    pub fn cgroup(&self) -> &Cgroup {
-        &self.cgroup
-    }
-
     /// One clone3: the task's init runs, confined, or nothing is left. On a thread that can hand on the task's capabilities, if it has any.
     pub fn launch(self) -> Result<Launched, LaunchError> {
         let (launcher, capabilities) = (Arc::clone(&self.launcher), self.orders.privileges.capabilities);
         let nobody = || Err(LaunchError::Clone { errno: Errno::AGAIN, hint: ": no thread can hand on capabilities" });
-        launcher.act(crate::policy::capability::Capabilities(capabilities), move || self.launch_here()).unwrap_or_else(nobody)
+        launcher.act(Capabilities(capabilities), move || self.launch_here()).unwrap_or_else(nobody)
     }
 
     fn launch_here(mut self) -> Result<Launched, LaunchError> {
@@ -123,10 +120,7 @@ impl Plan {
         self.made.keep();
         // The other holder is done.
         drop(self.held);
-        let socket = match Arc::try_unwrap(self.plugin_end) {
-            Ok(socket) => socket,
-            Err(shared) => shared.try_clone().map_err(crate::error::io("dup"))?,
-        };
+        let socket = Arc::try_unwrap(self.plugin_end).or_else(|shared| shared.try_clone()).map_err(io("dup"))?;
         let pidfd = Arc::new(settle(started.pidfd));
         self.launcher.attend(&pidfd);
         Ok(Launched { pid: started.pid, pidfd, socket: settle(socket), cgroup: self.cgroup, unread: self.unread })

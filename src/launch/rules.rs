@@ -16,7 +16,7 @@ use crate::sys::landlock::{self, LOG_NEW_EXEC_ON};
 use crate::sys::path;
 use rustix::fs::fstat;
 use rustix::io::Errno;
-use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, RawFd};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -93,6 +93,6 @@ impl Ruleset {
         let access = |mode| rights(mode, PathKind::Directory, self.abi).0;
         let (proc_access, queue_access) = (access(Mode::R), access(Mode::RWC));
         let flags = if denial_events { LOG_NEW_EXEC_ON } else { 0 };
-        Ok(Rules { ruleset: held.hold(OwnedFd::from(self.kernel))?, flags, proc_access, queue_access, filter })
+        Ok(Rules { ruleset: held.hold(self.kernel.0)?, flags, proc_access, queue_access, filter })
     }
 }

@@ -197,7 +197,7 @@ fn rules(
     grants.extend(written(&task.unveil, "unveil").map_err(SpecError::Unveil)?);
     let ports = Ports::new(task.bind_tcp.as_deref(), task.connect_tcp.as_deref(), abi)?;
     let subject = Subject {
-        uid: privileges.identity.uid,
+        is_root: privileges.identity.uid == 0,
         capabilities: privileges.capabilities,
         host_pids: namespaces.pid == NamespaceMode::Host,
         host_ipc: namespaces.ipc == NamespaceMode::Host,

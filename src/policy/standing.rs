@@ -25,6 +25,11 @@ impl Extent {
             Extent::Nothing => &[],
         }
     }
+
+    /// Whether what is at `path` is in something that stands.
+    pub fn holds(self, path: &Path) -> bool {
+        self.stands().iter().any(|standing| path.starts_with(standing.path))
+    }
 }
 
 /// A base: all tasks that want the same one have copies of it.

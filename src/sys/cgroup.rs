@@ -40,14 +40,6 @@ impl Cgroup {
         let fd = self.open_file(file, OFlags::WRONLY)?;
         rustix::io::write(&fd, value.as_bytes()).map(drop).at_path("write", self.path.join(file))
     }
-
-    /// Reads one interface file, 4 KiB at most: of `cgroup.procs` the oldest processes, 512 at least.
-    pub fn read(&self, file: &str) -> Result<String> {
-        let fd = self.open_file(file, OFlags::RDONLY)?;
-        let mut bytes = [0u8; 4096];
-        let length = rustix::io::read(&fd, &mut bytes).at_path("read", self.path.join(file))?;
-        Ok(String::from_utf8_lossy(&bytes[..length]).into_owned())
-    }
 }
 
 impl AsFd for Cgroup {

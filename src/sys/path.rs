@@ -19,6 +19,16 @@ pub fn open_strict(path: &Path) -> rustix::io::Result<OwnedFd> {
     openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS)
 }
 
+/// Opens the directory at `path` (O_PATH).
+pub fn directory(path: impl AsRef<Path>) -> rustix::io::Result<OwnedFd> {
+    rustix::fs::open(path.as_ref(), OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+}
+
+/// The text of the symlink at `path`, relative to a directory; of the directory's own descriptor, if `path` is empty.
+pub fn text(dir: impl AsFd, path: impl AsRef<Path>) -> rustix::io::Result<PathBuf> {
+    readlinkat(dir, path.as_ref(), Vec::new()).map(|text| PathBuf::from(OsString::from_vec(text.into_bytes())))
+}
+
 /// As [`open_strict`], relative to a directory and never above it.
 pub fn open_beneath(dir: impl AsFd, path: &Path) -> rustix::io::Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::CLOEXEC;
@@ -27,8 +37,7 @@ pub fn open_beneath(dir: impl AsFd, path: &Path) -> rustix::io::Result<OwnedFd> 
 
 /// Where a directory is: its path without symlinks, as this process's mount namespace has it.
 pub fn of(dir: BorrowedFd<'_>) -> rustix::io::Result<PathBuf> {
-    let text = rustix::fs::readlink(format!("/proc/self/fd/{}", dir.as_raw_fd()), Vec::new())?;
-    Ok(PathBuf::from(OsString::from_vec(text.into_bytes())))
+    text(CWD, format!("/proc/self/fd/{}", dir.as_raw_fd()))
 }
 
 impl Identity {
@@ -94,7 +103,7 @@ struct Step {
 fn walk(path: &Path, untrusted: &Untrusted) -> rustix::io::Result<(OwnedFd, Way)> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let root = || -> rustix::io::Result<Vec<Step>> {
-        let dir = rustix::fs::open("/", flags | OFlags::DIRECTORY, Mode::empty())?;
+        let dir = directory("/")?;
         let writable = untrusted.writes(&Identity::of(&dir)?);
         Ok(vec![Step { dir, writable }])
     };
@@ -118,8 +127,7 @@ fn walk(path: &Path, untrusted: &Untrusted) -> rustix::io::Result<(OwnedFd, Way)
         if !is_trusted || !way.may_follow() || is_magic(&at.dir, &name, &next)? {
             return Err(Errno::LOOP);
         }
-        let target = readlinkat(next.as_fd(), "", Vec::new())?;
-        if way.follow(&name, PathBuf::from(OsString::from_vec(target.into_bytes()))) {
+        if way.follow(&name, text(&next, "")?) {
             dirs = root()?;
         }
     }

@@ -10,7 +10,6 @@ use crate::policy::allocation_view::{Part, views};
 use crate::policy::directories::Directories;
 use crate::policy::identity::Identity;
 use crate::sys::path;
-use rustix::fs::{Mode as FileMode, OFlags};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -40,8 +39,7 @@ pub(super) struct Opened {
 
 impl Opened {
     fn new(path: &Path) -> Result<Opened, LaunchError> {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let dir = rustix::fs::open(path, flags, FileMode::empty()).at_path("open", path)?;
+        let dir = path::directory(path).at_path("open", path)?;
         let path = path::of(dir.as_fd()).at_path("readlink", path)?;
         Ok(Opened { dir, path })
     }

@@ -2,35 +2,43 @@
 
 mod devices;
 mod directories;
-mod furniture;
-mod given;
-mod ipc;
 mod orders;
+mod own;
 mod places;
-mod proc;
 mod resolver;
 mod tree;
 mod volumes;
 
 pub(super) use directories::TaskDirectories;
-pub(super) use given::Given;
-pub use orders::{Attachment, Queues, View};
+pub use orders::{Attachment, View};
 
 use super::error::LaunchError;
 use super::held::Held;
+use super::launcher::Launcher;
 use super::rules::Ruleset;
 use crate::policy::access::PathKind;
 use crate::policy::hidden::Hidden;
 use crate::policy::identity::Identity;
 use crate::policy::namespace::NamespaceMode;
 use crate::policy::spec::TaskSpec;
-use crate::policy::standing::Kind;
+use crate::policy::standing::{Extent, Kind};
 use crate::policy::view_mode::{ProtectSystem, ViewMode};
+use crate::sys::cgroup::Cgroup;
 use crate::sys::mount;
 use crate::sys::point::Made;
 use places::Places;
+use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use tree::Tree;
+
+/// What a view is planned with.
+pub(super) struct Given<'a> {
+    pub launcher: &'a Launcher,
+    /// A directory of root's own with the task's lifetime: what is put there is left to whoever removes it.
+    pub record: BorrowedFd<'a>,
+    pub cgroup: &'a Cgroup,
+    pub directories: Option<&'a TaskDirectories>,
+}
 
 /// Plans a task's view. Beside it: what was made on the host to mount on, and is removed again if it is dropped.
 pub(super) fn plan(spec: &TaskSpec, given: &Given<'_>, ruleset: &mut Ruleset, held: &mut Held) -> Result<(View, Made), LaunchError> {
@@ -44,7 +52,7 @@ pub(super) fn plan(spec: &TaskSpec, given: &Given<'_>, ruleset: &mut Ruleset, he
     let mut unveiled = ruleset.granted.iter().filter(|granted| granted.kind == PathKind::Directory);
     let own = given.launcher.own.with(&spec.state_dir);
     let is_in_base = |path: &PathBuf| mount::look(path).is_ok_and(|seen| base.mounted.contains(&(seen.stx_dev_major, seen.stx_dev_minor)));
-    let everywhere = base.is_whole
+    let everywhere = base.kind.extent == Extent::Whole
         || !spec.view.volumes.is_empty()
         || unveiled.any(|granted| comes_from_elsewhere(granted.path()))
         || own.iter().any(is_in_base);
@@ -62,11 +70,11 @@ pub(super) fn plan(spec: &TaskSpec, given: &Given<'_>, ruleset: &mut Ruleset, he
     let made = places.made;
     // What is in there of other tasks, what a later plugin goes by, and by which way it is told what to do.
     tree.hide_own(allocation)?;
-    let proc = proc::plan(spec, given, ruleset, &mut tree)?;
+    let proc = own::proc(spec, given, ruleset, &mut tree)?;
     tree.cgroup(given.cgroup, &ruleset.granted)?;
-    let queues = (spec.namespaces.ipc == NamespaceMode::Private).then(|| ipc::mount(&mut tree, ruleset)).transpose()?;
+    let queues = (spec.namespaces.ipc == NamespaceMode::Private).then(|| own::ipc(&mut tree, ruleset)).transpose()?;
     if spec.view.mode == ViewMode::Private {
-        furniture::furnish(&mut tree, ruleset, given.directories)?;
+        own::furnish(&mut tree, ruleset, given.directories)?;
     }
     Ok((tree.finish(&base, spec.view.no_pivot_root, proc, queues)?, made))
 }

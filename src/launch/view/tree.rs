@@ -4,7 +4,7 @@
 use super::super::base::Base;
 use super::super::error::LaunchError;
 use super::super::held::Held;
-use super::orders::{Attachment, Queues, View};
+use super::orders::{Attachment, View};
 use crate::error::At;
 use crate::policy::acl;
 use crate::policy::allocation::Allocation;
@@ -16,6 +16,7 @@ use crate::policy::identity::Identity;
 use crate::policy::layout::{Layout, Make};
 use crate::policy::mount::Copy;
 use crate::policy::proc::Proc;
+use crate::policy::standing::Extent;
 use crate::sys::cgroup::Cgroup;
 use crate::sys::mount;
 use crate::sys::path;
@@ -54,8 +55,9 @@ impl<'h> Tree<'h> {
         let _no_umask = Umask::set(FileMode::empty()).at("unshare the umask")?;
         let mut tree = Tree { layout, areas, root: None, attachments, hidden, aliases, held, _no_umask };
         let root = Path::new("/");
-        if base.is_whole {
-            tree.layout.attached(root, !base.is_read_only);
+        let is_writable = !base.kind.is_read_only;
+        if base.kind.extent == Extent::Whole {
+            tree.layout.attached(root, is_writable);
             return Ok(tree);
         }
         let area = tree.area(root)?;
@@ -63,7 +65,7 @@ impl<'h> Tree<'h> {
         for path in &base.standing {
             let makes = tree.layout.directory(path);
             tree.make(makes, path)?;
-            tree.layout.stands(path, !base.is_read_only);
+            tree.layout.stands(path, is_writable);
         }
         for (path, text) in &base.links {
             tree.link(path, text)?;
@@ -236,7 +238,7 @@ impl<'h> Tree<'h> {
     }
 
     /// Nothing is attached or made any more: the view for the child.
-    pub fn finish(self, base: &Base, no_pivot_root: bool, proc: Proc, queues: Option<Queues>) -> Result<View, LaunchError> {
+    pub fn finish(self, base: &Base, no_pivot_root: bool, proc: Proc, queues: Option<CString>) -> Result<View, LaunchError> {
         self.areas.iter().try_for_each(|area| mount::seal(area.as_fd()))?;
         Ok(View {
             base: self.held.hold(Arc::clone(&base.namespace))?,
