@@ -16,6 +16,7 @@ use crate::init::socket;
 use crate::launch::Launched;
 use crate::lock::lock;
 use crate::policy::abi::Abi;
+use crate::policy::cgroup::is_named_for;
 use crate::policy::event::{Happening, Slow};
 use crate::policy::kill::KillMode;
 use crate::policy::message::{self, Report};
@@ -294,6 +295,17 @@ impl Life {
         self.killed = true;
         if let Err(errno) = rustix::process::pidfd_send_signal(&self.launched.pidfd, rustix::process::Signal::KILL) {
             log::error!(task_id = self.id.as_str(); "SIGKILL: {}", Words(errno));
+        }
+        self.lift_ceiling();
+    }
+
+    /// What is being killed would wait for its share of the processor to die: at 4 % of one for 175 ms, without a ceiling for 6 (6.12).
+    /// Only where nothing of the task can run any more, and in a cgroup that is nobody else's; the next start writes its own `cpu.max`.
+    fn lift_ceiling(&self) {
+        let (cgroup, subject) = (&self.launched.cgroup, &self.subject);
+        if self.pid_mode == NamespaceMode::Private && is_named_for(cgroup.path(), &subject.alloc_id, &subject.task_name) {
+            // ENOENT: it has no such controller, or is gone already.
+            let _ = cgroup.write("cpu.max", "max");
         }
     }
 
