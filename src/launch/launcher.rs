@@ -14,6 +14,7 @@ use crate::policy::mount::Copy;
 use crate::sys::capability::{self, Sets};
 use crate::sys::clone::Stacks;
 use crate::sys::{memfd, mount, path, signal};
+use crate::watch::memory;
 use crate::watch::own::Own;
 use crate::watch::thread::Worker;
 use rustix::fs::OFlags;
@@ -129,12 +130,9 @@ impl Launcher {
     /// Init's image, made at the first launch. Where memory files can't be executed it is a file in `state_dir`.
     pub(super) fn init(&self, state_dir: &Path) -> Result<Arc<Init>, LaunchError> {
         once(&self.init, || {
-            private_memory()?;
-            let (image, is_file) = match memfd::executable(IMAGE)? {
-                Some(image) => (image, false),
-                None => (memfd::executable_file(IMAGE, state_dir)?, true),
-            };
-            Ok(Init { image: Arc::new(lift(image, message::FIRST_FREE)?), is_file })
+            memory::is_private()?;
+            let (image, is_memory) = memfd::executable(IMAGE, state_dir)?;
+            Ok(Init { image: Arc::new(lift(image, message::FIRST_FREE)?), is_file: !is_memory })
         })
     }
 
@@ -166,15 +164,4 @@ impl Launcher {
     pub fn attend(&self, init: &Arc<OwnedFd>) {
         self.bases.attend(init);
     }
-}
-
-/// With fs.suid_dumpable = 1 a child's change of user opens the memory that it shares with this process to that user.
-pub fn private_memory() -> Result<(), LaunchError> {
-    let path = "/proc/sys/fs/suid_dumpable";
-    let value = std::fs::read_to_string(path).at_path("read", path)?;
-    if value.trim() == "1" {
-        let reason = "is 1, which opens this process's memory to the tasks' users; set it to 0 or 2";
-        return Err(LaunchError::refused("sysctl fs.suid_dumpable", reason));
-    }
-    Ok(())
 }

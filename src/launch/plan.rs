@@ -80,7 +80,7 @@ impl Plan {
         *log = Some(Arc::clone(&streams.given[2]));
         let given = Given { launcher, record, cgroup: &cgroup, directories: directories.as_ref() };
         let (view, made) = view::plan(spec, &given, &mut ruleset, &mut held)?;
-        let rules = ruleset.finish(spec.rules.denial_events, launcher.filter(spec.rules.filter.as_ref()), &mut held)?;
+        let rules = ruleset.finish(spec.rules.restrict_flags(), launcher.filter(spec.rules.filter.as_ref()), &mut held)?;
         let privileges = Privileges::plan(&spec.privileges, &spec.command.ulimits, launcher)?;
         let (command, plugin_end) = Command::plan(&spec.command, &streams.given, exit, &init, &mut held)?;
         let orders = Orders { last: held.last(), join: None, namespaces, view, stdio, rules, privileges, command };

@@ -12,7 +12,7 @@ use crate::policy::granted::Granted;
 use crate::policy::identity::Identity;
 use crate::policy::port::Ports;
 use crate::policy::untrusted::Untrusted;
-use crate::sys::landlock::{self, LOG_NEW_EXEC_ON};
+use crate::sys::landlock;
 use crate::sys::path;
 use rustix::fs::fstat;
 use rustix::io::Errno;
@@ -88,11 +88,10 @@ impl Ruleset {
         Ok(self.kernel.allow(file.as_fd(), access.0).at_path("landlock_add_rule", path)?)
     }
 
-    /// Nothing is added any more, but what the child adds. Without a flag the kernel logs what is denied before an exec alone: nothing here.
-    pub fn finish(self, denial_events: bool, filter: Arc<[Instruction]>, held: &mut Held) -> Result<Rules, LaunchError> {
+    /// Nothing is added any more, but what the child adds.
+    pub fn finish(self, flags: u32, filter: Arc<[Instruction]>, held: &mut Held) -> Result<Rules, LaunchError> {
         let access = |mode| rights(mode, PathKind::Directory, self.abi).0;
         let (proc_access, queue_access) = (access(Mode::R), access(Mode::RWC));
-        let flags = if denial_events { LOG_NEW_EXEC_ON } else { 0 };
         Ok(Rules { ruleset: held.hold(self.kernel.0)?, flags, proc_access, queue_access, filter })
     }
 }

@@ -63,6 +63,17 @@ pub fn unveiled<'a>(
     unveiled
 }
 
+/// Whether a directory of it can bring along any mount of the host's: one that is in nothing that stands.
+pub fn comes_from_elsewhere(granted: &[Granted], standing: &[&Path]) -> bool {
+    let stands = |path: &Path| standing.iter().any(|standing| path.starts_with(standing));
+    granted.iter().any(|one| one.kind == PathKind::Directory && !stands(one.path()))
+}
+
+/// Whether what is at `path`, which is without symlinks, may be written by what was granted above it.
+pub fn writes_below(granted: &[Granted], path: &Path) -> bool {
+    granted.iter().any(|one| one.is_writable && path != one.path() && path.starts_with(one.path()))
+}
+
 /// What was granted of the host's cgroups, those above first. `None`: all.
 pub fn cgroups(granted: &[Granted]) -> Option<Vec<&Granted>> {
     if granted.iter().any(|one| Path::new(CGROUPS).starts_with(one.path())) {
@@ -117,6 +128,15 @@ mod tests {
         };
         assert_eq!(seen(true), [("/srv".into(), false), ("/srv/a".into(), true)]);
         assert!(seen(false).iter().all(|(_, is_writable)| *is_writable));
+    }
+
+    #[test]
+    fn above_and_beside() {
+        let list =
+            [granted(Mode::RW, "/srv/a", libc::S_IFDIR), granted(Mode::R, "/usr/x", libc::S_IFDIR), granted(Mode::RW, "/f", libc::S_IFREG)];
+        let writes = |path: &str| writes_below(&list, Path::new(path));
+        assert_eq!([writes("/srv/a/b"), writes("/srv/a"), writes("/usr/x/y"), writes("/srv/ab")], [true, false, false, false]);
+        assert!(comes_from_elsewhere(&list, &[Path::new("/usr")]) && !comes_from_elsewhere(&list[1..], &[Path::new("/usr")]));
     }
 
     #[test]

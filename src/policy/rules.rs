@@ -23,6 +23,11 @@ impl Rules {
         &self.grants[..self.grants.iter().take_while(|grant| grant.option != TASK).count()]
     }
 
+    /// For landlock_restrict_self(2). Without a flag the kernel logs what is denied before an exec alone: nothing here.
+    pub fn restrict_flags(&self) -> u32 {
+        if self.denial_events { LOG_NEW_EXEC_ON } else { 0 }
+    }
+
     /// What the task asks for.
     pub fn of_task(&self) -> &[Grant] {
         &self.grants[self.of_plugin().len()..]
@@ -49,6 +54,9 @@ impl OfPlugin {
         (self.abi, &self.ports, self.own_proc) == (rules.abi, &rules.ports, own_proc) && self.grants == rules.of_plugin()
     }
 }
+
+/// `LANDLOCK_RESTRICT_SELF_LOG_NEW_EXEC_ON`.
+const LOG_NEW_EXEC_ON: u32 = 2;
 
 /// Where a job writes what it unveils.
 const TASK: &str = "unveil";

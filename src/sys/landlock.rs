@@ -9,9 +9,6 @@ const CREATE_RULESET_VERSION: u32 = 1;
 /// `LANDLOCK_RULE_PATH_BENEATH`.
 pub const PATH_BENEATH: usize = 1;
 
-/// `LANDLOCK_RESTRICT_SELF_LOG_NEW_EXEC_ON`.
-pub const LOG_NEW_EXEC_ON: u32 = 2;
-
 /// `struct landlock_path_beneath_attr`: packed, 12 bytes.
 #[repr(C, packed)]
 #[derive(Clone, Copy)]

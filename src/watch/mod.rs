@@ -9,6 +9,7 @@ pub mod fifo;
 pub mod host;
 pub mod keeper;
 pub mod limit;
+pub mod memory;
 pub mod mount_table;
 pub mod own;
 pub mod pidfd;

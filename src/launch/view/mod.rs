@@ -16,7 +16,7 @@ use super::error::LaunchError;
 use super::held::Held;
 use super::launcher::Launcher;
 use super::rules::Ruleset;
-use crate::policy::access::PathKind;
+use crate::policy::granted::comes_from_elsewhere;
 use crate::policy::hidden::Hidden;
 use crate::policy::identity::Identity;
 use crate::policy::namespace::NamespaceMode;
@@ -28,7 +28,7 @@ use crate::sys::mount;
 use crate::sys::point::Made;
 use places::Places;
 use std::os::fd::BorrowedFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use tree::Tree;
 
 /// What a view is planned with.
@@ -46,15 +46,12 @@ pub(super) fn plan(spec: &TaskSpec, given: &Given<'_>, ruleset: &mut Ruleset, he
     let trees = allocation.map_or(&[][..], |allocation| &allocation.trees);
     let kind = Kind::of(spec.view.mode, spec.view.protect_system, &ruleset.granted);
     let base = given.launcher.bases.get(kind.map_err(|(option, reason)| LaunchError::refused(option, reason))?, trees)?;
-    // A directory from elsewhere can have any mount of the host's below it. For what stands the table isn't read at every start: only if
-    // there was a mount in it of a file system that has something to hide.
-    let comes_from_elsewhere = |path: &Path| !base.standing.iter().any(|standing| path.starts_with(standing));
-    let mut unveiled = ruleset.granted.iter().filter(|granted| granted.kind == PathKind::Directory);
+    // For what stands the mount table isn't read at every start: only if there was a mount in it of a file system that has something to hide.
     let own = given.launcher.own.with(&spec.state_dir);
     let is_in_base = |path: &PathBuf| mount::look(path).is_ok_and(|seen| base.mounted.contains(&(seen.stx_dev_major, seen.stx_dev_minor)));
     let everywhere = base.kind.extent == Extent::Whole
         || !spec.view.volumes.is_empty()
-        || unveiled.any(|granted| comes_from_elsewhere(granted.path()))
+        || comes_from_elsewhere(&ruleset.granted, &base.standing)
         || own.iter().any(is_in_base);
     let own = if everywhere { given.launcher.own.everywhere(own, trees)? } else { own };
     let hidden = Hidden::new(own, Identity::at);

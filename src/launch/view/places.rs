@@ -5,6 +5,7 @@ use super::directories::{Opened, TaskDirectories};
 use super::tree::Tree;
 use crate::error::Words;
 use crate::policy::access::PathKind;
+use crate::policy::granted::writes_below;
 use crate::policy::place::{NOT_THERE, check, fits};
 use crate::policy::volume::Volume;
 use crate::sys::path;
@@ -73,8 +74,8 @@ impl<'a, 'h> Places<'a, 'h> {
     /// As `policy::place::is_writable`, of a path without symlinks.
     pub fn is_writable(&self, path: &Path) -> bool {
         let holds = |dir: &Path| path != dir && path.starts_with(dir);
-        self.ruleset.granted.iter().any(|granted| granted.is_writable && holds(granted.path()))
-            || self.volumes.iter().any(|outer| !outer.volume.read_only && holds(&outer.target))
+        let mut volumes = self.volumes.iter().filter(|outer| !outer.volume.read_only);
+        writes_below(&self.ruleset.granted, path) || volumes.any(|outer| holds(&outer.target))
     }
 
     /// Where `target` is on the node, or can be made.
