@@ -11,7 +11,8 @@ use std::sync::Arc;
 #[derive(Debug, Default)]
 pub struct Held {
     descriptors: Vec<Arc<OwnedFd>>,
-    last: RawFd,
+    /// The highest number that is held.
+    pub last: RawFd,
 }
 
 impl Held {
@@ -26,11 +27,6 @@ impl Held {
         self.descriptors.push(fd);
         Ok(number)
     }
-
-    /// The highest number that is held.
-    pub fn last(&self) -> RawFd {
-        self.last
-    }
 }
 
 #[cfg(test)]
@@ -44,8 +40,8 @@ mod tests {
         let mut held = Held::default();
         let shared = Arc::new(null());
         let numbers = [held.hold(null()).unwrap(), held.hold(Arc::clone(&shared)).unwrap(), held.hold(null()).unwrap()];
-        assert!(numbers.iter().all(|number| *number >= FIRST_FREE && *number <= held.last()), "{numbers:?}");
-        assert_eq!(held.last(), *numbers.iter().max().unwrap());
+        assert!(numbers.iter().all(|number| *number >= FIRST_FREE && *number <= held.last), "{numbers:?}");
+        assert_eq!(held.last, *numbers.iter().max().unwrap());
         assert_eq!(Arc::strong_count(&shared), if shared.as_raw_fd() == numbers[1] { 2 } else { 1 });
         for number in numbers {
             assert!(std::fs::read_link(format!("/proc/self/fd/{number}")).is_ok());

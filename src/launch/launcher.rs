@@ -17,7 +17,6 @@ use crate::sys::{memfd, mount, path, signal};
 use crate::watch::memory;
 use crate::watch::own::Own;
 use crate::watch::thread::Worker;
-use rustix::fs::OFlags;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -65,14 +64,7 @@ impl Giver {
 pub(super) struct Null {
     pub device: OwnedFd,
     /// Mounted read-only, nowhere: a task that has it open, root included, changes neither its mode nor its times.
-    read_only: OwnedFd,
-}
-
-impl Null {
-    /// Opened for one task: its flags and locks would be shared.
-    pub fn open(&self) -> Result<OwnedFd, LaunchError> {
-        Ok(memfd::reopen(&self.read_only, OFlags::RDWR).at_path("open", "/dev/null")?)
-    }
+    pub read_only: OwnedFd,
 }
 
 /// The image that every task's init is executed from.

@@ -83,7 +83,7 @@ impl Plan {
         let rules = ruleset.finish(spec.rules.restrict_flags(), launcher.filter(spec.rules.filter.as_ref()), &mut held)?;
         let privileges = Privileges::plan(&spec.privileges, &spec.command.ulimits, launcher)?;
         let (command, plugin_end) = Command::plan(&spec.command, &streams.given, exit, &init, &mut held)?;
-        let orders = Orders { last: held.last(), join: None, namespaces, view, stdio, rules, privileges, command };
+        let orders = Orders { last: held.last, join: None, namespaces, view, stdio, rules, privileges, command };
         Ok(Plan {
             launcher: Arc::clone(launcher),
             cgroup,
@@ -109,7 +109,7 @@ impl Plan {
             // Killed by the clone itself: a kernel fault (see `kill_all` of task/kill.rs). The slow way is open: the child moves itself there.
             pidfd::reap(started.pidfd.as_fd())?;
             self.orders.join = Some(self.held.hold(self.cgroup.open_file("cgroup.procs", OFlags::WRONLY)?)?);
-            self.orders.last = self.held.last();
+            self.orders.last = self.held.last;
             (started, failed) = self.clone(false)?;
         }
         if failed.step != Step::None {

@@ -61,7 +61,8 @@ impl Stdio {
         ruleset: &Ruleset,
         held: &mut Held,
     ) -> Result<(Stdio, Streams), LaunchError> {
-        let null = Arc::new(launcher.null()?.open()?);
+        // Opened for this task: flags and locks would be shared.
+        let null = Arc::new(reopen(&launcher.null()?.read_only, OFlags::RDWR).at_path("open", "/dev/null")?);
         let mut stdio = Stdio([held.hold(Arc::clone(&null))?; 3]);
         let mut streams = Streams { given: [null.clone(), null.clone(), null], unread: Vec::new() };
         match spec {

@@ -48,7 +48,7 @@ pub unsafe fn spawn(
         child_tid: 0,
         parent_tid: 0,
         exit_signal: SIGCHLD as u64,
-        stack: stack.bottom() as u64,
+        stack: (stack.0 + GUARD) as u64,
         stack_size: STACK as u64,
         tls: 0,
         set_tid: 0,
@@ -87,12 +87,6 @@ impl Stacks {
             mprotect(stack.0 as *mut _, GUARD, MprotectFlags::empty())?;
             Ok(stack)
         }
-    }
-}
-
-impl Stack {
-    fn bottom(&self) -> usize {
-        self.0 + GUARD
     }
 }
 

@@ -11,7 +11,7 @@ use crate::policy::directories::Directories;
 use crate::policy::identity::Identity;
 use crate::sys::path;
 use rustix::io::Errno;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 /// The allocation's directories, opened once and known by where they really are: a job can name them through a symlink of its own.
@@ -25,7 +25,8 @@ pub(in crate::launch) struct TaskDirectories {
     /// costs as much as that has others on it, and on the one below these are all tasks'.
     alloc: OwnedFd,
     logs: OwnedFd,
-    tmp: OwnedFd,
+    /// For temporary files.
+    pub(super) tmp: OwnedFd,
     secrets: OwnedFd,
     /// The client has mounted nothing below `task_dir`, which then is the original.
     is_original: bool,
@@ -100,11 +101,6 @@ impl TaskDirectories {
             tree.attach(dir.as_fd(), how, &target)?;
         }
         Ok(())
-    }
-
-    /// The task's own directory for temporary files.
-    pub fn tmp(&self) -> BorrowedFd<'_> {
-        self.tmp.as_fd()
     }
 
     /// `path` relative to the task's directory, if it is below.

@@ -74,16 +74,15 @@ pub(super) fn furnish(tree: &mut Tree<'_>, ruleset: &Ruleset, directories: Optio
         tree.link(&Path::new("/").join(name), &directories.task_dir.path.join(name))?;
     }
     let [terminals, temporary] = ["/dev/pts", "/tmp"].map(Path::new);
-    let [no_terminals, no_temporary] = [terminals, temporary].map(|path| !tree.layout().holds(path));
-    if no_terminals {
+    if !tree.layout().holds(terminals) {
         tree.link(Path::new("/dev/ptmx"), Path::new("pts/ptmx"))?;
         // Terminals are the task's own, all of them, and so are their ioctls.
         let rules = [PathKind::Directory, PathKind::Device].map(|kind| (kind, Mode::RW));
         place(&Fresh::TERMINALS, terminals, &rules, tree, ruleset)?;
     }
     match directories {
-        _ if !no_temporary => Ok(()),
-        Some(directories) => tree.attach(directories.tmp(), Copy::alone(false), temporary),
+        _ if tree.layout().holds(temporary) => Ok(()),
+        Some(directories) => tree.attach(directories.tmp.as_fd(), Copy::alone(false), temporary),
         None => place(&Fresh::TEMPORARY, temporary, &[(PathKind::Directory, Mode::RWXC)], tree, ruleset),
     }
 }
