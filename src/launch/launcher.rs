@@ -26,10 +26,10 @@ const DESCRIPTORS: u32 = 4096;
 
 /// Made once, in main, before other threads are started; tests make their own.
 pub struct Launcher {
-    /// What a thread of this process, other than the giver's, hands on to a child.
+    /// What a thread of this process, other than the giver, hands on to a child.
     sets: Sets,
-    /// `None`: every thread can.
-    giver: Option<Giver>,
+    /// The one thread of the plugin that can still hand capabilities on, and which. `None`: there is no such difference between threads.
+    giver: Option<(Sets, Worker)>,
     /// The soft limit of descriptors that this process was started with, if it has raised its own: tasks get it back.
     pub(super) given_descriptors: Option<u64>,
     init: Mutex<Option<Arc<Init>>>,
@@ -41,23 +41,6 @@ pub struct Launcher {
     filter: Mutex<Option<(Subject, Arc<[Instruction]>)>>,
     /// Directories that no task sees.
     pub own: Own,
-}
-
-/// The one thread of the plugin that can still hand capabilities on to a child, and which.
-struct Giver {
-    sets: Sets,
-    /// Where it can't be had, no task gets a capability.
-    thread: Option<Worker>,
-}
-
-impl Giver {
-    /// Starts the thread, and then empties the bounding set of the calling thread and of those that it starts.
-    fn start() -> Giver {
-        let sets = capability::of_this_thread();
-        let thread = Worker::start("capable").ok();
-        capability::drop_bounding_set();
-        Giver { sets: if thread.is_some() { sets } else { Sets::default() }, thread }
-    }
 }
 
 /// The host's /dev/null.
@@ -96,25 +79,28 @@ impl Launcher {
     pub fn of_plugin() -> Launcher {
         let given_descriptors = descriptor::raise_limit();
         descriptor::reserve(DESCRIPTORS);
-        let giver = Some(Giver::start());
+        let sets = capability::of_this_thread();
+        let giver = Worker::start("capable").ok().map(|thread| (sets, thread));
+        // Of this thread, and of those that it starts from now on.
+        capability::drop_bounding_set();
         Launcher { giver, given_descriptors, ..Launcher::of_this_process() }
     }
 
     /// What a task can be given here.
     pub fn capabilities(&self) -> Capabilities {
-        Capabilities(self.giver.as_ref().map_or(self.sets, |giver| giver.sets).permitted)
+        Capabilities(self.giver.as_ref().map_or(self.sets, |(sets, _)| *sets).permitted)
     }
 
     /// The bounding set with which a child starts that is to have these.
     pub(super) fn bounding_of_children(&self, capabilities: Capabilities) -> u64 {
         let giver = self.giver.as_ref().filter(|_| !capabilities.is_empty());
-        giver.map_or(self.sets, |giver| giver.sets).bounding
+        giver.map_or(self.sets, |(sets, _)| *sets).bounding
     }
 
     /// Does `act`, which clones a child that is to have these, on a thread that can hand them on. `None`: there is none.
     pub(super) fn act<T: Send + 'static>(&self, capabilities: Capabilities, act: impl FnOnce() -> T + Send + 'static) -> Option<T> {
         match self.giver.as_ref().filter(|_| !capabilities.is_empty()) {
-            Some(giver) => giver.thread.as_ref()?.act(act),
+            Some((_, thread)) => thread.act(act),
             None => Some(act()),
         }
     }

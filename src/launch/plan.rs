@@ -72,7 +72,7 @@ impl Plan {
         let directories = spec.view.directories.as_ref().map(TaskDirectories::open).transpose()?;
         let allocation = directories.as_ref().map(|directories| &directories.allocation);
         let mut ruleset = launcher.ready.ruleset(spec, allocation)?;
-        ruleset.add(&cgroup, PathKind::Directory, Mode::R, cgroup.path())?;
+        ruleset.add(&cgroup.dir, PathKind::Directory, Mode::R, cgroup.path())?;
         if init.is_file {
             ruleset.add(&init.image, PathKind::File, Mode::RX, &spec.state_dir)?;
         }
@@ -128,7 +128,7 @@ impl Plan {
 
     /// The clone, into the cgroup or not, and what the child left.
     fn clone(&self, into_cgroup: bool) -> Result<(clone::Child, Failure), LaunchError> {
-        let cgroup = into_cgroup.then(|| self.cgroup.as_fd());
+        let cgroup = into_cgroup.then(|| self.cgroup.dir.as_fd());
         start(&self.orders, &self.launcher.stacks, cgroup).map_err(|errno| LaunchError::Clone { errno, hint: clone_hint(errno) })
     }
 

@@ -4,13 +4,13 @@ use crate::descriptor::settle;
 use crate::error::{At, Error, Result};
 use crate::policy::mountinfo::FileSystem;
 use rustix::fs::{CWD, Mode, OFlags, fstatfs, openat};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 /// An existing cgroup. Dropping it changes nothing: whoever made the cgroup removes it.
 #[derive(Debug)]
 pub struct Cgroup {
-    dir: OwnedFd,
+    pub dir: OwnedFd,
     path: PathBuf,
 }
 
@@ -39,12 +39,6 @@ impl Cgroup {
     pub fn write(&self, file: &str, value: &str) -> Result<()> {
         let fd = self.open_file(file, OFlags::WRONLY)?;
         rustix::io::write(&fd, value.as_bytes()).map(drop).at_path("write", self.path.join(file))
-    }
-}
-
-impl AsFd for Cgroup {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.dir.as_fd()
     }
 }
 

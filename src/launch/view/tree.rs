@@ -225,7 +225,7 @@ impl<'h> Tree<'h> {
         };
         if path.starts_with(top) {
             self.point(top, true)?;
-            self.mount_over(cgroup.as_fd(), Copy::alone(true), top)?;
+            self.mount_over(cgroup.dir.as_fd(), Copy::alone(true), top)?;
             self.cover(top)?;
         }
         for one in granted {
@@ -234,7 +234,7 @@ impl<'h> Tree<'h> {
                 self.attach(file.as_fd(), read_only, one.path())?;
             }
         }
-        if self.layout.covers(path) { Ok(()) } else { self.attach(cgroup.as_fd(), Copy::alone(true), path) }
+        if self.layout.covers(path) { Ok(()) } else { self.attach(cgroup.dir.as_fd(), Copy::alone(true), path) }
     }
 
     /// Nothing is attached or made any more: the view for the child.
