@@ -80,13 +80,16 @@ impl TaskDirectories {
 
     /// Grants what is in them, and attaches them: nothing else of the client's directories is there.
     pub(super) fn attach(&self, tree: &mut Tree<'_>, ruleset: &Ruleset) -> Result<(), LaunchError> {
+        let local = self.task_dir.beneath("local")?;
         for (mode, below) in Directories::GRANTS {
-            let path = self.task_dir.path.join(below);
-            match below {
+            let dir = match below {
                 // An original has an empty directory there.
-                "alloc" => ruleset.add(&self.alloc, PathKind::Directory, mode, &path)?,
-                _ => ruleset.add(self.task_dir.beneath(below)?, PathKind::Directory, mode, &path)?,
-            }
+                "alloc" => &self.alloc,
+                "secrets" => &self.secrets,
+                "tmp" => &self.tmp,
+                _ => &local,
+            };
+            ruleset.add(dir, PathKind::Directory, mode, &self.task_dir.path.join(below))?;
         }
         for allocations in &self.allocation.trees {
             tree.hide(allocations)?;
