@@ -6,7 +6,8 @@ use super::launcher::Init;
 use crate::descriptor::lift;
 use crate::error::At;
 use crate::init::{block, socket};
-use crate::policy::{command, message};
+use crate::policy::message;
+use crate::policy::spec::TaskSpec;
 use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
@@ -21,7 +22,7 @@ pub struct Command {
 impl Command {
     /// `streams` are the command's standard descriptors, `exit` the exit record. Beside it the plugin's end of the socket pair.
     pub(super) fn plan(
-        spec: &command::Command,
+        spec: &TaskSpec,
         streams: &[Arc<OwnedFd>; 3],
         exit: OwnedFd,
         init: &Init,
@@ -29,9 +30,9 @@ impl Command {
     ) -> Result<(Command, Arc<OwnedFd>), LaunchError> {
         let (plugin_end, init_end) = socket::pair()?;
         let plugin_end = Arc::new(lift(plugin_end, message::FIRST_FREE)?);
-        let block = block(spec)?;
+        let block = block(&spec.command)?;
         let [stdin, stdout, stderr] = streams.each_ref().map(|stream| stream.as_fd());
-        let start = message::Request { kind: message::START, ..message::Request::default() };
+        let start = message::Request { kind: message::START, flags: spec.stdio.start_flags(), ..message::Request::default() };
         socket::send(plugin_end.as_fd(), &start, &[block.as_fd(), stdin, stdout, stderr]).at("send the command to init")?;
         let descriptors = [held.hold(init_end)?, held.hold(exit)?, held.hold(Arc::clone(&plugin_end))?];
         Ok((Command { init: held.hold(Arc::clone(&init.image))?, descriptors }, plugin_end))

@@ -59,8 +59,9 @@ pub(super) struct Init {
 
 impl Launcher {
     /// Of this process as it is. Signals that it ignores are caught from now on, and its memory is closed (see [`signal::prepare`]).
-    pub fn of_this_process() -> Launcher {
-        signal::prepare();
+    /// With `keeps_ignored` children ignore what this process ignores.
+    pub fn of_this_process(keeps_ignored: bool) -> Launcher {
+        signal::prepare(keeps_ignored);
         Launcher {
             sets: capability::of_this_thread(),
             giver: None,
@@ -83,7 +84,7 @@ impl Launcher {
         let giver = Worker::start("capable").ok().map(|thread| (sets, thread));
         // Of this thread, and of those that it starts from now on.
         capability::drop_bounding_set();
-        Launcher { giver, given_descriptors, ..Launcher::of_this_process() }
+        Launcher { giver, given_descriptors, ..Launcher::of_this_process(false) }
     }
 
     /// What a task can be given here.

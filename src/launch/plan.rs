@@ -82,7 +82,7 @@ impl Plan {
         let (view, made) = view::plan(spec, &given, &mut ruleset, &mut held)?;
         let rules = ruleset.finish(spec.rules.restrict_flags(), launcher.filter(spec.rules.filter.as_ref()), &mut held)?;
         let privileges = Privileges::plan(&spec.privileges, &spec.command.ulimits, launcher)?;
-        let (command, plugin_end) = Command::plan(&spec.command, &streams.given, exit, &init, &mut held)?;
+        let (command, plugin_end) = Command::plan(spec, &streams.given, exit, &init, &mut held)?;
         let orders = Orders { last: held.last, join: None, namespaces, view, stdio, rules, privileges, command };
         Ok(Plan {
             launcher: Arc::clone(launcher),

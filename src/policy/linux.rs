@@ -50,6 +50,7 @@ pub const SIGKILL: i32 = 9;
 pub const CLONE_VM_VFORK: usize = 0x100 | 0x4000;
 pub const POLLIN: i16 = 1;
 pub const POLLOUT: i16 = 4;
+pub const POLLHUP: i16 = 0x10;
 pub const EAGAIN: i32 = 11;
 pub const EINVAL: i32 = 22;
 pub const ESRCH: i32 = 3;
@@ -111,6 +112,6 @@ mod tests {
             (TIOCSCTTY, libc::TIOCSCTTY as i32),
         ];
         assert!(flags.iter().all(|(flag, header)| *flag == *header as usize), "{flags:?}");
-        assert_eq!((SIGKILL, POLLIN, POLLOUT), (libc::SIGKILL, libc::POLLIN, libc::POLLOUT));
+        assert_eq!((SIGKILL, POLLIN, POLLOUT, POLLHUP), (libc::SIGKILL, libc::POLLIN, libc::POLLOUT, libc::POLLHUP));
     }
 }

@@ -80,7 +80,7 @@ pub(super) fn vacate(spec: &policy::cgroup::Cgroup) -> std::result::Result<(), L
 /// SIGKILL for every process at once. Only for what is left when a task's init is gone: several kernels (seen: 6.1.0-50 of Debian, 6.12.107,
 /// 6.18; not 7.3) compare a clone into the cgroup with the kill count of the *parent's* cgroup, so that every later CLONE_INTO_CGROUP here
 /// makes a child that is killed at birth.
-fn kill_all(cgroup: &Cgroup) -> Result<()> {
+pub fn kill_all(cgroup: &Cgroup) -> Result<()> {
     cgroup.write("cgroup.kill", "1")
 }
 

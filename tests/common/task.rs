@@ -101,7 +101,7 @@ impl Node {
     }
 
     fn at(place: Place) -> Node {
-        Node { tasks: Tasks::new(Launcher::of_this_process()), cgroup: Cgroup::new(), scratch: Scratch::new(), _place: place }
+        Node { tasks: Tasks::new(Launcher::of_this_process(false)), cgroup: Cgroup::new(), scratch: Scratch::new(), _place: place }
     }
 
     pub fn state_dir(&self) -> PathBuf {
