@@ -64,8 +64,8 @@ pub fn unveiled<'a>(
 }
 
 /// Whether a directory of it can bring along any mount of the host's: one that is in nothing that stands.
-pub fn comes_from_elsewhere(granted: &[Granted], standing: &[&Path]) -> bool {
-    let stands = |path: &Path| standing.iter().any(|standing| path.starts_with(standing));
+pub fn comes_from_elsewhere<'a>(granted: &[Granted], standing: impl Iterator<Item = &'a Path> + Clone) -> bool {
+    let stands = |path: &Path| standing.clone().any(|standing| path.starts_with(standing));
     granted.iter().any(|one| one.kind == PathKind::Directory && !stands(one.path()))
 }
 
@@ -134,9 +134,10 @@ mod tests {
     fn above_and_beside() {
         let list =
             [granted(Mode::RW, "/srv/a", libc::S_IFDIR), granted(Mode::R, "/usr/x", libc::S_IFDIR), granted(Mode::RW, "/f", libc::S_IFREG)];
+        let standing = [Path::new("/usr")];
         let writes = |path: &str| writes_below(&list, Path::new(path));
         assert_eq!([writes("/srv/a/b"), writes("/srv/a"), writes("/usr/x/y"), writes("/srv/ab")], [true, false, false, false]);
-        assert!(comes_from_elsewhere(&list, &[Path::new("/usr")]) && !comes_from_elsewhere(&list[1..], &[Path::new("/usr")]));
+        assert!(comes_from_elsewhere(&list, standing.iter().copied()) && !comes_from_elsewhere(&list[1..2], standing.iter().copied()));
     }
 
     #[test]

@@ -76,6 +76,52 @@ impl Standing {
     }
 }
 
+/// Of what the host has at the place of something that stands. A mount that covers it comes by propagation, or is seen by the watch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    pub dev: u64,
+    pub ino: u64,
+    pub mode: u32,
+}
+
+/// What the host has of an extent: a base is made of it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Found {
+    extent: Extent,
+    seen: Vec<Option<Seen>>,
+}
+
+impl Found {
+    /// `look` looks at a path that is relative to the host's root directory.
+    pub fn of(extent: Extent, look: impl Fn(&'static str) -> Option<Seen>) -> Found {
+        Found { extent, seen: extent.stands().iter().map(|standing| look(standing.beneath())).collect() }
+    }
+
+    fn each(&self, kind: u32) -> impl Iterator<Item = (&'static Standing, &Seen)> + Clone {
+        let each = self.extent.stands().iter().zip(&self.seen);
+        each.filter_map(move |(standing, seen)| Some((standing, seen.as_ref().filter(|seen| seen.mode & libc::S_IFMT == kind)?)))
+    }
+
+    pub fn directories(&self) -> impl Iterator<Item = &'static Standing> + Clone {
+        self.each(libc::S_IFDIR).map(|(standing, _)| standing)
+    }
+
+    pub fn links(&self) -> impl Iterator<Item = &'static Standing> {
+        self.each(libc::S_IFLNK).map(|(standing, _)| standing)
+    }
+
+    /// Directories that are moved from a base into the task's own root; none where the base's root is the task's.
+    pub fn moved(&self) -> impl Iterator<Item = &'static Path> + Clone {
+        self.directories().filter(|_| self.extent != Extent::Whole).map(|standing| Path::new(standing.path))
+    }
+
+    /// Directories that stand without what the host has mounted below them, with their file systems' devices.
+    pub fn shallow(&self) -> Vec<(&'static Path, u64)> {
+        let directories = self.each(libc::S_IFDIR).filter(|(standing, _)| !standing.with_mounts);
+        directories.map(|(standing, seen)| (Path::new(standing.path), seen.dev)).collect()
+    }
+}
+
 const fn system(path: &'static str) -> Standing {
     Standing { path, with_mounts: true, has_devices: false }
 }
@@ -134,5 +180,25 @@ mod tests {
         assert_eq!(kind(ViewMode::Host, Strict, &[root(false), root(true)]), Ok((Extent::Whole, false)));
         assert_eq!([kind(ViewMode::Private, Strict, &[]), kind(ViewMode::Private, Off, &[])], [Ok((Extent::Nothing, false)); 2]);
         assert_eq!(kind(ViewMode::Private, Strict, &[root(false)]).unwrap_err().0, "unveil");
+    }
+
+    #[test]
+    fn what_the_host_has_of_it() {
+        let look = |path: &str| {
+            let mode = match path {
+                "usr" | "dev" | "." => libc::S_IFDIR,
+                "bin" => libc::S_IFLNK,
+                "lib" => libc::S_IFREG,
+                _ => return None,
+            };
+            Some(Seen { dev: 7, ino: 1, mode: mode | 0o755 })
+        };
+        let found = Found::of(Extent::System, look);
+        assert_eq!(found.moved().collect::<Vec<_>>(), ["/usr", "/dev"].map(Path::new));
+        assert_eq!(found.links().map(|standing| standing.path).collect::<Vec<_>>(), ["/bin"]);
+        assert_eq!(found.shallow(), [(Path::new("/dev"), 7)]);
+        let whole = Found::of(Extent::Whole, look);
+        assert_eq!((whole.directories().count(), whole.moved().count()), (1, 0));
+        assert_ne!(found, Found::of(Extent::System, |path| look(path).filter(|_| path != "bin")));
     }
 }

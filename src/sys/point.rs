@@ -91,7 +91,9 @@ mod tests {
         // Whatever this process's umask is.
         super::super::mount::leave_root().unwrap();
         let before = umask(Mode::from_raw_mode(0o077));
+        let no_umask = Umask::set(Mode::empty()).unwrap();
         made.point(&dir, Path::new("there/a/b"), true).unwrap();
+        drop(no_umask);
         assert_eq!(umask(before), Mode::from_raw_mode(0o077));
         made.point(&dir, Path::new("there/a/file"), false).unwrap();
         assert!(base.join("there/a/b").is_dir() && base.join("there/a/file").is_file());

@@ -51,7 +51,7 @@ pub(super) fn plan(spec: &TaskSpec, given: &Given<'_>, ruleset: &mut Ruleset, he
     let is_in_base = |path: &PathBuf| mount::look(path).is_ok_and(|seen| base.mounted.contains(&(seen.stx_dev_major, seen.stx_dev_minor)));
     let everywhere = base.kind.extent == Extent::Whole
         || !spec.view.volumes.is_empty()
-        || comes_from_elsewhere(&ruleset.granted, &base.standing)
+        || comes_from_elsewhere(&ruleset.granted, base.found.moved())
         || own.iter().any(is_in_base);
     let own = if everywhere { given.launcher.own.everywhere(own, trees)? } else { own };
     let hidden = Hidden::new(own, Identity::at);

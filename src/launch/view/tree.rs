@@ -51,7 +51,7 @@ pub(super) struct Tree<'h> {
 impl<'h> Tree<'h> {
     /// What stands in the base, in a root of the task's own.
     pub fn new(base: &Base, hidden: &'h Hidden, held: &'h mut Held) -> Result<Tree<'h>, LaunchError> {
-        let (layout, areas, attachments, aliases) = (Layout::new(base.shallow.clone()), Vec::new(), Vec::new(), BTreeSet::new());
+        let (layout, areas, attachments, aliases) = (Layout::new(base.found.shallow()), Vec::new(), Vec::new(), BTreeSet::new());
         let _no_umask = Umask::set(FileMode::empty()).at("unshare the umask")?;
         let mut tree = Tree { layout, areas, root: None, attachments, hidden, aliases, held, _no_umask };
         let root = Path::new("/");
@@ -62,7 +62,7 @@ impl<'h> Tree<'h> {
         }
         let area = tree.area(root)?;
         tree.root = Some(tree.held.hold(area)?);
-        for path in &base.standing {
+        for path in base.found.moved() {
             let makes = tree.layout.directory(path);
             tree.make(makes, path)?;
             tree.layout.stands(path, is_writable);
@@ -243,7 +243,7 @@ impl<'h> Tree<'h> {
         Ok(View {
             base: self.held.hold(Arc::clone(&base.namespace))?,
             root: self.root,
-            standing: base.standing.iter().map(|path| c_string(path)).collect::<Result<_, _>>()?,
+            standing: base.found.moved().map(c_string).collect::<Result<_, _>>()?,
             attachments: self.attachments,
             no_pivot_root,
             proc,
