@@ -224,7 +224,7 @@ impl Node {
         assert!(left.is_empty(), "{id}: {left:?}");
         let names = fs::read_dir(self.state_dir()).into_iter().flatten().map(|entry| entry.unwrap().file_name().into_string().unwrap());
         // Another task may start or end beside it.
-        let records: Vec<String> = names.filter(|name| name.starts_with(&id.replace('/', "%2F"))).collect();
+        let records: Vec<String> = names.filter(|name| *name == id.replace('/', "%2F")).collect();
         assert!(records.is_empty(), "{records:?}");
     }
 }
