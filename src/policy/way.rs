@@ -1,5 +1,6 @@
 //! The way that a path leads, name by name, as far as its text tells.
 
+use super::identity::Identity;
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
 use std::path::{Component, Path, PathBuf};
@@ -8,15 +9,17 @@ use std::path::{Component, Path, PathBuf};
 const MAX_LINKS: usize = 40;
 
 /// From the root directory on.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Way {
     left: VecDeque<Part>,
-    /// Without symlinks.
-    pub here: PathBuf,
+    /// How far it has led, without symlinks.
+    pub path: PathBuf,
     /// Symlinks that were followed: where each is, without symlinks before the last component, and its text.
     pub links: Vec<(PathBuf, PathBuf)>,
     /// Directories that were only passed, where symlinks were followed.
     pub passed: Vec<PathBuf>,
+    /// Of symlinks that were followed and are not root's: the directory of each, and how many names are left where its text ends.
+    guests: Vec<(Identity, usize)>,
 }
 
 /// What to do next.
@@ -29,28 +32,45 @@ pub enum Part {
 
 impl Way {
     pub fn new(path: &Path) -> Way {
-        Way { left: parts(path).collect(), here: PathBuf::from("/"), links: Vec::new(), passed: Vec::new() }
+        Way { left: parts(path).collect(), ..Way::straight(Path::new("/")) }
+    }
+
+    /// Of a path on which no symlink is.
+    pub fn straight(path: &Path) -> Way {
+        Way { left: VecDeque::new(), path: path.components().collect(), links: Vec::new(), passed: Vec::new(), guests: Vec::new() }
     }
 
     /// `None`: it ends here.
     pub fn take(&mut self) -> Option<Part> {
         let part = self.left.pop_front()?;
         if part == Part::Up {
-            self.here.pop();
+            self.path.pop();
         }
         Some(part)
     }
 
-    /// How many names are left.
-    pub fn left(&self) -> usize {
-        self.left.len()
+    /// The symlink that comes next is `owner`'s. If that is not root it leads to what is below its directory: its owner could have moved that
+    /// there as well.
+    pub fn led_by(&mut self, owner: u32, directory: Identity) {
+        self.guests.extend((owner != 0).then_some((directory, self.left.len())));
+    }
+
+    /// Whether it is where symlinks may have led that have come to their end, with these directories above.
+    pub fn is_below(&mut self, above: impl Iterator<Item = Identity> + Clone) -> bool {
+        let left = self.left.len();
+        while let Some((directory, _)) = self.guests.pop_if(|(_, end)| *end == left) {
+            if !above.clone().any(|one| one == directory) {
+                return false;
+            }
+        }
+        true
     }
 
     /// `name` was a file or directory.
     pub fn enter(&mut self, name: &OsStr) {
-        self.here.push(name);
+        self.path.push(name);
         if !self.left.is_empty() {
-            self.passed.push(self.here.clone());
+            self.passed.push(self.path.clone());
         }
     }
 
@@ -63,9 +83,9 @@ impl Way {
     pub fn follow(&mut self, name: &OsStr, text: PathBuf) -> bool {
         parts(&text).collect::<Vec<_>>().into_iter().rev().for_each(|part| self.left.push_front(part));
         let is_absolute = text.is_absolute();
-        self.links.push((self.here.join(name), text));
+        self.links.push((self.path.join(name), text));
         if is_absolute {
-            self.here = PathBuf::from("/");
+            self.path = PathBuf::from("/");
         }
         is_absolute
     }
@@ -94,7 +114,7 @@ mod tests {
         way.enter(OsStr::new("a"));
         assert_eq!(way.take(), name("link"));
         assert!(!way.follow(OsStr::new("link"), "../c".into()));
-        assert_eq!((way.take(), way.here.as_path()), (Some(Part::Up), Path::new("/")));
+        assert_eq!((way.take(), way.path.as_path()), (Some(Part::Up), Path::new("/")));
         assert_eq!(way.take(), name("c"));
         assert!(way.follow(OsStr::new("c"), "/x".into()));
         assert_eq!(way.take(), name("x"));
@@ -102,9 +122,30 @@ mod tests {
         assert_eq!(way.take(), name("b"));
         way.enter(OsStr::new("b"));
         assert_eq!(way.take(), None);
-        assert_eq!(way.here, Path::new("/x/b"));
+        assert_eq!(way.path, Path::new("/x/b"));
         assert_eq!(way.links, [("/a/link".into(), "../c".into()), ("/c".into(), "/x".into())]);
         assert_eq!(way.passed, [PathBuf::from("/a"), "/x".into()]);
+    }
+
+    #[test]
+    fn a_guest_leads_below_his_directory() {
+        let [a, b, other] = [1, 2, 3].map(|ino| Identity { dev: 1, ino });
+        let guided = |owner, text: &str, above: &[Identity]| {
+            let mut way = Way::new(Path::new("/link/x"));
+            way.take();
+            way.led_by(owner, a);
+            way.follow(OsStr::new("link"), text.into());
+            assert!(way.is_below([].into_iter()), "it has not come to its end");
+            way.take();
+            // One in the other: both end at once.
+            way.led_by(owner, b);
+            way.follow(OsStr::new("link"), "y".into());
+            way.take();
+            let once = way.is_below(above.iter().copied());
+            once && way.is_below([].into_iter())
+        };
+        assert!(guided(7, "r", &[other, b, a]) && guided(0, "r", &[]));
+        assert!(!guided(7, "r", &[b]) && !guided(7, "r", &[a]) && !guided(7, "r", &[]));
     }
 
     #[test]

@@ -8,10 +8,13 @@ use super::start::Start;
 use super::stats::Meter;
 use super::status::{Ended, Started, Status};
 use super::thread::{self, THREAD};
+use crate::error::At;
 use crate::launch::Launcher;
 use crate::lock::lock;
 use crate::policy::signal::Signal;
+use crate::sys::memfd::reopen;
 use crate::watch::wake::Wake;
+use rustix::fs::OFlags;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -119,7 +122,7 @@ impl Tasks {
 
     /// /dev/null as tasks have it: not the host's to be changed through it.
     pub fn open_null(&self) -> Result<OwnedFd, TaskError> {
-        Ok(self.0.launcher.null()?.open()?)
+        Ok(reopen(&self.0.launcher.null()?.read_only, OFlags::RDWR).at_path("open", "/dev/null")?)
     }
 
     /// Forgets a task that has ended; with `force` ends it first. Replies when nothing is left of it.
