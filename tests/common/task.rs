@@ -224,7 +224,9 @@ impl Node {
         assert!(left.is_empty(), "{id}: {left:?}");
         let names = fs::read_dir(self.state_dir()).into_iter().flatten().map(|entry| entry.unwrap().file_name().into_string().unwrap());
         // Another task may run beside it.
-        let records: Vec<String> = names.filter(|name| matches!(self.tasks.inspect(&name.replace("%2F", "/")), Err(NotFound))).collect();
+        let unknown = names.filter(|name| matches!(self.tasks.inspect(&name.replace("%2F", "/")), Err(NotFound)));
+        // And have ended meanwhile.
+        let records: Vec<String> = unknown.filter(|name| self.state_dir().join(name).exists()).collect();
         assert!(records.is_empty(), "{records:?}");
     }
 }
