@@ -67,7 +67,7 @@ check_missing() {
     submit missing
     needs "fails" 60 failed_
     is "an event names the command" "$(events | grep 'no-such-command')" '*no-such-command*'
-    is "and so does its log" "$(logs stderr)" '*not started: command no-such-command*'
+    is "and so does its log" "$(logs stderr)" '*not started: command no-such-command: *not found in PATH (*'
     events | sed 's/^/# event: /'
 }
 
