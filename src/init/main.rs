@@ -45,6 +45,7 @@ const SIGKILL: i32 = 9;
 const CLONE_VM_VFORK: usize = 0x100 | 0x4000;
 const POLLIN: i16 = 1;
 const POLLOUT: i16 = 4;
+const POLLHUP: i16 = 0x10;
 const EAGAIN: i32 = 11;
 const EINVAL: i32 = 22;
 const ESRCH: i32 = 3;
@@ -89,7 +90,12 @@ extern "C" fn main() -> ! {
     let record = record as *mut u32;
     let task = match receive() {
         Some((request, descriptors)) if request.kind == START => match start(&request, &descriptors, CLONE_VM_VFORK, &mut unsaid) {
-            Some(pid) => pid,
+            Some(pid) => {
+                if request.flags & BOUND != 0 {
+                    close(PLUGIN_END);
+                }
+                pid
+            }
             None => exit(127),
         },
         _ => exit(126),
@@ -106,6 +112,10 @@ extern "C" fn main() -> ! {
             let mut taken = [0u64; 16];
             // SAFETY: a signalfd_siginfo has 128 bytes. What it says does not matter: reap asks the kernel.
             unsafe { call(nr::READ, [signals as usize, taken.as_mut_ptr() as usize, 128, 0, 0, 0]) };
+        }
+        // Nobody holds the other end. Of a plugin's task init does so itself.
+        if polled[0].revents & POLLHUP != 0 {
+            exit(128 + SIGKILL as usize);
         }
         if listens && polled[0].revents != 0 {
             serve(task, &mut sessions, &mut unsaid);

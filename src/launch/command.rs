@@ -19,11 +19,13 @@ pub struct Command {
 }
 
 impl Command {
-    /// `streams` are the command's standard descriptors, `exit` the exit record. Beside it the plugin's end of the socket pair.
+    /// `streams` are the command's standard descriptors, `exit` the exit record, `flags` those of the start. Beside it the plugin's end of
+    /// the socket pair.
     pub(super) fn plan(
         spec: &command::Command,
         streams: [BorrowedFd<'_>; 3],
         exit: OwnedFd,
+        flags: u32,
         init: &Init,
         held: &mut Held,
     ) -> Result<(Command, Arc<OwnedFd>), LaunchError> {
@@ -31,7 +33,7 @@ impl Command {
         let plugin_end = Arc::new(lift(plugin_end, message::FIRST_FREE)?);
         let block = block(spec)?;
         let [stdin, stdout, stderr] = streams;
-        let start = message::Request { kind: message::START, ..message::Request::default() };
+        let start = message::Request { kind: message::START, flags, ..message::Request::default() };
         socket::send(plugin_end.as_fd(), &start, &[block.as_fd(), stdin, stdout, stderr]).at("send the command to init")?;
         let descriptors = [held.hold(init_end)?, held.hold(exit)?, held.share(&plugin_end)?];
         Ok((Command { init: held.share(&init.image)?, descriptors }, plugin_end))

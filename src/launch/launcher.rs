@@ -86,7 +86,11 @@ pub(super) struct Init {
 impl Launcher {
     /// Of this process as it is. Signals that it ignores are caught from now on, and its memory is closed (see [`signal::prepare`]).
     pub fn new() -> Launcher {
-        signal::prepare();
+        Launcher::prepared(false)
+    }
+
+    fn prepared(keeps_ignored: bool) -> Launcher {
+        signal::prepare(keeps_ignored);
         Launcher {
             sets: capability::of_this_thread(),
             giver: None,
@@ -110,10 +114,10 @@ impl Launcher {
         Launcher { giver, given_descriptors, ..Launcher::new() }
     }
 
-    /// Of a process whose tasks have no capability.
-    pub fn without_capabilities() -> Launcher {
+    /// Of a command line: its task has no capability, and ignores the signals that this process ignores.
+    pub fn of_shell() -> Launcher {
         capability::drop_bounding_set();
-        Launcher::new()
+        Launcher::prepared(true)
     }
 
     /// What a task can be given here.

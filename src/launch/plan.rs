@@ -14,7 +14,9 @@ use super::view::{self, Given, TaskDirectories};
 use crate::descriptor::settle;
 use crate::error::clone_hint;
 use crate::policy::access::{Mode, PathKind};
+use crate::policy::message;
 use crate::policy::spec::TaskSpec;
+use crate::policy::stdio;
 use crate::policy::step::{Failure, Step};
 use crate::policy::ulimit;
 use crate::sys::cgroup::Cgroup;
@@ -86,7 +88,9 @@ impl Plan {
         let (view, made) = view::plan(spec, &given, &mut ruleset, &mut held)?;
         let rules = ruleset.finish(spec.rules.filter.as_ref(), launcher, &mut held)?;
         let privileges = Privileges::plan(&spec.privileges, &spec.command.ulimits, launcher)?;
-        let (command, plugin_end) = Command::plan(&spec.command, streams.each(), exit, &init, &mut held)?;
+        // Whose streams are this process's own has nobody else to live for.
+        let flags = if spec.stdio == stdio::Stdio::Inherit { message::BOUND } else { 0 };
+        let (command, plugin_end) = Command::plan(&spec.command, streams.each(), exit, flags, &init, &mut held)?;
         let orders = Orders { last: held.last(), join: None, namespaces, view, stdio, rules, privileges, command };
         Ok(Plan {
             launcher: Arc::clone(launcher),

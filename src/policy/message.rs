@@ -20,6 +20,8 @@ pub const END_SESSIONS: u32 = 3;
 
 /// `START`: standard input is a terminal, and becomes the controlling one.
 pub const TERMINAL: u32 = 1;
+/// `START` of the task's own command: the task ends with whoever started it. Init lets go of `PLUGIN_END`, so that it sees the socket close.
+pub const BOUND: u32 = 2;
 /// `SIGNAL`: the whole process group.
 pub const GROUP: u32 = 1;
 

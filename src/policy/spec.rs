@@ -331,7 +331,7 @@ mod tests {
         assert_eq!(spec.privileges.oom_score_adj, 0);
         assert_eq!(spec.view.protect_system, ProtectSystem::Strict);
         assert_eq!(spec.rules.grants.len(), DEFAULTS.len());
-        assert!(spec.command.env.contains(&("TMPDIR".into(), format!("{M}/tmp"))));
+        assert!(spec.command.env.contains(&("TMPDIR".into(), format!("{M}/tmp").into())));
         assert_eq!(spec.view.directories.unwrap().task_dir, Path::new(M));
     }
 

@@ -16,6 +16,7 @@ use crate::init::socket;
 use crate::launch::Launched;
 use crate::lock::lock;
 use crate::policy::abi::Abi;
+use crate::policy::cgroup::is_named_for;
 use crate::policy::event::{Happening, Slow};
 use crate::policy::kill::KillMode;
 use crate::policy::message::{self, Report};
@@ -28,6 +29,7 @@ use crate::watch::wake::poll;
 use crate::watch::{pidfd, process};
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
+use std::ffi::OsString;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -235,7 +237,8 @@ impl Life {
             alloc_id: spec.alloc_id,
             cgroup: spec.cgroup.path,
             landlock_abi: spec.rules.abi.0,
-            env: spec.command.env,
+            // A plugin's is text.
+            env: text(spec.command.env),
             base: spec.view.directories.map_or_else(|| "/".into(), |directories| directories.task_dir),
             work_dir: spec.command.work_dir,
             pid_mode: spec.namespaces.pid,
@@ -279,6 +282,10 @@ impl Life {
             return self.kill();
         }
         self.asks.signal(self.command, signal, self.kill_mode, None);
+        // What is stopped does not get it before it goes on. It may have ended of the first one.
+        if !matches!(signal, Signal::CONT | Signal::STOP) {
+            self.asks.signal(self.command, Signal::CONT, self.kill_mode, Some(Box::new(|_| {})));
+        }
         self.stopped.get_or_insert((Instant::now(), throttled(&self.launched.cgroup)));
         if !self.killed {
             // A timeout beyond what the clock can count is none.
@@ -293,6 +300,17 @@ impl Life {
         self.killed = true;
         if let Err(errno) = rustix::process::pidfd_send_signal(&self.launched.pidfd, rustix::process::Signal::KILL) {
             log::error!(task_id = self.id.as_str(); "SIGKILL: {}", Words(errno));
+        }
+        self.lift_ceiling();
+    }
+
+    /// What is being killed would wait for its share of the processor to die: at 4 % of one for 175 ms, without a ceiling for 6 (6.12).
+    /// Only where nothing of the task can run any more, and in a cgroup that is nobody else's; the next start writes its own `cpu.max`.
+    fn lift_ceiling(&self) {
+        let (cgroup, subject) = (&self.launched.cgroup, &self.subject);
+        if self.pid_mode == NamespaceMode::Private && is_named_for(cgroup.path(), &subject.alloc_id, &subject.task_name) {
+            // ENOENT: it has no such controller, or is gone already.
+            let _ = cgroup.write("cpu.max", "max");
         }
     }
 
@@ -330,6 +348,11 @@ impl Life {
         self.waiters.drain(..).for_each(|waiter| waiter(ended.clone()));
         self.replies.drain(..).for_each(|reply| reply(Ok(())));
     }
+}
+
+fn text(env: Vec<(OsString, OsString)>) -> Vec<(String, String)> {
+    let text = |bytes: OsString| bytes.to_string_lossy().into_owned();
+    env.into_iter().map(|(name, value)| (text(name), text(value))).collect()
 }
 
 /// What the thread was woken for.

@@ -36,6 +36,7 @@ pub use event::TaskEvent;
 pub use list::{Listed, State, list};
 pub use node::{CONTROLLERS, Facts, each_prerequisite, landlock, prerequisites};
 pub use order::{Session, SessionEnd};
+pub use record::clear as clear_records;
 pub use start::Start;
 pub use stats::Meter;
 pub use status::{Ended, Started, Status};

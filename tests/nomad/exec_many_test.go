@@ -9,6 +9,7 @@ import (
 )
 
 func TestExecMany(t *testing.T) {
+	slow(t)
 	k := start(t).steady(t)
 	var all sync.WaitGroup
 	for i := range 50 {
@@ -46,6 +47,7 @@ func TestExecMany(t *testing.T) {
 // TestExecStorm has clients vanish at every instant of a start, faster than init can serve them: no report of a session may be lost,
 // or its process would live on with nobody to kill it.
 func TestExecStorm(t *testing.T) {
+	slow(t)
 	k := start(t).steady(t)
 	k.sh("exit 0").ends(0) // what the plugin makes once
 	threads := k.driver.count(t, "task")

@@ -161,6 +161,7 @@ func TestExecTerminalInputEnds(t *testing.T) {
 
 // TestExecTerminalBulk writes more than a terminal holds, in raw mode, where every byte counts.
 func TestExecTerminalBulk(t *testing.T) {
+	slow(t)
 	k := start(t).steady(t)
 	s := k.terminal("stty raw -echo; echo ready; head -c 300000 | cat; stty sane; exit 2")
 	s.shows("ready")

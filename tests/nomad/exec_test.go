@@ -122,6 +122,7 @@ func noise(n int) []byte {
 }
 
 func TestExecBulk(t *testing.T) {
+	slow(t)
 	k := start(t).steady(t)
 	sent := noise(*bulk)
 	begin := time.Now()

@@ -51,6 +51,7 @@ func TestShutdownLeavesTasks(t *testing.T) {
 
 // TestVanishedLogReader is an agent that crashed: what the plugin logs has no reader, and a new agent reattaches.
 func TestVanishedLogReader(t *testing.T) {
+	slow(t)
 	b := launchBare(t, cookie()...)
 	line := b.handshake(t)
 	d := b.reattach(t, line)

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/nomad/client/lib/cgroupslib"
 )
@@ -64,6 +65,32 @@ func TestWeight(t *testing.T) {
 		a := d.alloc(t)
 		a.start(limited(shares, 64, 0))
 		a.knobs(map[string]string{"cpu.weight": weight})
+	}
+}
+
+// TestKilledUnderACeiling has a task that is killed die without its ceiling, and one that ends by the signal with it. The next start has
+// one again.
+func TestKilledUnderACeiling(t *testing.T) {
+	needLimits(t)
+	a := start(t).alloc(t)
+	ends := shell("echo ready; exec sleep 3600")
+	stays := shell("trap '' TERM; echo ready; while :; do :; done")
+	for _, c := range []struct {
+		job     job
+		timeout time.Duration
+		after   string
+	}{{ends, *patience, "20000 100000"}, {stays, 0, "max 100000"}, {stays, 100 * time.Millisecond, "max 100000"}, {ends, *patience, "20000 100000"}} {
+		c.job.cpu = 200
+		k := a.start(c.job)
+		k.prints("ready")
+		if is := a.knob("cpu.max"); is != "20000 100000" {
+			t.Errorf("while it runs cpu.max is %q", is)
+		}
+		k.stop(c.timeout, "SIGTERM")
+		if is := a.knob("cpu.max"); is != c.after {
+			t.Errorf("stopped after %v: cpu.max is %q, not %q", c.timeout, is, c.after)
+		}
+		k.destroy()
 	}
 }
 

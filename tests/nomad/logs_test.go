@@ -15,6 +15,7 @@ import (
 
 // TestLogCollectorRestarts takes the collector away from a task that writes: first slowly, then more than a pipe holds.
 func TestLogCollectorRestarts(t *testing.T) {
+	slow(t)
 	a := start(t).alloc(t)
 	const slow, burst = 60, 200 // the burst's lines have 1000 letters
 	k := a.start(shell(fmt.Sprintf(`trap 'exit 9' PIPE
@@ -63,6 +64,7 @@ func TestLogsToDevNull(t *testing.T) {
 
 // TestLogPathIsNoPipe puts something else where the collector made its pipe, as a task's accomplice might.
 func TestLogPathIsNoPipe(t *testing.T) {
+	slow(t)
 	d := start(t)
 	for name, put := range map[string]func(path, target string) error{
 		"link to a file":   func(path, target string) error { return os.Symlink(target, path) },

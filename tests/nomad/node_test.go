@@ -154,6 +154,14 @@ func needLimits(t *testing.T) {
 	}
 }
 
+// For a test of what no kernel decides and an emulated one takes long for: natively it runs always.
+func slow(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("-test.short: no kernel decides it; natively it runs, and in the machines with --kernels")
+	}
+}
+
 func cgroup2Mount() (string, error) {
 	for _, f := range mountTable() {
 		if len(f) > 2 && f[len(f)-3] == "cgroup2" {

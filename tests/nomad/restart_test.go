@@ -12,6 +12,7 @@ import (
 // watching the cgroup, or a late cgroup.kill, would hit the task after the one it was meant for: then the next one
 // does not get as far as its own exit code.
 func TestRestart(t *testing.T) {
+	slow(t)
 	a := start(t).alloc(t)
 	run := func(i int) *task {
 		k := a.start(shell(fmt.Sprintf(`trap 'exit 55' TERM; trap '' INT; echo > "$NOMAD_ALLOC_DIR/data/up-%d"; while :; do sleep 0.1; done`, i)))

@@ -72,6 +72,7 @@ func TestStatsComeAtOnce(t *testing.T) {
 }
 
 func TestStatsKeepTheirInterval(t *testing.T) {
+	slow(t)
 	k := start(t).alloc(t).start(asleep())
 	for asked, want := range map[time.Duration]time.Duration{
 		300 * time.Millisecond: 300 * time.Millisecond,
@@ -272,6 +273,7 @@ func TestStatsOfAnUnknownTask(t *testing.T) {
 
 // TestStatsStreamsCostNothingWhenGone opens many at once: no thread, no descriptor each, and nothing to do when they are cancelled.
 func TestStatsStreamsCostNothingWhenGone(t *testing.T) {
+	slow(t)
 	k := start(t).alloc(t).start(asleep())
 	sample(t, k.driver.stats(t, k.id, time.Hour))
 	descriptors, threads := k.driver.count(t, "fd"), k.driver.count(t, "task")
