@@ -41,7 +41,7 @@ func TestExecTerminalNames(t *testing.T) {
 	k := start(t).steady(t)
 	first := k.terminal("tty; read line; tty")
 	first.shows("/dev/pts/0")
-	script := `tty; for pts in 0 1 2 3 4 5 6 7 8 9; do test ! -e /dev/pts/$pts || echo there $pts; done; ls /dev/pts; : > "$(tty)"; : > /dev/tty && echo controlling`
+	script := `tty; for pts in 0 1 2 3 4 5 6 7 8 9; do test ! -e /dev/pts/$pts || echo there $pts; done; ls /dev/pts; (: > "$(tty)"); : > /dev/tty && echo controlling`
 	out, _ := k.terminal(script).ends(0)
 	lines := strings.Split(strings.TrimSuffix(out, "\r\n"), "\r\n")
 	if len(lines) != 6 || !slices.Equal(lines[:3], []string{"/dev/pts/1", "there 0", "there 1"}) ||
@@ -53,8 +53,7 @@ func TestExecTerminalNames(t *testing.T) {
 		t.Errorf("output %q", out)
 	}
 	// What is unveiled is the host's, in which it has a name too.
-	d := k.driver
-	k = d.alloc(t).start(steady(`unveil = ["rw:/dev/pts"]`))
+	k = start(t, "unveil_by_task = true").alloc(t).start(steady(`unveil = ["rw:/dev/pts"]`))
 	k.prints("ready")
 	if out, _ := k.terminal(`test "$(tty)" = "$(readlink /proc/self/fd/0)" && : > "$(tty)" && echo named`).ends(0); out != "named\r\n" {
 		t.Errorf("output %q", out)
