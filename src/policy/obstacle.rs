@@ -61,7 +61,7 @@ pub struct Task<'a> {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Obstacle {
-    /// `is_known`: it was unveiled, and so is not there.
+    /// `is_known`: who is told may know that it is not there, whether it is unveiled or not.
     Absent {
         is_known: bool,
     },
@@ -94,7 +94,8 @@ impl Task<'_> {
     pub fn obstacle(&self, sight: &Sight) -> Option<Obstacle> {
         let mode = self.mode(&sight.path);
         let is_unveiled = mode.is_some() || self.granted.is_none();
-        let absent = Some(Obstacle::Absent { is_known: mode.is_some_and(|mode| mode.contains(Mode::R)) });
+        let is_known = self.asker == Asker::Root || mode.is_some_and(|mode| mode.contains(Mode::R));
+        let absent = Some(Obstacle::Absent { is_known });
         let Some(file) = &sight.file else { return absent };
         let is_searched = sight.way.iter().all(|dir| self.may_search(dir));
         let stands = is_searched && (self.stands)(&sight.path) && !(self.hidden)(&sight.path);
@@ -279,6 +280,7 @@ mod tests {
         let missing = sight("/opt/x", None, 0o755);
         assert_eq!(said(&missing, &[], JOB).unwrap(), "/opt/x is not there, or not unveiled");
         assert_eq!(said(&missing, &[("/opt", Mode::RX)], JOB).unwrap(), "/opt/x is not there");
+        assert_eq!(said(&missing, &[], ROOT).unwrap(), "/opt/x is not there");
         let link = Sight { asked: "/opt/link".into(), ..missing };
         assert_eq!(said(&link, &[], JOB).unwrap(), "/opt/link leads to /opt/x, which is not there, or not unveiled");
     }

@@ -58,19 +58,24 @@ fn granted(spec: &TaskSpec, untrusted: &Untrusted) -> Vec<(PathBuf, Mode)> {
         below.into_iter().chain([(alloc_dir.join("alloc"), Mode::RWXC)])
     });
     let own = own.map(|(path, mode)| (std::fs::canonicalize(&path).unwrap_or(path), mode));
+    let names = own_names(spec).map(|(at, _)| (at, Mode::RWXC));
     let volumes = spec.view.volumes.iter();
     let volumes = volumes.map(|volume| (volume.target.clone(), if volume.read_only { Mode::RX } else { Mode::RWXC }));
-    named.chain(own).chain(volumes).collect()
+    named.chain(own).chain(names).chain(volumes).collect()
 }
 
 /// What the task's view has elsewhere than the node.
 fn points(spec: &TaskSpec) -> Points {
-    let mut points: Points = spec.view.volumes.iter().map(|volume| (volume.target.clone(), volume.source.clone())).collect();
-    if let (ViewMode::Private, Some(directories)) = (spec.view.mode, &spec.view.directories) {
-        let own = [("/local", "local"), ("/alloc", "alloc"), ("/secrets", "secrets"), ("/tmp", "tmp")];
-        points.extend(own.map(|(at, below)| (PathBuf::from(at), directories.task_dir.join(below))));
-    }
-    points
+    let volumes = spec.view.volumes.iter().map(|volume| (volume.target.clone(), volume.source.clone()));
+    volumes.chain(own_names(spec)).collect()
+}
+
+/// The task's own directories at the top of a private view, and where they are.
+fn own_names(spec: &TaskSpec) -> impl Iterator<Item = (PathBuf, PathBuf)> {
+    let directories = spec.view.directories.iter().filter(|_| spec.view.mode == ViewMode::Private);
+    directories.flat_map(|directories| {
+        ["local", "alloc", "secrets", "tmp"].map(|name| (Path::new("/").join(name), directories.task_dir.join(name)))
+    })
 }
 
 impl Diagnosis<'_> {

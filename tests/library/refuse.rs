@@ -10,6 +10,7 @@ use nomad_driver_exec2::policy::grant::Grant;
 use nomad_driver_exec2::policy::limits::CgroupWrite;
 use nomad_driver_exec2::policy::spec::TaskSpec;
 use nomad_driver_exec2::policy::stdio::Stdio;
+use nomad_driver_exec2::policy::view_mode::ViewMode;
 use nomad_driver_exec2::policy::volume::Volume;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, lchown, symlink};
@@ -133,6 +134,42 @@ fn commands_and_working_directories() {
     fs::set_permissions(node.scratch.to_string(), fs::Permissions::from_mode(0o755)).unwrap();
     let want = format!("command {}: Argument list too long (E2BIG)", crate::common::exe().display());
     refused(&node, |spec| spec.command.argv.push("x".repeat(200_000)), &want);
+}
+
+#[test]
+fn commands_where_the_view_has_them() {
+    needs!(Need::Task);
+    let node = Node::new();
+    let own = node.directories("a");
+    let script = |path: &Path, mode| {
+        fs::write(path, "#!/no/such\n").unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    script(&own.task_dir.join("local/run"), 0o755);
+    script(&node.scratch.dir("volume").join("plain"), 0o644);
+    symlink("/alloc/none", own.task_dir.join("local/link")).unwrap();
+    let volume = Volume {
+        written: "/data".into(),
+        source: node.scratch.path("volume"),
+        target: "/data".into(),
+        read_only: true,
+        follows_host: false,
+    };
+    let say = |command: &str| {
+        let mut spec = node.spec(&[]);
+        spec.view.mode = ViewMode::Private;
+        (spec.view.directories, spec.view.volumes) = (Some(own.clone()), vec![volume.clone()]);
+        spec.command.paths = vec![command.into()];
+        node.start(spec).map(|_| ()).unwrap_err().to_string()
+    };
+    let [missing, denied] = ["No such file or directory (ENOENT)", "Permission denied (EACCES)"];
+    let needs = "it needs its interpreter: /no/such is not there, or not unveiled";
+    assert_eq!(say("/local/run"), format!("command /local/run: {missing}: {needs}"));
+    let named = own.task_dir.join("local/run").display().to_string();
+    assert_eq!(say(&named), format!("command {named}: {missing}: {needs}"));
+    assert_eq!(say("/local/link"), format!("command /local/link: {missing}: it leads to /alloc/none, which is not there"));
+    assert_eq!(say("/data/plain"), format!("command /data/plain: {denied}: it is not executable for user nobody: owner 0:0, mode 0644"));
+    assert_eq!(say("/data/none"), format!("command /data/none: {missing}: it is not there"));
 }
 
 #[test]

@@ -181,7 +181,7 @@ fn one_sentence_says_why_it_did_not_start() {
     fs::set_permissions(&closed, Permissions::from_mode(0o700)).unwrap();
     let user = "user";
     for (command, code, parts) in [
-        (make("missing", b"#!/no/such -x\n", 0o755), 126, &["needs its interpreter: /no/such is not there, or not unveiled"][..]),
+        (make("missing", b"#!/no/such -x\n", 0o755), 126, &["needs its interpreter: /no/such is not there\n"][..]),
         (make("windows", b"#!/bin/sh\r\nexit\r\n", 0o755), 126, &["line ends of Windows", "\"/bin/sh\\r\""]),
         (
             make("chain", format!("#!{}\n", dir.join("missing").display()).as_bytes(), 0o755),
@@ -199,7 +199,7 @@ fn one_sentence_says_why_it_did_not_start() {
         (make("plain", b"#!/bin/sh\n", 0o644), 126, &["it is not executable for", user, "owner 0:0, mode 0644"]),
         (behind, 126, &["/closed, which user", "may not search: owner 0:0, mode 0700"]),
         (dir.display().to_string(), 126, &["it is a directory"]),
-        (link("dangling", "/no/such"), 127, &["it leads to /no/such, which is not there, or not unveiled"]),
+        (link("dangling", "/no/such"), 127, &["it leads to /no/such, which is not there\n"]),
         (link("out", &outside), 126, &["it leads to ", "/outside, which is there, but not unveiled; --unveil rx:"]),
     ] {
         refused(&Run::new().unveil("rx", dir.display()).command(&[&command]), code, parts);
