@@ -73,11 +73,18 @@ fn file(path: &OsStr) -> Result<Vec<Variable>, String> {
     let text = std::fs::read(path).map_err(|e| format!("--env-file {shown}: {e}"))?;
     let lines = text.split(|byte| *byte == b'\n').enumerate();
     let lines = lines.filter(|(_, line)| !line.trim_ascii().is_empty() && !line.starts_with(b"#"));
-    lines
-        .map(|(number, line)| {
-            Variable::parse(OsStr::from_bytes(line)).map_err(|reason| format!("--env-file {shown}: line {}: {reason}", number + 1))
-        })
-        .collect()
+    lines.map(|(number, line)| line_of_file(line).map_err(|reason| format!("--env-file {shown}: line {}: {reason}", number + 1))).collect()
+}
+
+/// A blank in a name is what a shell would have made something else of (`export A=b`, ` A=b`).
+fn line_of_file(line: &[u8]) -> Result<Variable, String> {
+    let variable = Variable::parse(OsStr::from_bytes(line))?;
+    match &variable {
+        Variable::Set(name, _) | Variable::Pass(name) if name.as_bytes().iter().any(u8::is_ascii_whitespace) => {
+            Err("a name has no blanks; no shell reads this file".into())
+        }
+        _ => Ok(variable),
+    }
 }
 
 #[cfg(test)]
@@ -107,6 +114,10 @@ mod tests {
 
     #[test]
     fn what_is_no_variable() {
+        for line in ["export A=b", " A=b", "A =b", "A\tB", "A\r"] {
+            assert!(line_of_file(line.as_bytes()).unwrap_err().contains("blanks"), "{line:?}");
+        }
+        assert_eq!(line_of_file(b"A= b ").unwrap(), Variable::Set("A".into(), " b ".into()));
         for text in ["", "=x"] {
             assert!(Variable::parse(OsStr::new(text)).unwrap_err().contains("NAME=VALUE"), "{text:?}");
         }

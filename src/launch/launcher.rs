@@ -13,7 +13,7 @@ use crate::policy::mount::Copy;
 use crate::policy::{mask, message};
 use crate::sys::capability::{self, Sets};
 use crate::sys::clone::Stacks;
-use crate::sys::{memfd, mount, path, signal};
+use crate::sys::{heap, memfd, mount, path, signal};
 use crate::watch::own::Own;
 use crate::watch::thread::Worker;
 use rustix::fs::OFlags;
@@ -108,6 +108,7 @@ impl Launcher {
 
     /// Of the plugin, which has thousands of tasks: room for their descriptors, and one thread alone that hands on capabilities.
     pub fn of_plugin() -> Launcher {
+        heap::share_arenas();
         let given_descriptors = descriptor::raise_limit();
         descriptor::reserve(DESCRIPTORS);
         let giver = Some(Giver::start());
