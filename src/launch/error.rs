@@ -1,10 +1,9 @@
 //! Why a task was not started.
 
-use crate::error::{Words, is_transient};
+use crate::error::{Words, is_transient, not_unveiled};
 use crate::policy::step::Step;
-use crate::policy::unveil::several;
 use rustix::io::Errno;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Nothing is left of the task.
 #[derive(Debug, thiserror::Error)]
@@ -19,21 +18,6 @@ pub enum LaunchError {
     Clone { errno: Errno, hint: &'static str },
     #[error("{}{}: {}", .step.words(), .path, Words(*.errno))]
     Child { step: Step, path: String, errno: Errno },
-}
-
-/// Why a path can't be unveiled, and what to do.
-fn not_unveiled(errno: Errno, mode: &str, path: &Path) -> String {
-    match errno {
-        // A circle is rarer.
-        Errno::LOOP => "a symlink on its way is not followed, since the task or another user could have made it (ELOOP); unveil what it \
-             leads to, unless that is in the task's own directories, which it has anyway"
-            .to_owned(),
-        Errno::NOENT => match several(&format!("{mode}:{}", path.display())) {
-            Some(each) => format!("{}; each path is an unveil of its own: write {each}", Words(errno)),
-            None => Words(errno).to_string(),
-        },
-        _ => Words(errno).to_string(),
-    }
 }
 
 impl LaunchError {
