@@ -1,5 +1,6 @@
 //! A failed operation: the step, what it was done to, and the kernel's errno, if it was the kernel that refused.
 
+use crate::policy::access::Mode;
 use crate::policy::unveil::several;
 use rustix::io::Errno;
 use std::fmt;
@@ -89,7 +90,7 @@ pub fn clone_hint(errno: Errno) -> &'static str {
 }
 
 /// Why a path can't be unveiled, and what to do.
-pub fn not_unveiled(errno: Errno, mode: &str, path: &Path) -> String {
+pub fn not_unveiled(errno: Errno, mode: Mode, path: &Path) -> String {
     match errno {
         // A circle is rarer.
         Errno::LOOP => "a symlink on its way is not followed, since the task or another user could have made it (ELOOP); unveil what it \

@@ -28,6 +28,7 @@ use crate::policy::ulimit::{CORE, Ulimit, without_core};
 use crate::policy::user::{Identity, NOBODY, User};
 use crate::policy::view::View;
 use crate::policy::view_mode::{ProtectSystem, ViewMode};
+use crate::sys::capability::drop_bounding_set;
 use crate::task::{Accounts, Ended, Start, TaskError, Tasks};
 use crate::watch::limit;
 use rustix::io::Errno;
@@ -63,7 +64,9 @@ pub fn run(options: Run) -> Result<u8, Failure> {
         return Err(setup("run: must be started by root: the cgroup, the namespaces and the change of user need it"));
     }
     let forwarded = Forwarded::block();
-    let launcher = Launcher::of_shell();
+    // No task of `run` has a capability, and each ignores what this process ignores.
+    drop_bounding_set();
+    let launcher = Launcher::of_this_process(true);
     let capabilities = launcher.capabilities();
     let tasks = Tasks::new(launcher);
     let writes = cli_writes(options.memory, options.cpu_max, options.pids);
@@ -181,7 +184,7 @@ fn spec(options: &Run, capabilities: Capabilities) -> Result<TaskSpec, Failure> 
     let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
     let work_dir = here.join(options.work_dir.as_deref().unwrap_or("/")).to_string_lossy().into_owned();
     let hard = crate::watch::limit::of(CORE).map_or(0, |(_, hard)| hard);
-    let subject = Subject { uid: identity.uid, ..Subject::default() };
+    let subject = Subject { is_root: identity.uid == 0, ..Subject::default() };
     let command = Command::new(&options.command, &options.args, path, work_dir, &here).map_err(setup)?;
     Ok(TaskSpec {
         id,

@@ -3,6 +3,7 @@
 use super::{say, temporary};
 use crate::policy::limits::CgroupWrite;
 use crate::sys::cgroup::Cgroup;
+use crate::task::kill_all;
 use crate::watch::cgroup::wait_empty;
 use crate::watch::mount_table::cgroups;
 use rustix::fs::{FlockOperation, Mode, OFlags, flock};
@@ -103,7 +104,7 @@ fn clear(slice: &Path, state_dir: &Path) {
         }
         let Some(_lock) = lock(&path) else { continue };
         let emptied = Cgroup::open(&path).and_then(|cgroup| match wait_empty(&cgroup, Duration::ZERO) {
-            Ok(false) => cgroup.kill().and_then(|()| wait_empty(&cgroup, SETTLE)),
+            Ok(false) => kill_all(&cgroup).and_then(|()| wait_empty(&cgroup, SETTLE)),
             other => other,
         });
         if emptied.is_ok_and(|empty| empty) {

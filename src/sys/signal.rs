@@ -3,6 +3,7 @@
 //! Handlers are reset in a child (`CLONE_CLEAR_SIGHAND`), but an ignored signal stays ignored through clone and exec. So
 //! this process ignores none: what it or its parent ignored gets a handler that does nothing.
 
+use crate::policy::signal_set::Set;
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
 /// Before the first child: no signal is ignored, SIGCHLD has its default action, and this process's memory is closed to all but root's
@@ -46,17 +47,7 @@ fn disposition(signal: i32, new: Option<[usize; 4]>) -> usize {
     old[0]
 }
 
-/// Signals, in the kernel's form: bit n - 1 is signal n.
-#[derive(Clone, Copy)]
-pub struct Set(u64);
-
 impl Set {
-    pub const ALL: Set = Set(u64::MAX);
-
-    pub fn of(signals: &[i32]) -> Set {
-        Set(signals.iter().fold(0, |set, signal| set | 1 << (signal - 1)))
-    }
-
     /// Blocks these too in this thread, and in those that it starts from now on. What was blocked before. Unlike libc's functions also the
     /// two that libc has for itself (32 and 33).
     pub fn block(self) -> Set {

@@ -8,9 +8,9 @@ use crate::policy::obstacle::{Obstacle, Task, Told, not_found};
 use crate::policy::program::{Program, has_carriage_return};
 use crate::policy::spec::TaskSpec;
 use crate::policy::standing::Extent;
+use crate::policy::untrusted::Untrusted;
 use crate::policy::view_mode::ViewMode;
-use crate::sys::path::{self, Untrusted};
-use rustix::fs::{Mode as FileMode, OFlags};
+use crate::sys::path;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
@@ -43,14 +43,14 @@ pub(super) fn of_task(spec: &TaskSpec, by_name: bool) -> Option<String> {
         hidden: &hidden,
         asker: spec.asker,
     };
-    let root = rustix::fs::open("/", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, FileMode::empty()).ok()?;
+    let root = path::directory("/").ok()?;
     let diagnosis = Diagnosis { root, points: points(spec), task, work_dir: Path::new(&spec.command.work_dir), untrusted };
     diagnosis.words(&spec.command.paths, by_name)
 }
 
 /// All that the task was granted, where it really is, or where its view has it.
 fn granted(spec: &TaskSpec, untrusted: &Untrusted) -> Vec<(PathBuf, Mode)> {
-    let found = |path: &Path| path::find(path, untrusted).ok().map(|found| found.path);
+    let found = |path: &Path| path::find(path, untrusted).ok().map(|(_, way)| way.path);
     let named = spec.rules.grants.iter().filter_map(|grant| Some((found(&grant.path)?, grant.mode)));
     let own = spec.view.directories.iter().flat_map(|directories| {
         let Directories { alloc_dir, task_dir } = directories;

@@ -33,6 +33,7 @@ pub use accounts::Accounts;
 pub use audit::audits;
 pub use error::{NotFound, TaskError};
 pub use event::TaskEvent;
+pub use kill::kill_all;
 pub use list::{Listed, State, list};
 pub use node::{CONTROLLERS, Facts, each_prerequisite, landlock, prerequisites};
 pub use order::{Session, SessionEnd};

@@ -4,6 +4,7 @@
 use super::status::Started;
 use crate::error::{At, Error, Result};
 use crate::lock::lock;
+use crate::policy::fresh::Fresh;
 use crate::sys::{mount, path};
 use rustix::fs::{FileType, Mode, OFlags, StatxAttributes, fstat, makedev};
 use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, openpt, unlockpt};
@@ -56,7 +57,7 @@ fn give(init: BorrowedFd<'_>) -> Result<()> {
         let place = mount::look(Path::new(TERMINALS)).at_path("stat", TERMINALS)?;
         let is_directory = FileType::from_raw_mode(place.stx_mode.into()).is_dir();
         match is_directory && !place.stx_attributes.contains(StatxAttributes::MOUNT_ROOT) {
-            true => mount::attach(mount::terminals()?.as_fd(), Path::new(TERMINALS)),
+            true => mount::attach(mount::fresh(&Fresh::TERMINALS)?.as_fd(), Path::new(TERMINALS)),
             false => Err(Error::refusal("something else is", TERMINALS)),
         }
     };

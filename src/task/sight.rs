@@ -5,11 +5,10 @@ use crate::policy::obstacle::{Seen, Sight};
 use crate::policy::program::HEAD;
 use crate::policy::way::{Part, Way};
 use crate::sys::memfd::reopen;
-use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, StatVfsMountFlags, fstat, fstatvfs, openat2, readlinkat};
+use crate::sys::path::text;
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, StatVfsMountFlags, fstat, fstatvfs, openat2};
 use rustix::io::{Errno, pread};
-use std::ffi::OsString;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 /// What is mounted at places of the view, and where on the node it is.
@@ -26,12 +25,12 @@ pub(super) fn look(root: impl AsFd, path: &Path, points: &Points) -> rustix::io:
             continue;
         };
         let at = above.last().ok_or(Errno::NOENT)?;
-        let here = way.here.join(&name);
+        let here = way.path.join(&name);
         // The task has a /proc of its own.
         if here == Path::new("/proc") {
             return Err(Errno::XDEV);
         }
-        let dir = seen(at, way.here.clone())?;
+        let dir = seen(at, way.path.clone())?;
         if !sight.way.contains(&dir) {
             sight.way.push(dir);
         }
@@ -61,14 +60,13 @@ pub(super) fn look(root: impl AsFd, path: &Path, points: &Points) -> rustix::io:
         if !way.may_follow() {
             return Err(Errno::LOOP);
         }
-        let text = readlinkat(&next, "", Vec::new())?;
-        if way.follow(&name, PathBuf::from(OsString::from_vec(text.into_bytes()))) {
+        if way.follow(&name, text(&next, "")?) {
             above.truncate(1);
         }
     }
     let file = above.pop().ok_or(Errno::NOENT)?;
-    sight.file = Some(seen(&file, way.here.clone())?);
-    sight.path = way.here;
+    sight.file = Some(seen(&file, way.path.clone())?);
+    sight.path = way.path;
     sight.is_noexec = fstatvfs(&file)?.f_flag.contains(StatVfsMountFlags::NOEXEC);
     Ok((sight, Some(file)))
 }

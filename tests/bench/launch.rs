@@ -90,7 +90,7 @@ pub fn start(launcher: &Arc<Launcher>, spec: &TaskSpec, root: &Path) -> io::Resu
     record.set_len(message::RECORD_LENGTH as u64)?;
     let records = fs::File::open(root)?;
     let before = Instant::now();
-    let plan = Plan::new(launcher, spec, records.as_fd(), record.into()).map_err(io::Error::other)?;
+    let plan = Plan::new(launcher, spec, records.as_fd(), record.into(), &mut None).map_err(io::Error::other)?;
     let planned = before.elapsed();
     let before = Instant::now();
     let launched = plan.launch().map_err(io::Error::other)?;
