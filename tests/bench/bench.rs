@@ -78,11 +78,18 @@ fn main() -> ExitCode {
     }
 }
 
+/// Of all drivers, in turn.
+type Measure = fn(&Bench, &mut Report) -> io::Result<()>;
+/// Of one driver.
+type MeasureOne = fn(&Bench, &Driver, &mut Report) -> io::Result<()>;
+
 /// What every figure uses. The fields are dropped in this order, the directory last.
 pub struct Bench {
     pub arguments: Arguments,
     /// The plugin, and the one that it is compared to.
     pub drivers: Vec<Driver>,
+    /// The limit that this program was started with.
+    pub given_descriptors: Rlimit,
     floor: floor::Floor,
     bare_floor: floor::Floor,
     _floors_allocation: Allocation,
@@ -96,7 +103,7 @@ impl Bench {
         if !rustix::process::geteuid().is_root() {
             return Err(io::Error::other("must run as root"));
         }
-        descriptors()?;
+        let given_descriptors = descriptors()?;
         // Before the scratch directory is made and other threads are started that use mounts.
         namespace::enter()?;
         let scratch = Scratch::create()?;
@@ -106,7 +113,7 @@ impl Bench {
         let floor = |filtered| floor::Floor::new(&allocation.cgroup, &payload.quiet, payload.dir(), filtered);
         let (floor, bare_floor) = (floor(true)?, floor(false)?);
         let drivers = Driver::all(&arguments);
-        Ok(Bench { arguments, drivers, floor, bare_floor, _floors_allocation: allocation, payload, slice, scratch })
+        Ok(Bench { arguments, drivers, given_descriptors, floor, bare_floor, _floors_allocation: allocation, payload, slice, scratch })
     }
 
     fn run(&self, report: &mut Report) -> io::Result<()> {
@@ -118,7 +125,7 @@ impl Bench {
         if asked(Figure::S2) || asked(Figure::W1) {
             latency::starts(self, report)?;
         }
-        let whole: [(Figure, fn(&Bench, &mut Report) -> io::Result<()>); 8] = [
+        let whole: [(Figure, Measure); 8] = [
             (Figure::W2, latency::stop),
             (Figure::B1, latency::boot),
             (Figure::E1, exec::measure),
@@ -130,7 +137,7 @@ impl Bench {
         ];
         whole.iter().filter(|(figure, _)| asked(*figure)).try_for_each(|(_, measure)| measure(self, report))?;
         // What is no time is measured of one driver after the other.
-        let each: [(Figure, fn(&Bench, &Driver, &mut Report) -> io::Result<()>); 6] = [
+        let each: [(Figure, MeasureOne); 6] = [
             (Figure::M1, memory::idle),
             (Figure::M2, memory::parked),
             (Figure::G1, growth::measure),
@@ -157,10 +164,11 @@ impl Bench {
     }
 }
 
-/// Two for each task that is alive, here; the plugins get the same limit.
-fn descriptors() -> io::Result<()> {
+/// Two for each task that is alive, here; the plugins get the same limit. What it was before.
+fn descriptors() -> io::Result<Rlimit> {
     let limit = getrlimit(Resource::Nofile);
-    Ok(setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })?)
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })?;
+    Ok(limit)
 }
 
 /// The directory for everything that is made here; removed when dropped.

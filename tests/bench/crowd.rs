@@ -71,12 +71,12 @@ pub fn measure(bench: &Bench, driver: &Driver, report: &mut Report) -> io::Resul
     let once = |name: &str, took: Duration| Sample::of(name, "ms", [took.as_secs_f64() * 1e3]);
     let samples = [
         once("T2 start all, until all run", started),
-        once("T2 CPU of the plugin meanwhile", starting),
+        once("T2 CPU of the plugin until all run", starting),
         Sample::of("T2 StartTask", "us", starts),
         Sample::of("T2 CPU idle, plugin and beside tasks", "ms/s", idle),
         Sample::of("T2 CPU with statistics of all at 1 s", "ms/s", asked),
         once("T2 stop and destroy all", stopped),
-        once("T2 CPU of the plugin meanwhile", stopping),
+        once("T2 CPU of the plugin until all are destroyed", stopping),
         Sample::of("T2 WaitTask, StopTask, DestroyTask", "us", stops),
     ];
     let samples = samples.map(|sample| sample.by(driver));

@@ -58,7 +58,8 @@ impl Sample {
     pub fn title(&self) -> String {
         let driver = self.driver.as_ref().map(|driver| format!(", {driver}")).unwrap_or_default();
         let tasks = self.tasks.map(|tasks| format!(", {tasks} tasks")).unwrap_or_default();
-        format!("{}{tasks}{driver} ({})", self.name, self.unit)
+        let unit = if self.unit.is_empty() { String::new() } else { format!(" ({})", self.unit) };
+        format!("{}{tasks}{driver}{unit}", self.name)
     }
 
     pub fn median(&self) -> f64 {

@@ -5,6 +5,7 @@ use crate::latency::{FLOOR, WARM_UP};
 use crate::progress::Progress;
 use crate::sample::Sample;
 use crate::table::Report;
+use rustix::process::{Resource, getrlimit, setrlimit};
 use serde_json::json;
 use std::ffi::OsString;
 use std::fs;
@@ -60,7 +61,16 @@ impl Tool {
     }
 }
 
+/// With the limit of descriptors that they have at a shell: some tools close every number below it.
 pub fn measure(bench: &Bench, report: &mut Report) -> io::Result<()> {
+    let raised = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, bench.given_descriptors)?;
+    let done = commands(bench, report);
+    setrlimit(Resource::Nofile, raised)?;
+    done
+}
+
+fn commands(bench: &Bench, report: &mut Report) -> io::Result<()> {
     let how = "S3: whole commands, /bin/true; not pinned";
     let bundle = bench.scratch.0.join("bundle");
     write_bundle(&bundle)?;
