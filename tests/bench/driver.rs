@@ -1,7 +1,7 @@
 //! A driver under measurement: a plugin's binary, and what tells it from the other.
 
 use crate::arguments::Arguments;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub struct Driver {
     /// `None` where there is only one.
@@ -14,16 +14,11 @@ pub struct Driver {
 impl Driver {
     /// The plugin, and the one beside it.
     pub fn all(arguments: &Arguments) -> Vec<Driver> {
-        let paths: Vec<&PathBuf> = [&arguments.plugin].into_iter().chain(&arguments.compare).collect();
-        let file_name = |path: &PathBuf| path.file_name().map(|name| name.to_string_lossy().into_owned());
-        let same = paths.windows(2).any(|pair| file_name(pair[0]) == file_name(pair[1]));
-        let label = |path: &PathBuf| if same { Some(path.to_string_lossy().into_owned()) } else { file_name(path) };
-        let driver = |(number, path): (usize, &&PathBuf)| Driver {
-            label: label(path).filter(|_| paths.len() > 1),
-            path: path.to_path_buf(),
-            state: format!("state/{number}"),
-        };
-        paths.iter().enumerate().map(driver).collect()
+        let driver = |label, path: &Path, number| Driver { label, path: path.to_path_buf(), state: format!("state/{number}") };
+        let plugin = &arguments.plugin;
+        let Some(other) = &arguments.compare else { return vec![driver(None, plugin, 0)] };
+        let [one, two] = labels(plugin, other);
+        vec![driver(Some(one), plugin, 0), driver(Some(two), other, 1)]
     }
 
     pub fn bytes(&self) -> u64 {
@@ -34,4 +29,11 @@ impl Driver {
     pub fn suffix(&self) -> String {
         self.label.as_ref().map(|label| format!("; {label}")).unwrap_or_default()
     }
+}
+
+/// The last part of their paths in which they differ: the file's name, as a rule.
+fn labels(one: &Path, other: &Path) -> [String; 2] {
+    let differing = one.iter().rev().zip(other.iter().rev()).find(|(one, other)| one != other);
+    differing
+        .map_or(["the one", "the other"].map(str::to_string), |(one, other)| [one, other].map(|part| part.to_string_lossy().into_owned()))
 }

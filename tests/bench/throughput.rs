@@ -24,8 +24,8 @@ struct Rates {
 
 impl Rates {
     fn new(whose: &str, who: &str) -> Rates {
-        let rate = |clients| Sample::of(&format!("{whose} starts, {clients} {who}"), "1/s", Vec::<f64>::new());
-        let gain = |clients| Sample::of(&format!("{whose} gain of {clients} {who} over 1"), "x", Vec::<f64>::new());
+        let rate = |clients| Sample::of(&format!("{whose} starts, {who}: {clients}"), "1/s", Vec::<f64>::new());
+        let gain = |clients| Sample::of(&format!("{whose} gain over one, {who}: {clients}"), "x", Vec::<f64>::new());
         Rates { rates: CLIENTS.map(rate).into(), gains: CLIENTS[1..].iter().map(|clients| gain(*clients)).collect() }
     }
 

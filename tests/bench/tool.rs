@@ -11,7 +11,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 /// What all of them run.
@@ -38,11 +38,12 @@ struct Tool {
 impl Tool {
     fn run(&self) -> io::Result<Duration> {
         let mut command = Command::new(&self.command[0]);
-        command.args(&self.command[1..]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.args(&self.command[1..]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let begun = Instant::now();
-        let status = command.status()?;
+        let mut child = command.spawn()?;
+        let status = child.wait()?;
         let took = begun.elapsed();
-        if status.success() { Ok(took) } else { Err(io::Error::other(format!("{:?}: {status}", self.command))) }
+        if status.success() { Ok(took) } else { Err(io::Error::other(format!("{:?}: {}", self.command, said(child.wait_with_output()?)))) }
     }
 
     /// Why it can't be measured here; its own words, if it has any.
@@ -52,13 +53,15 @@ impl Tool {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Some("not installed".to_string()),
             Err(e) => Some(e.to_string()),
             Ok(output) if output.status.success() => None,
-            Ok(output) => {
-                let said = String::from_utf8_lossy(&output.stderr);
-                let line = said.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
-                Some(format!("{}: {line}", output.status))
-            }
+            Ok(output) => Some(said(output)),
         }
     }
+}
+
+/// How it ended, and the first line of what it said.
+fn said(output: Output) -> String {
+    let text = String::from_utf8_lossy(&output.stderr);
+    format!("{}: {}", output.status, text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default())
 }
 
 /// With the limit of descriptors that they have at a shell: some tools close every number below it.
@@ -117,7 +120,11 @@ fn commands(bench: &Bench, report: &mut Report) -> io::Result<()> {
 fn write_bundle(bundle: &Path) -> io::Result<()> {
     let root = bundle.join("rootfs");
     fs::create_dir_all(root.join("proc"))?;
-    let mut mounts = vec![json!({ "destination": "/proc", "type": "proc", "source": "proc" })];
+    fs::create_dir(root.join("dev"))?;
+    let mut mounts = vec![
+        json!({ "destination": "/proc", "type": "proc", "source": "proc" }),
+        json!({ "destination": "/dev", "type": "tmpfs", "source": "tmpfs" }),
+    ];
     for name in ["usr", "bin", "lib", "lib64"] {
         let (host, inside) = (Path::new("/").join(name), root.join(name));
         if let Ok(target) = fs::read_link(&host) {
