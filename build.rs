@@ -19,7 +19,15 @@ fn main() {
 /// Builds src/init as a program of its own, without any library, into OUT_DIR/init: by the compiler that cargo uses, for the target that
 /// cargo builds for. Panics with the reason, as build scripts do.
 fn init() {
-    for source in ["src/init/main.rs", "src/init/start.rs", "src/policy/message.rs", "src/sys/syscall.rs", "src/init/init.ld"] {
+    for source in [
+        "src/init/main.rs",
+        "src/init/start.rs",
+        "src/policy/linux.rs",
+        "src/policy/message.rs",
+        "src/policy/sessions.rs",
+        "src/sys/syscall.rs",
+        "src/init/init.ld",
+    ] {
         println!("cargo::rerun-if-changed={source}");
     }
     let variable = |name| env::var(name).unwrap_or_else(|_| panic!("cargo sets {name}"));

@@ -1,5 +1,6 @@
 //! What was typed.
 
+use super::environment::Variable;
 use super::manual;
 use crate::policy::filter;
 use crate::policy::limits::{parse_bytes, parse_percent, pids_in_range};
@@ -32,11 +33,20 @@ unprivileged user, and exits with its exit code (128+n for signal n).
   --cpu-max PERCENT    cpu.max, such as 50%; 100% is one CPU
   --pids N             pids.max
   --env NAME=VALUE     set in its environment; may repeat
+  --env NAME           as it is here; may repeat
+  --env-file FILE      a line each as --env takes them; # begins a comment
+  --keep-env           all of the environment here; without it the command has
+                       PATH, TERM, LANG, LC_* and TZ of it, and always USER,
+                       LOGNAME, HOME and TMPDIR of its own
   --work-dir DIR       its working directory (default: /)
   --timeout TIME       stop it after TIME, such as 10s or 500ms (exit code 124)
   -v, --verbose        say what is enforced
   -h, --help           this text
   -V, --version        the version
+
+It has a temporary directory of its own (TMPDIR), removed at the end. It ends
+with this process, whatever ends that. Signals are passed on to it; those that
+are ignored here (nohup) stay ignored.
 
 Exit code 125: it could not be started. 126: COMMAND can't be executed, or
 is not unveiled with rx. 127: COMMAND was not found.
@@ -95,7 +105,8 @@ pub struct Run {
     /// 100 is one CPU.
     pub cpu_max: Option<f64>,
     pub pids: Option<u64>,
-    pub env: Vec<(String, String)>,
+    pub env: Vec<Variable>,
+    pub keep_env: bool,
     pub work_dir: Option<String>,
     pub timeout: Option<Duration>,
     pub verbose: bool,
@@ -180,7 +191,12 @@ fn run(parser: &mut Parser) -> Result<Command, String> {
             Arg::Long("memory") => run.memory = Some(limit(parser, "--memory", |text| parse_bytes(text).map_err(|e| e.to_string()))?),
             Arg::Long("cpu-max") => run.cpu_max = Some(limit(parser, "--cpu-max", |text| parse_percent(text).map_err(|e| e.to_string()))?),
             Arg::Long("pids") => run.pids = Some(limit(parser, "--pids", pids)?),
-            Arg::Long("env") => run.env.push(variable(&value(parser, "--env")?)?),
+            Arg::Long("env") => {
+                let text = parser.value().map_err(|e| format!("run: {e}"))?;
+                run.env.push(Variable::parse(&text).map_err(|reason| format!("run: --env: {reason}"))?);
+            }
+            Arg::Long("env-file") => run.env.push(Variable::File(parser.value().map_err(|e| format!("run: {e}"))?)),
+            Arg::Long("keep-env") => run.keep_env = true,
             Arg::Long("work-dir") => run.work_dir = Some(value(parser, "--work-dir")?),
             Arg::Long("timeout") => run.timeout = Some(limit(parser, "--timeout", duration)?),
             Arg::Short('v') | Arg::Long("verbose") => run.verbose = true,
@@ -226,14 +242,6 @@ fn pids(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| format!("{text:?}: not a whole number in range")).and_then(pids_in_range)
 }
 
-fn variable(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.into(), value.into())),
-        // Not the whole text: it could be a secret whose name was forgotten.
-        _ => Err("run: --env: not NAME=VALUE".to_string()),
-    }
-}
-
 /// A number with ms, s, m or h; seconds without.
 fn duration(text: &str) -> Result<Duration, String> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -260,7 +268,7 @@ mod tests {
     #[test]
     fn reads_every_option() {
         let line = "run --unveil r:/a --unveil=?rw:/b --no-defaults --protect-system off --seccomp off --view private --user 7:8 --memory 64MiB --cpu-max 50% --pids 9 \
-                    --env A=b=c --work-dir /w --timeout 500ms -v -- prog -x --user y";
+                    --env A=b=c --env B --env-file f --keep-env --work-dir /w --timeout 500ms -v -- prog -x --user y";
         let Command::Run(run) = typed(line).unwrap() else { panic!("not run") };
         let want = Run {
             unveil: vec!["r:/a".into(), "?rw:/b".into()],
@@ -272,7 +280,8 @@ mod tests {
             memory: Some(64 << 20),
             cpu_max: Some(50.0),
             pids: Some(9),
-            env: vec![("A".into(), "b=c".into())],
+            env: vec![Variable::Set("A".into(), "b=c".into()), Variable::Pass("B".into()), Variable::File("f".into())],
+            keep_env: true,
             work_dir: Some("/w".into()),
             timeout: Some(Duration::from_millis(500)),
             verbose: true,
@@ -296,7 +305,7 @@ mod tests {
             ("run --cpu-max 50 -- x", "run: --cpu-max \"50\": "),
             ("run --timeout 5y -- x", "run: --timeout \"5y\": not a time"),
             ("run --timeout 0s -- x", "run: --timeout \"0s\": not a time"),
-            ("run --env A -- x", "run: --env: not NAME=VALUE"),
+            ("run --env =A -- x", "run: --env: neither NAME=VALUE nor NAME"),
             ("run --unveil", "run: missing argument for option '--unveil'"),
             ("run --nope -- x", "run: invalid option '--nope'"),
             ("help music", "help: no topic \"music\"; there are: architecture"),

@@ -1,16 +1,21 @@
 //! Signals that are waited for, to be passed on.
 
+use crate::policy::signal_set::Set;
 use crate::sys::signal;
 
-/// The signals that a command line passes on to its command.
-const FORWARDED: [i32; 7] = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM, libc::SIGUSR1, libc::SIGUSR2, libc::SIGWINCH];
+/// What a command line does not pass on: job control's, what the kernel tells of children and sockets, and what can't be waited for. libc keeps
+/// 32 and 33 for itself. A fault of this program's own (SIGSEGV) ends it although it is blocked, and the task ends with it.
+const LEFT: [i32; 10] =
+    [libc::SIGKILL, libc::SIGSTOP, libc::SIGCHLD, libc::SIGCONT, libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU, libc::SIGURG, 32, 33];
 
 /// Signals that this thread and those it starts from now on leave to [`Forwarded::each`].
-pub struct Forwarded(signal::Set);
+pub struct Forwarded(Set);
 
 impl Forwarded {
+    /// All that are not ignored: who started this process wants it so (nohup). Of SIGPIPE that is not known, for Rust's runtime ignores it.
     pub fn block() -> Forwarded {
-        let signals = signal::Set::of(&FORWARDED);
+        let wanted = |signal: &i32| !LEFT.contains(signal) && (*signal == libc::SIGPIPE || !signal::is_ignored(*signal));
+        let signals = Set::of(&(1..=64).filter(wanted).collect::<Vec<_>>());
         signals.block();
         Forwarded(signals)
     }

@@ -3,16 +3,20 @@
 
 mod arguments;
 mod check;
+mod environment;
 mod exit_code;
 mod forwarded;
 mod manual;
 mod ps;
 mod run;
 mod scope;
+mod standard;
+mod temporary;
 
 use arguments::{Command, parse};
 use exit_code::SETUP_FAILED;
 use std::ffi::OsString;
+use std::fmt::Display;
 use std::io::{IsTerminal, Write};
 
 pub use arguments::USAGE;
@@ -20,38 +24,41 @@ pub use forwarded::Forwarded;
 
 /// Leads the life of a command line. The exit code.
 pub fn main(arguments: impl Iterator<Item = OsString>) -> u8 {
+    standard::complete();
     match parse(arguments) {
         Ok(Command::Help) => show(USAGE),
         Ok(Command::Topics) => show(&manual::topics()),
         Ok(Command::Page(page)) => show(&page),
-        Ok(Command::Version) => {
-            println!("nomad-driver-exec2 {}", env!("CARGO_PKG_VERSION"));
-            0
-        }
+        Ok(Command::Version) => show(concat!("nomad-driver-exec2 ", env!("CARGO_PKG_VERSION"), "\n")),
         Ok(Command::None) => {
             if std::io::stderr().is_terminal() {
-                eprint!("{USAGE}");
+                say(USAGE.trim_end());
             } else {
-                eprintln!(
-                    "nomad-driver-exec2: this is a Nomad plugin, started by the Nomad agent (no NOMAD_PLUGIN_MAGIC_COOKIE); see --help"
-                );
+                say("nomad-driver-exec2: this is a Nomad plugin, started by the Nomad agent (no NOMAD_PLUGIN_MAGIC_COOKIE); see --help");
             }
             1
         }
         Ok(Command::Check(asked)) => check::check(&asked),
         Ok(Command::Ps(asked)) => ps::ps(&asked),
         Ok(Command::Run(options)) => run::run(*options).unwrap_or_else(|failure| {
-            eprintln!("nomad-driver-exec2: {failure}");
+            say(format_args!("nomad-driver-exec2: {failure}"));
             failure.code
         }),
         Err(e) => {
-            eprintln!("nomad-driver-exec2: {e}");
+            say(format_args!("nomad-driver-exec2: {e}"));
             SETUP_FAILED
         }
     }
 }
 
-/// A reader that has seen enough and closed the pipe is no reason for more than an exit code.
+/// A reader that has seen enough and closed the pipe, or a full disk, is no reason for more than an exit code.
 fn show(text: &str) -> u8 {
-    u8::from(std::io::stdout().write_all(text.as_bytes()).is_err())
+    let mut stdout = std::io::stdout();
+    let shown = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    if shown.is_ok() { 0 } else { SETUP_FAILED }
+}
+
+/// A line on standard error. Where that takes nothing there is nobody to tell.
+fn say(line: impl Display) {
+    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }

@@ -1,16 +1,21 @@
 //! `run`: one task with the launch code of the plugin, its standard streams attached.
 
 use super::arguments::Run;
+use super::environment::environment;
 use super::exit_code::{NOT_EXECUTABLE, NOT_FOUND, SETUP_FAILED, TIMED_OUT};
 use super::forwarded::Forwarded;
+use super::say;
 use super::scope::Scope;
+use super::standard::Pipes;
+use super::temporary::{self, Temporary};
 use crate::launch::Launcher;
+use crate::lock::lock;
 use crate::policy::capability::Capabilities;
 use crate::policy::cgroup::Cgroup;
 use crate::policy::command::Command;
-use crate::policy::environment::environment;
+use crate::policy::event::{Happening, Oom};
 use crate::policy::filter::Subject;
-use crate::policy::grant::grants;
+use crate::policy::grant::{grants, written};
 use crate::policy::limits::{CgroupWrite, cli_writes};
 use crate::policy::privileges::Privileges;
 use crate::policy::request::PluginOptions;
@@ -18,16 +23,19 @@ use crate::policy::rules::Rules;
 use crate::policy::signal::Signal;
 use crate::policy::spec::TaskSpec;
 use crate::policy::stdio::Stdio;
-use crate::policy::ulimit::{CORE, without_core};
-use crate::policy::user::{NOBODY, User};
+use crate::policy::ulimit::{CORE, Ulimit, without_core};
+use crate::policy::user::{Identity, NOBODY, User};
 use crate::policy::view::View;
 use crate::policy::view_mode::{ProtectSystem, ViewMode};
+use crate::sys::capability::drop_bounding_set;
 use crate::task::{Accounts, Ended, Start, TaskError, Tasks};
+use crate::watch::limit;
 use rustix::io::Errno;
-use std::collections::BTreeMap;
+use rustix::process::{Resource, Rlimit, setrlimit};
 use std::fmt::{self, Display};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// From the stop signal of `--timeout` to SIGKILL.
@@ -54,25 +62,39 @@ pub fn run(options: Run) -> Result<u8, Failure> {
     if !rustix::process::geteuid().is_root() {
         return Err(setup("run: must be started by root: the cgroup, the namespaces and the change of user need it"));
     }
-    let launcher = Launcher::without_capabilities();
+    let forwarded = Forwarded::block();
+    // No task of `run` has a capability, and each ignores what this process ignores.
+    drop_bounding_set();
+    let launcher = Launcher::of_this_process(true);
     let capabilities = launcher.capabilities();
     let tasks = Tasks::new(launcher);
     let writes = cli_writes(options.memory, options.cpu_max, options.pids);
     let mut spec = spec(&options, capabilities)?;
-    let scope = Scope::create(&spec.id, &writes).map_err(setup)?;
+    let scope = Scope::create(&spec.id, &spec.state_dir, &writes).map_err(setup)?;
+    let Identity { uid, gid, .. } = spec.privileges.identity;
+    let temporary = temporary::path(&spec.id);
+    let is_granted = spec.rules.grants.iter().any(|grant| grant.path == temporary);
+    let _temporary = is_granted.then(|| Temporary::create(temporary, uid, gid)).transpose().map_err(setup)?;
+    let _pipes = Pipes::give(uid);
     spec.cgroup = Cgroup { path: scope.path().to_path_buf(), writes, is_tasks_own: false };
     if options.verbose {
         explain(&spec);
     }
 
     let (id, paths) = (spec.id.clone(), spec.command.paths.clone());
-    let forwarded = Forwarded::block();
+    let oom = Arc::new(Mutex::new(None));
+    let heard = Arc::clone(&oom);
+    tasks.listen(move |event| {
+        if let Happening::OomKilled(oom) = event.what {
+            *lock(&heard) = Some(oom);
+        }
+    });
     let (started, start) = channel();
     let before = Instant::now();
     tasks.start(Start::Spec(Box::new(spec)), move |result| drop(started.send(result)));
     start.recv().map_err(setup)?.map_err(|e| not_started(e, &paths))?;
     if options.verbose {
-        eprintln!("started: after {} us", before.elapsed().as_micros());
+        say(format_args!("started: after {} us", before.elapsed().as_micros()));
     }
 
     let (ended, end) = channel();
@@ -84,6 +106,10 @@ pub fn run(options: Run) -> Result<u8, Failure> {
                 if let Ok(signal) = Signal::parse(&number.to_string()) {
                     // What ended in the meantime needs no signal.
                     let _ = tasks.signal(&id, signal, |_| {});
+                    // What is stopped hears of none but this one.
+                    if matches!(signal, Signal::TERM | Signal::HUP | Signal::INT | Signal::QUIT) {
+                        let _ = tasks.signal(&id, Signal::CONT, |_| {});
+                    }
                 }
             });
         });
@@ -102,18 +128,18 @@ pub fn run(options: Run) -> Result<u8, Failure> {
     let (destroyed, destroy) = channel();
     tasks.destroy(&id, true, move |result| drop(destroyed.send(result))).map_err(setup)?;
     destroy.recv().map_err(setup)?.map_err(setup)?;
-    Ok(exit_code(&options, result, timed_out))
+    let oom = lock(&oom).take();
+    Ok(exit_code(&options, result, oom, timed_out))
 }
 
-fn exit_code(options: &Run, ended: Ended, timed_out: bool) -> u8 {
+fn exit_code(options: &Run, ended: Ended, oom: Option<Oom>, timed_out: bool) -> u8 {
     let result = &ended.result;
-    if options.verbose {
-        if timed_out {
-            eprintln!("nomad-driver-exec2: stopped after --timeout");
-        }
-        if result.oom_killed {
-            eprintln!("nomad-driver-exec2: the OOM killer took a process of it (memory.max)");
-        }
+    if options.verbose && timed_out {
+        say(format_args!("nomad-driver-exec2: stopped after --timeout"));
+    }
+    if let Some(oom) = oom {
+        let what = if result.signal == libc::SIGKILL { "killed" } else { "a process of it was killed" };
+        say(format_args!("nomad-driver-exec2: {what}: out of memory ({})", oom.bounds()));
     }
     if timed_out { TIMED_OUT } else { result.exit_code as u8 }
 }
@@ -138,28 +164,47 @@ fn spec(options: &Run, capabilities: Capabilities) -> Result<TaskSpec, Failure> 
     let user = user.map_err(|e| setup(format!("--user: {e}")))?;
     let accounts = Accounts::of(&user, &[]).map_err(setup)?;
     let identity = user.resolve(&accounts.passwd, &accounts.group).map_err(|e| setup(format!("--user: {e}")))?;
-    let mut env: BTreeMap<String, String> =
-        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect();
-    env.extend(options.env.iter().cloned());
-    let inherited = |name: &str| options.env.iter().all(|(set, _)| set != name).then(|| std::env::var(name).ok()).flatten();
-    let env = environment(&env, &inherited, &identity, None, None, &[]).map_err(|e| setup(format!("--env: {e}")))?;
+    let id = name()?;
+    let mut grants =
+        grants(!options.no_defaults, options.view, &options.unveil, "--unveil").map_err(|e| setup(format!("--unveil: {e}")))?;
+    // A private view has a /tmp of its own, where nothing of the host's is unveiled.
+    let tmp_dir = match options.view == ViewMode::Private && !grants.iter().any(|grant| grant.path.starts_with("/tmp")) {
+        true => "/tmp".to_string(),
+        false => {
+            let tmp_dir = temporary::path(&id).display().to_string();
+            grants.extend(written(&[format!("rwxc:{tmp_dir}")], "--unveil").map_err(setup)?);
+            tmp_dir
+        }
+    };
+    let env = environment(std::env::vars_os(), options.keep_env, &identity, &tmp_dir, &options.env).map_err(setup)?;
+    // What it is looked for in is text.
+    let path = env.iter().filter(|(name, _)| name == "PATH");
+    let path = path.map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())).collect();
     let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
     let work_dir = here.join(options.work_dir.as_deref().unwrap_or("/")).to_string_lossy().into_owned();
-    let grants = grants(!options.no_defaults, options.view, &options.unveil, "--unveil").map_err(|e| setup(format!("--unveil: {e}")))?;
-    let command = Command::new(&options.command, &options.args, env, work_dir, &here).map_err(setup)?;
     let hard = crate::watch::limit::of(CORE).map_or(0, |(_, hard)| hard);
-    let subject = Subject { uid: identity.uid, ..Subject::default() };
+    let subject = Subject { is_root: identity.uid == 0, ..Subject::default() };
+    let command = Command::new(&options.command, &options.args, path, work_dir, &here).map_err(setup)?;
     Ok(TaskSpec {
-        id: name()?,
+        id,
         name: options.command.clone(),
         state_dir: PluginOptions::default().state_dir,
-        command: Command { ulimits: without_core(&[], hard, capabilities), ..command },
+        command: Command { env, ulimits: without_core(&lift_file_size(), hard, capabilities), ..command },
         view: View { mode: options.view, protect_system: options.protect_system, ..View::default() },
         rules: Rules { abi, grants, filter: (!options.unfiltered).then_some(subject), ..Rules::default() },
         privileges: Privileges { identity, ..Privileges::default() },
         stdio: Stdio::Inherit,
         ..TaskSpec::default()
     })
+}
+
+/// A small limit of file sizes is the command's, which gets it back: here it would meet the task's record.
+fn lift_file_size() -> Vec<Ulimit> {
+    let Some((soft, hard)) = limit::of(libc::RLIMIT_FSIZE).filter(|(soft, _)| *soft != u64::MAX) else { return Vec::new() };
+    let lift = |limit| setrlimit(Resource::Fsize, Rlimit { current: limit, maximum: limit });
+    // Beyond the hard limit with the capability alone.
+    let lifted = lift(None).or_else(|_| lift(Some(hard)));
+    lifted.map(|()| Ulimit { resource: libc::RLIMIT_FSIZE, soft, hard }).into_iter().collect()
 }
 
 /// Of the task's record and cgroup: no two runs have the same, not even in two pid namespaces.
@@ -172,28 +217,28 @@ fn name() -> Result<String, Failure> {
 fn explain(TaskSpec { cgroup, view, rules, privileges, .. }: &TaskSpec) {
     let lacks = rules.abi.lacks();
     let lacks = if lacks.is_empty() { String::new() } else { format!(" (not mediated: {})", lacks.join(", ")) };
-    eprintln!("landlock: ABI {}{lacks}", rules.abi.0);
+    say(format_args!("landlock: ABI {}{lacks}", rules.abi.0));
     for grant in &rules.grants {
         let note = if grant.required || exists(&grant.path) { "" } else { " (not there)" };
-        eprintln!("unveil: {}:{}{note}", grant.mode, grant.path.display());
+        say(format_args!("unveil: {}:{}{note}", grant.mode, grant.path.display()));
     }
-    eprintln!("cgroup: {}", cgroup.path.display());
+    say(format_args!("cgroup: {}", cgroup.path.display()));
     for CgroupWrite { file, value, .. } in &cgroup.writes {
-        eprintln!("limit: {file} = {}", value.trim());
+        say(format_args!("limit: {file} = {}", value.trim()));
     }
     let filter = if rules.filter.is_some() { ", a system call filter" } else { "" };
     let user = &privileges.identity;
     let groups: Vec<String> = user.groups.iter().map(u32::to_string).collect();
-    eprintln!(
+    say(format_args!(
         "user: {} (uid {}, gid {}, groups [{}]), no capabilities, no_new_privs{filter}",
         user.name,
         user.uid,
         user.gid,
         groups.join(" ")
-    );
+    ));
     let protected = if view.protect_system == ProtectSystem::Strict { "; read-only but for what is unveiled for writing" } else { "" };
     let root = if view.mode == ViewMode::Private { "; a root of its own" } else { "" };
-    eprintln!("namespaces: pid, ipc, mount; fresh /proc{root}{protected}");
+    say(format_args!("namespaces: pid, ipc, mount; fresh /proc{root}{protected}"));
 }
 
 fn exists(path: &Path) -> bool {

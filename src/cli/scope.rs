@@ -1,26 +1,41 @@
 //! A cgroup for one command, made and removed here. Under Nomad the client does both.
 
+use super::{say, temporary};
 use crate::policy::limits::CgroupWrite;
+use crate::sys::cgroup::Cgroup;
+use crate::task::kill_all;
+use crate::watch::cgroup::wait_empty;
 use crate::watch::mount_table::cgroups;
+use rustix::fs::{FlockOperation, Mode, OFlags, flock};
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::ErrorKind;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 const SLICE: &str = "nomad-driver-exec2.slice";
+/// How long what is left of a dead runner's task may take to die of SIGKILL.
+const SETTLE: Duration = Duration::from_secs(2);
+/// Of this program as /proc/PID/comm has it.
+const COMM: &str = "nomad-driver-ex";
 
 /// Removed when dropped.
 pub struct Scope {
     slice: PathBuf,
     path: PathBuf,
+    /// The directory, locked for as long as this process lives: see [`clear`].
+    lock: Option<OwnedFd>,
 }
 
 impl Scope {
     /// Makes a cgroup `name` with the controllers that `writes` need. An error names the limit that this host can't enforce.
-    pub fn create(name: &str, writes: &[CgroupWrite]) -> Result<Scope, String> {
+    pub fn create(name: &str, state_dir: &Path, writes: &[CgroupWrite]) -> Result<Scope, String> {
         let root = cgroups().ok_or("cgroup v2 is not mounted")?;
         let slice = root.join(SLICE);
-        let scope = Scope { path: slice.join(format!("{name}.scope")), slice };
+        clear(&slice, state_dir);
+        let mut scope = Scope { path: slice.join(format!("{name}.scope")), slice, lock: None };
         let needed: BTreeSet<&str> = writes.iter().filter_map(|write| write.file.split('.').next()).collect();
         let have = fs::read_to_string(root.join("cgroup.controllers")).map_err(|e| failed("read", &root.join("cgroup.controllers"), &e))?;
         if let Some(missing) = needed.iter().find(|name| !have.split_whitespace().any(|have| have == **name)) {
@@ -33,7 +48,13 @@ impl Scope {
             make(&scope.slice)?;
             let enabled = needed.iter().try_for_each(|name| [&root, &scope.slice].iter().try_for_each(|dir| enable(dir, name)));
             match enabled.map(|()| fs::create_dir(&scope.path)) {
-                Ok(Ok(())) => return Ok(scope),
+                Ok(Ok(())) => {
+                    scope.lock = lock(&scope.path);
+                    if scope.lock.is_some() {
+                        return Ok(scope);
+                    }
+                    // Another run cleared it away before it was locked.
+                }
                 Ok(Err(e)) if e.kind() == ErrorKind::NotFound => {}
                 Ok(Err(e)) => return Err(failed("mkdir", &scope.path, &e)),
                 Err(_) if !scope.slice.exists() => {}
@@ -53,11 +74,57 @@ impl Drop for Scope {
         if let Err(e) = fs::remove_dir(&self.path)
             && e.kind() != ErrorKind::NotFound
         {
-            eprintln!("nomad-driver-exec2: {}", failed("rmdir", &self.path, &e));
+            say(format_args!("nomad-driver-exec2: {}", failed("rmdir", &self.path, &e)));
         }
         // Fails while other runs have a scope there; the last one removes it.
         let _ = fs::remove_dir(&self.slice);
     }
+}
+
+/// The scope's directory, locked by this process, if nobody else holds the lock and it is still there.
+fn lock(path: &Path) -> Option<OwnedFd> {
+    let dir = rustix::fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    flock(&dir, FlockOperation::NonBlockingLockExclusive).ok()?;
+    let inode = rustix::fs::fstat(&dir).ok()?.st_ino;
+    fs::metadata(path).is_ok_and(|now| now.ino() == inode).then_some(dir)
+}
+
+/// Removes what runs left that were killed: the kernel has let go of their locks. What is still running of such a task ends here.
+fn clear(slice: &Path, state_dir: &Path) {
+    let names = |dir: &Path| -> Vec<String> {
+        let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+        entries.filter_map(|entry| entry.file_name().into_string().ok()).filter(|name| name.starts_with("run-")).collect()
+    };
+    // Before the scopes: a run makes its scope first and removes it last.
+    let records = names(state_dir);
+    for scope in names(slice) {
+        let (path, Some(name)) = (slice.join(&scope), scope.strip_suffix(".scope")) else { continue };
+        if runner_lives(name) {
+            continue;
+        }
+        let Some(_lock) = lock(&path) else { continue };
+        let emptied = Cgroup::open(&path).and_then(|cgroup| match wait_empty(&cgroup, Duration::ZERO) {
+            Ok(false) => kill_all(&cgroup).and_then(|()| wait_empty(&cgroup, SETTLE)),
+            other => other,
+        });
+        if emptied.is_ok_and(|empty| empty) {
+            let _ = fs::remove_dir_all(temporary::path(name));
+            let _ = fs::remove_dir_all(state_dir.join(name));
+            let _ = fs::remove_dir(&path);
+        }
+    }
+    for name in records {
+        if !slice.join(format!("{name}.scope")).exists() && !runner_lives(&name) {
+            let _ = fs::remove_dir_all(temporary::path(&name));
+            let _ = fs::remove_dir_all(state_dir.join(&name));
+        }
+    }
+}
+
+/// Whether the process in the name of a run is one of this program: an earlier version's held no lock.
+fn runner_lives(name: &str) -> bool {
+    let pid = name.split('-').nth(1).unwrap_or_default();
+    fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm.trim_end() == COMM)
 }
 
 fn make(dir: &Path) -> Result<(), String> {

@@ -7,17 +7,23 @@
 #![no_main]
 #![deny(unsafe_op_in_unsafe_fn)]
 
+#[path = "../policy/linux.rs"]
+mod linux;
 #[allow(dead_code)]
 #[path = "../policy/message.rs"]
 mod message;
+#[path = "../policy/sessions.rs"]
+mod sessions;
 mod start;
 #[path = "../sys/syscall.rs"]
 mod syscall;
 
 use core::arch::global_asm;
+use linux::*;
 use message::*;
+use sessions::{MOST, NONE, Sessions};
 use start::start;
-use syscall::{nr, syscall as call};
+use syscall::syscall as call;
 
 // Entry: no arguments are looked at. The stack pointer is aligned as the kernel leaves it; `call` makes it what a function expects.
 #[cfg(target_arch = "x86_64")]
@@ -30,46 +36,12 @@ fn panic(_: &core::panic::PanicInfo) -> ! {
     exit(255)
 }
 
-const PR_SET_DUMPABLE: usize = 4;
-const PR_SET_NAME: usize = 15;
-const CLOSE_RANGE_CLOEXEC: usize = 4;
-const SFD_CLOEXEC: usize = 0o2000000;
-const MSG_DONTWAIT: usize = 0x40;
-const MSG_NOSIGNAL: usize = 0x4000;
-const MSG_CMSG_CLOEXEC: usize = 0x4000_0000;
-const PROT_READ_WRITE: usize = 3;
-const MAP_SHARED: usize = 1;
-const WNOHANG: usize = 1;
-const SIGCHLD: usize = 17;
-const SIGKILL: i32 = 9;
-const CLONE_VM_VFORK: usize = 0x100 | 0x4000;
-const POLLIN: i16 = 1;
-const POLLOUT: i16 = 4;
-const EAGAIN: i32 = 11;
-const EINVAL: i32 = 22;
-const ESRCH: i32 = 3;
-
-/// How many commands may run beside the task's own at one time.
-const SESSIONS: usize = 128;
-
-/// A command beside the task's own, until its end has been said.
-#[derive(Clone, Copy)]
-struct Session {
-    /// 0: none.
-    pid: u32,
-    /// Its wait status, or `RUNS`.
-    status: i32,
-}
-
-/// No wait status is negative.
-const RUNS: i32 = -1;
-const NONE: Session = Session { pid: 0, status: RUNS };
-
 /// An answer that the plugin has not been told yet. It may read nothing for as long as it likes: nothing is lost, and nobody waits for it.
 struct Unsaid(Option<Report>);
 
 extern "C" fn main() -> ! {
-    let mut sessions = [NONE; SESSIONS];
+    let mut sessions = [NONE; MOST];
+    let mut sessions = Sessions::new(&mut sessions);
     let mut unsaid = Unsaid(None);
     // SAFETY: no pointers but the name, which the kernel copies.
     unsafe {
@@ -89,7 +61,12 @@ extern "C" fn main() -> ! {
     let record = record as *mut u32;
     let task = match receive() {
         Some((request, descriptors)) if request.kind == START => match start(&request, &descriptors, CLONE_VM_VFORK, &mut unsaid) {
-            Some(pid) => pid,
+            Some(pid) => {
+                if request.flags & BOUND != 0 {
+                    close(PLUGIN_END);
+                }
+                pid
+            }
             None => exit(127),
         },
         _ => exit(126),
@@ -106,6 +83,10 @@ extern "C" fn main() -> ! {
             let mut taken = [0u64; 16];
             // SAFETY: a signalfd_siginfo has 128 bytes. What it says does not matter: reap asks the kernel.
             unsafe { call(nr::READ, [signals as usize, taken.as_mut_ptr() as usize, 128, 0, 0, 0]) };
+        }
+        // Nobody holds the other end. Of a plugin's task init does so itself.
+        if polled[0].revents & POLLHUP != 0 {
+            exit(128 + SIGKILL as usize);
         }
         if listens && polled[0].revents != 0 {
             serve(task, &mut sessions, &mut unsaid);
@@ -135,9 +116,8 @@ fn close(fd: i32) {
 }
 
 /// Collects every child that has ended. The end of the task's own command is the end of everything.
-fn reap(task: u32, record: *mut u32, sessions: &mut [Session; SESSIONS], unsaid: &mut Unsaid) {
-    let mut status = 0i32;
-    while let Some(pid) = wait(-1, &mut status) {
+fn reap(task: u32, record: *mut u32, sessions: &mut Sessions<'_>, unsaid: &mut Unsaid) {
+    while let Some((pid, status)) = wait(-1) {
         if pid == task {
             // Stored and not written: no limit of the task's making bears on that. The magic last: half a record is none.
             // SAFETY: the two words of the mapped record, which the plugin has given its length.
@@ -146,24 +126,20 @@ fn reap(task: u32, record: *mut u32, sessions: &mut [Session; SESSIONS], unsaid:
                 record.write_volatile(RECORD_MAGIC);
             }
             // What ended with it is known as well; the rest has no end of its own.
-            for session in sessions.iter_mut().filter(|session| session.runs()) {
-                wait(session.pid as i32, &mut session.status);
-            }
+            sessions.look(|pid| Some(wait(pid as i32)?.1));
             unsaid.say(sessions);
-            let signal = status & 0x7f;
-            exit(if signal == 0 { (status >> 8 & 0xff) as usize } else { 128 + signal as usize });
+            exit(exit_code(status) as usize);
         }
-        if let Some(session) = sessions.iter_mut().find(|session| session.runs() && session.pid == pid) {
-            session.status = status;
-        }
+        sessions.ended(pid, status);
     }
 }
 
-/// Reaps the child `pid`, or any if that is -1, if it has ended; `status` is then its wait status.
-fn wait(pid: i32, status: &mut i32) -> Option<u32> {
+/// Reaps the child `pid`, or any if that is -1, if it has ended: its pid and wait status.
+fn wait(pid: i32) -> Option<(u32, i32)> {
+    let mut status = 0i32;
     // SAFETY: the kernel writes one i32.
-    let pid = unsafe { call(nr::WAIT4, [pid as isize as usize, status as *mut i32 as usize, WNOHANG, 0, 0, 0]) };
-    (pid > 0).then_some(pid as u32)
+    let pid = unsafe { call(nr::WAIT4, [pid as isize as usize, &raw mut status as usize, WNOHANG, 0, 0, 0]) };
+    (pid > 0).then_some((pid as u32, status))
 }
 
 /// Sends a signal, with GROUP to a process group. 0, or errno.
@@ -179,15 +155,11 @@ fn kill(process: u32, signal: i32, flags: u32) -> i32 {
 }
 
 /// Answers one request of the plugin.
-fn serve(task: u32, sessions: &mut [Session; SESSIONS], unsaid: &mut Unsaid) {
+fn serve(task: u32, sessions: &mut Sessions<'_>, unsaid: &mut Unsaid) {
     let Some((request, descriptors)) = receive() else { return };
     match request.kind {
-        START => match sessions.iter_mut().find(|session| session.pid == 0) {
-            Some(session) => {
-                if let Some(pid) = start(&request, &descriptors, 0, unsaid) {
-                    session.pid = pid;
-                }
-            }
+        START => match sessions.room() {
+            Some(room) => *room = start(&request, &descriptors, 0, unsaid).unwrap_or(0),
             None => {
                 unsaid.report(FAILED, request.id, EAGAIN, FAILED_CLONE);
                 descriptors.iter().for_each(|fd| close(*fd));
@@ -195,22 +167,16 @@ fn serve(task: u32, sessions: &mut [Session; SESSIONS], unsaid: &mut Unsaid) {
         },
         SIGNAL => {
             // Only what has not been reaped can be named: a pid that was given to another process is never hit.
-            let is_there = request.id == task || sessions.iter().any(|session| session.runs() && session.pid == request.id);
+            let is_there = request.id == task || sessions.running().any(|pid| pid == request.id);
             let errno = if is_there { kill(request.id, request.value, request.flags) } else { ESRCH };
             unsaid.report(SIGNALLED, request.id, errno, 0);
         }
         END_SESSIONS => {
-            for session in sessions.iter().filter(|session| session.runs()) {
-                kill(session.pid, SIGKILL, GROUP);
+            for pid in sessions.running() {
+                kill(pid, SIGKILL, GROUP);
             }
         }
         _ => unsaid.report(FAILED, request.id, EINVAL, FAILED_RECEIVE),
-    }
-}
-
-impl Session {
-    fn runs(&self) -> bool {
-        self.pid != 0 && self.status == RUNS
     }
 }
 
@@ -222,18 +188,12 @@ impl Unsaid {
     }
 
     /// Says what there is room for. Whether that was all.
-    fn say(&mut self, sessions: &mut [Session; SESSIONS]) -> bool {
+    fn say(&mut self, sessions: &mut Sessions<'_>) -> bool {
         if self.0.is_some_and(|report| !send(&report, MSG_DONTWAIT)) {
             return false;
         }
         self.0 = None;
-        for session in sessions.iter_mut().filter(|session| session.status != RUNS) {
-            if !send(&Report { kind: ENDED, id: session.pid, value: session.status, detail: 0 }, MSG_DONTWAIT) {
-                return false;
-            }
-            *session = NONE;
-        }
-        true
+        sessions.say(|pid, status| send(&Report { kind: ENDED, id: pid, value: status, detail: 0 }, MSG_DONTWAIT))
     }
 }
 

@@ -4,10 +4,9 @@ use crate::error::{At, Result};
 use crate::policy::message::{LENGTH, Report, Request};
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg,
-    sendmsg, socketpair,
+    AddressFamily, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recv, sendmsg, socketpair,
 };
-use std::io::{IoSlice, IoSliceMut};
+use std::io::IoSlice;
 use std::mem::MaybeUninit;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
@@ -31,9 +30,8 @@ pub fn send(socket: BorrowedFd<'_>, request: &Request, descriptors: &[BorrowedFd
 pub fn receive(socket: BorrowedFd<'_>, wait: bool) -> rustix::io::Result<Option<Report>> {
     let mut bytes = [0u8; LENGTH];
     let flags = if wait { RecvFlags::empty() } else { RecvFlags::DONTWAIT };
-    let got =
-        rustix::io::retry_on_intr(|| recvmsg(socket, &mut [IoSliceMut::new(&mut bytes)], &mut RecvAncillaryBuffer::default(), flags))?;
-    Ok((got.bytes == LENGTH).then(|| Report::of(&bytes)))
+    let (length, _) = rustix::io::retry_on_intr(|| recv(socket, &mut bytes, flags))?;
+    Ok((length == LENGTH).then(|| Report::of(&bytes)))
 }
 
 #[cfg(test)]

@@ -1,16 +1,10 @@
 //! Starting a command: the task's own, and those beside it.
 
+use crate::linux::*;
 use crate::message::*;
-use crate::syscall::{clone, nr, syscall as call};
-use crate::{EINVAL, PROT_READ_WRITE, SIGCHLD, Unsaid, close, exit, send};
+use crate::syscall::{clone, syscall as call};
+use crate::{Unsaid, close, exit, send};
 use core::convert::Infallible;
-
-const MAP_PRIVATE: usize = 2;
-const SIG_SETMASK: usize = 2;
-const TIOCSCTTY: usize = 0x540e;
-const ENOENT: i32 = 2;
-const EACCES: i32 = 13;
-const ENOTDIR: i32 = 20;
 
 /// What the child needs to execute a command.
 struct Command {

@@ -4,19 +4,18 @@ use super::empty;
 use crate::descriptor::lift;
 use crate::error::At;
 use crate::error::Result;
+use crate::policy::fresh::Fresh;
 use crate::policy::message::FIRST_FREE;
 use crate::policy::mount::Copy;
 use crate::policy::mountinfo::{Mount, lowest_below, point_of};
-use crate::policy::standing::{Extent, Kind, Standing};
-use crate::sys::mount;
+use crate::policy::standing::{Extent, Found, Kind, Seen, Standing};
+use crate::sys::{mount, path};
 use crate::watch::keeper::{self, Maker};
 use crate::watch::mount_table::Table;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, mkdirat, openat, readlinkat, statat};
+use rustix::fs::{AtFlags, Mode, OFlags, mkdirat, openat, statat};
 use rustix::io::Errno;
 use rustix::mount::{MountPropagationFlags, mount_change};
-use std::ffi::OsString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -25,35 +24,21 @@ pub(super) type Bases = keeper::Bases<Origin>;
 /// A mount namespace, of which each task gets a copy.
 #[derive(Debug)]
 pub(super) struct Base {
+    pub kind: Kind,
     pub namespace: Arc<OwnedFd>,
-    /// Directories that are mounted in it, to be moved into the task's own root.
-    pub standing: Vec<&'static Path>,
-    /// Those of them that stand without what the host has mounted below them, and their file systems' devices.
-    pub shallow: Vec<(&'static Path, u64)>,
+    /// What stands in it: directories are mounted, to be moved into the task's own root.
+    pub found: Found,
     /// The host's symlinks beside them, with their texts.
     pub links: Vec<(&'static Path, PathBuf)>,
-    pub is_read_only: bool,
     /// File systems of which something was mounted below what stands, when this was made.
     pub mounted: Vec<(u32, u32)>,
-    /// Its root is the host's whole tree, and the task has no other.
-    pub is_whole: bool,
-    made_of: Vec<Option<Identity>>,
 }
 
-/// What the host had at the place of something that stands: device, inode and mode. A mount that covers it comes by propagation, or is seen
-/// by the watch.
-type Identity = (u64, u64, u32);
-
-fn made_of(root: impl AsFd, extent: Extent) -> Vec<Option<Identity>> {
-    let identity = |standing: &Standing| {
-        let stat = statat(&root, standing.beneath(), AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT).ok()?;
-        Some((stat.st_dev, stat.st_ino, stat.st_mode))
-    };
-    extent.stands().iter().map(identity).collect()
-}
-
-fn directory(path: &str) -> rustix::io::Result<OwnedFd> {
-    rustix::fs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+fn find(root: impl AsFd, extent: Extent) -> Found {
+    Found::of(extent, |path| {
+        let stat = statat(&root, path, AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT).ok()?;
+        Some(Seen { dev: stat.st_dev, ino: stat.st_ino, mode: stat.st_mode })
+    })
 }
 
 /// Where the plugin is.
@@ -88,7 +73,7 @@ impl Maker for Origin {
     /// Gives this thread a root directory of its own, which it needs to enter other namespaces.
     fn here() -> Result<Origin> {
         mount::leave_root().at("unshare the root directory")?;
-        let open = |path| lift(directory(path).at_path("open", path)?, FIRST_FREE);
+        let open = |path| lift(path::directory(path).at_path("open", path)?, FIRST_FREE);
         let (root, proc) = (open("/")?, open("/proc")?);
         Ok(Origin { namespace: lift(mount::namespace(proc.as_fd())?, FIRST_FREE)?, root, proc, empty: None })
     }
@@ -106,7 +91,7 @@ impl Maker for Origin {
     }
 
     fn is_current(base: &Base, kind: Kind, root: BorrowedFd<'_>) -> bool {
-        base.made_of == made_of(root, kind.extent)
+        base.found == find(root, kind.extent)
     }
 
     fn let_go(init: BorrowedFd<'_>, gone: &[Mount]) {
@@ -120,36 +105,22 @@ impl Maker for Origin {
 
     fn make(&mut self, kind: Kind, trees: &[PathBuf]) -> Result<Base> {
         self.enter_host()?;
-        let made_of = made_of(&self.root, kind.extent);
+        let found = find(&self.root, kind.extent);
         let mounts = self.table()?.read()?;
-        let stands = |mount: &&Mount| kind.extent.stands().iter().any(|standing| mount.path.starts_with(standing.path));
-        let mounted = mounts.iter().filter(stands).map(|mount| mount.dev).collect();
-        let (mut copies, mut links, mut shallow) = (Vec::new(), Vec::new(), Vec::new());
-        for (standing, found) in kind.extent.stands().iter().zip(&made_of) {
-            let path = Path::new(standing.path);
-            let Some((dev, _, mode)) = found else { continue };
-            match FileType::from_raw_mode(*mode) {
-                FileType::Symlink => {
-                    let text = readlinkat(&self.root, standing.beneath(), Vec::new()).at_path("readlink", path)?;
-                    links.push((path, PathBuf::from(OsString::from_vec(text.into_bytes()))));
-                }
-                FileType::Directory => {
-                    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                    let dir = openat(&self.root, standing.beneath(), flags, Mode::empty()).at_path("open", path)?;
-                    if !standing.with_mounts {
-                        shallow.push((path, *dev));
-                    }
-                    copies.push((path, mount::copy(dir.as_fd(), Copy::standing(*standing, kind.is_read_only), path)?));
-                }
-                _ => {}
-            }
-        }
+        let mounted = mounts.iter().filter(|mount| kind.extent.holds(&mount.path)).map(|mount| mount.dev).collect();
+        let link = |one: &Standing| Ok((Path::new(one.path), path::text(&self.root, one.beneath()).at_path("readlink", one.path)?));
+        let links = found.links().map(link).collect::<Result<_>>()?;
+        let copy = |one: &'static Standing| {
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let dir = openat(&self.root, one.beneath(), flags, Mode::empty()).at_path("open", one.path)?;
+            Ok((Path::new(one.path), mount::copy(dir.as_fd(), Copy::standing(*one, kind.is_read_only), Path::new(one.path))?))
+        };
+        let copies = found.directories().map(copy).collect::<Result<Vec<_>>>()?;
         self.enter_new()?;
-        let is_whole = kind.extent == Extent::Whole;
-        if is_whole {
+        if kind.extent == Extent::Whole {
             copies.iter().try_for_each(|(_, copy)| mount::cover_root(copy.as_fd()))?;
         } else {
-            let root = mount::tmpfs(&[("mode", "0755"), ("size", "4k"), ("nr_inodes", "32")], false)?;
+            let root = mount::fresh(&Fresh::ROOT)?;
             mount::cover_root(root.as_fd())?;
             for (path, copy) in &copies {
                 mkdirat(&root, path.strip_prefix("/").unwrap_or(path), Mode::RWXU).at_path("make in a base", path)?;
@@ -160,24 +131,14 @@ impl Maker for Origin {
         let namespace = Arc::new(lift(mount::namespace(self.proc.as_fd())?, FIRST_FREE)?);
         // At its root, which is what covers it now.
         mount::enter_namespace(namespace.as_fd())?;
-        let standing: Vec<&'static Path> = copies.iter().map(|(path, _)| *path).collect();
-        forget_allocations(&standing, trees, &self.proc)?;
-        Ok(Base {
-            namespace,
-            standing: if is_whole { Vec::new() } else { standing },
-            shallow,
-            links,
-            is_read_only: kind.is_read_only,
-            mounted,
-            is_whole,
-            made_of,
-        })
+        forget_allocations(kind.extent, trees, &self.proc)?;
+        Ok(Base { kind, namespace, found, links, mounted })
     }
 }
 
 /// Takes away what is mounted below those trees that stand in this thread's namespace, and lets nothing more arrive there.
-fn forget_allocations(standing: &[&Path], trees: &[PathBuf], proc: &OwnedFd) -> Result<()> {
-    let trees: Vec<PathBuf> = trees.iter().filter(|tree| standing.iter().any(|path| tree.starts_with(path))).cloned().collect();
+fn forget_allocations(extent: Extent, trees: &[PathBuf], proc: &OwnedFd) -> Result<()> {
+    let trees: Vec<PathBuf> = trees.iter().filter(|tree| extent.holds(tree)).cloned().collect();
     if trees.is_empty() {
         return Ok(());
     }

@@ -6,16 +6,10 @@ use crate::policy::limits::CgroupWrite;
 use crate::sys::cgroup::Cgroup;
 use rustix::io::Errno;
 
-/// Opens it and writes its limits.
+/// Opens it and writes its limits. A controller that is not there is an error only where somebody asked for what it does.
 pub(super) fn prepare(spec: &cgroup::Cgroup) -> Result<Cgroup, LaunchError> {
     let cgroup = Cgroup::open(&spec.path)?;
-    limit(&cgroup, &spec.writes)?;
-    Ok(cgroup)
-}
-
-/// A controller that is not there is an error only where somebody asked for what it does.
-fn limit(cgroup: &Cgroup, writes: &[CgroupWrite]) -> Result<(), LaunchError> {
-    for CgroupWrite { file, value, option } in writes {
+    for CgroupWrite { file, value, option } in &spec.writes {
         match (cgroup.write(file, value), option) {
             (Err(e), None) if e.is(Errno::NOENT) => {}
             (Err(e), Some(option)) if e.is(Errno::NOENT) => {
@@ -25,5 +19,5 @@ fn limit(cgroup: &Cgroup, writes: &[CgroupWrite]) -> Result<(), LaunchError> {
             (other, _) => other?,
         }
     }
-    Ok(())
+    Ok(cgroup)
 }

@@ -8,7 +8,7 @@ use super::namespaces::Namespaces;
 use super::privileges::Privileges;
 use super::rules::Rules;
 use super::stdio::Stdio;
-use super::view::{Attachment, Queues, View};
+use super::view::{Attachment, View};
 use crate::policy::message::{PLUGIN_END, RECORD, SOCKET};
 use crate::policy::proc::Proc;
 use crate::policy::step::{Failure, Step};
@@ -146,12 +146,9 @@ fn confine(orders: &Orders) -> Failure {
                 step!(PivotRoot, 0, SYS_pivot_root, here, c"proc".as_ptr());
             }
         }
-        let proc = c"/proc".as_ptr();
         // The file system of its own message queues is its ipc namespace's, and so new with this process.
-        if let Some(Queues { target }) = &view.queues {
-            // Without a place it goes where /proc will hide it: a mount that is nowhere costs a grace period when it is let go.
-            let place = target.as_ref().map_or(proc, |target| target.as_ptr());
-            let kind = c"mqueue".as_ptr();
+        if let Some(place) = &view.queues {
+            let (kind, place) = (c"mqueue".as_ptr(), place.as_ptr());
             let mounted = call(SYS_mount as usize, six!(kind, place, kind, MS_NOSUID | MS_NODEV | MS_NOEXEC, 0));
             // ENODEV: a kernel without message queues.
             if mounted < 0 && mounted != -(ENODEV as isize) {
@@ -163,6 +160,7 @@ fn confine(orders: &Orders) -> Failure {
                 step!(QueueRule, 1, SYS_landlock_add_rule, orders.rules.ruleset, PATH_BENEATH, &raw const rule, 0);
             }
         }
+        let proc = c"/proc".as_ptr();
         // The host's /proc shows the host's processes; this one the new pid namespace, of which this process is the first.
         if view.proc != Proc::Host {
             let options = if view.proc == Proc::Own { core::ptr::null() } else { c"hidepid=4,subset=pid".as_ptr() };

@@ -6,8 +6,9 @@ use super::launcher::Init;
 use crate::descriptor::lift;
 use crate::error::At;
 use crate::init::{block, socket};
-use crate::policy::{command, message};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use crate::policy::message;
+use crate::policy::spec::TaskSpec;
+use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
 #[derive(Clone, Copy, Debug)]
@@ -21,19 +22,19 @@ pub struct Command {
 impl Command {
     /// `streams` are the command's standard descriptors, `exit` the exit record. Beside it the plugin's end of the socket pair.
     pub(super) fn plan(
-        spec: &command::Command,
-        streams: [BorrowedFd<'_>; 3],
+        spec: &TaskSpec,
+        streams: &[Arc<OwnedFd>; 3],
         exit: OwnedFd,
         init: &Init,
         held: &mut Held,
     ) -> Result<(Command, Arc<OwnedFd>), LaunchError> {
         let (plugin_end, init_end) = socket::pair()?;
         let plugin_end = Arc::new(lift(plugin_end, message::FIRST_FREE)?);
-        let block = block(spec)?;
-        let [stdin, stdout, stderr] = streams;
-        let start = message::Request { kind: message::START, ..message::Request::default() };
+        let block = block(&spec.command)?;
+        let [stdin, stdout, stderr] = streams.each_ref().map(|stream| stream.as_fd());
+        let start = message::Request { kind: message::START, flags: spec.stdio.start_flags(), ..message::Request::default() };
         socket::send(plugin_end.as_fd(), &start, &[block.as_fd(), stdin, stdout, stderr]).at("send the command to init")?;
-        let descriptors = [held.hold(init_end)?, held.hold(exit)?, held.share(&plugin_end)?];
-        Ok((Command { init: held.share(&init.image)?, descriptors }, plugin_end))
+        let descriptors = [held.hold(init_end)?, held.hold(exit)?, held.hold(Arc::clone(&plugin_end))?];
+        Ok((Command { init: held.hold(Arc::clone(&init.image))?, descriptors }, plugin_end))
     }
 }

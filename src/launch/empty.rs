@@ -1,9 +1,9 @@
 //! The mount namespace in which bases are built.
 
 use crate::error::{At, Error, Result};
-use crate::sys::mount;
+use crate::policy::fresh::Fresh;
+use crate::sys::{mount, path};
 use crate::watch::mount_table::Table;
-use rustix::fs::{Mode, OFlags};
 use rustix::mount::{MountPropagationFlags, UnmountFlags, mount_change, unmount};
 use rustix::process::{chdir, fchdir, pivot_root};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -17,10 +17,10 @@ pub(super) fn namespace(proc: BorrowedFd<'_>) -> Result<OwnedFd> {
     // At its root, which is not this process's where that has changed its root: nothing that is done to any mount here may reach another.
     mount::enter_namespace(namespace.as_fd())?;
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).at_path("mount private", "/")?;
-    let root = rustix::fs::open("/", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).at_path("open", "/")?;
+    let root = path::directory("/").at_path("open", "/")?;
     let table = Table::open(proc)?;
     let cover = || -> Result<()> {
-        let cover = mount::tmpfs(&[("mode", "0555"), ("size", "4k"), ("nr_inodes", "1")], false)?;
+        let cover = mount::fresh(&Fresh::EMPTY)?;
         mount::seal(cover.as_fd())?;
         mount::cover_root(cover.as_fd())
     };

@@ -3,15 +3,12 @@
 use crate::error::{Words, is_transient};
 use crate::policy::step::Step;
 use rustix::io::Errno;
-use std::path::PathBuf;
 
 /// Nothing is left of the task.
 #[derive(Debug, thiserror::Error)]
 pub enum LaunchError {
     #[error("{0}")]
     Sys(#[from] crate::error::Error),
-    #[error("{option} {mode}:{}: {}", .path.display(), Words(*.errno))]
-    Unveil { option: &'static str, mode: String, path: PathBuf, errno: Errno },
     #[error("{option}: {reason}")]
     Refused { option: String, reason: String },
     #[error("clone3: {}{}", Words(*.errno), .hint)]
@@ -31,7 +28,7 @@ impl LaunchError {
         let errno = match self {
             LaunchError::Sys(e) => e.errno,
             LaunchError::Clone { errno, .. } | LaunchError::Child { errno, .. } => Some(*errno),
-            LaunchError::Unveil { .. } | LaunchError::Refused { .. } => return false,
+            LaunchError::Refused { .. } => return false,
         };
         errno.is_some_and(is_transient)
     }

@@ -11,11 +11,12 @@ use std::sync::Arc;
 #[derive(Debug, Default)]
 pub struct Held {
     descriptors: Vec<Arc<OwnedFd>>,
-    last: RawFd,
+    /// The highest number that is held.
+    pub last: RawFd,
 }
 
 impl Held {
-    /// Holds a descriptor. Its number for the child.
+    /// Holds a descriptor, which others may use too. Its number for the child.
     pub fn hold(&mut self, fd: impl Into<Arc<OwnedFd>>) -> Result<RawFd> {
         let mut fd = fd.into();
         if fd.as_raw_fd() < FIRST_FREE {
@@ -25,16 +26,6 @@ impl Held {
         self.last = self.last.max(number);
         self.descriptors.push(fd);
         Ok(number)
-    }
-
-    /// Holds one that others use too.
-    pub fn share(&mut self, fd: &Arc<OwnedFd>) -> Result<RawFd> {
-        self.hold(Arc::clone(fd))
-    }
-
-    /// The highest number that is held.
-    pub fn last(&self) -> RawFd {
-        self.last
     }
 }
 
@@ -48,9 +39,9 @@ mod tests {
         let null = || OwnedFd::from(File::open("/dev/null").unwrap());
         let mut held = Held::default();
         let shared = Arc::new(null());
-        let numbers = [held.hold(null()).unwrap(), held.share(&shared).unwrap(), held.hold(null()).unwrap()];
-        assert!(numbers.iter().all(|number| *number >= FIRST_FREE && *number <= held.last()), "{numbers:?}");
-        assert_eq!(held.last(), *numbers.iter().max().unwrap());
+        let numbers = [held.hold(null()).unwrap(), held.hold(Arc::clone(&shared)).unwrap(), held.hold(null()).unwrap()];
+        assert!(numbers.iter().all(|number| *number >= FIRST_FREE && *number <= held.last), "{numbers:?}");
+        assert_eq!(held.last, *numbers.iter().max().unwrap());
         assert_eq!(Arc::strong_count(&shared), if shared.as_raw_fd() == numbers[1] { 2 } else { 1 });
         for number in numbers {
             assert!(std::fs::read_link(format!("/proc/self/fd/{number}")).is_ok());

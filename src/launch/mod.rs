@@ -18,6 +18,5 @@ mod stdio;
 mod view;
 
 pub use error::LaunchError;
-pub use launcher::{Launcher, private_memory};
+pub use launcher::Launcher;
 pub use plan::{Launched, Plan};
-pub use stdio::log_reader;

@@ -8,12 +8,12 @@ use super::held::Held;
 use super::launcher::Launcher;
 use super::namespaces::Namespaces;
 use super::privileges::Privileges;
-use super::rules::Ruleset;
 use super::stdio::Stdio;
 use super::view::{self, Given, TaskDirectories};
 use crate::descriptor::settle;
-use crate::error::clone_hint;
+use crate::error::{clone_hint, io};
 use crate::policy::access::{Mode, PathKind};
+use crate::policy::capability::Capabilities;
 use crate::policy::spec::TaskSpec;
 use crate::policy::step::{Failure, Step};
 use crate::policy::ulimit;
@@ -30,7 +30,7 @@ use std::sync::Arc;
 /// A complete plan. Dropping it undoes everything but the cgroup's limits.
 pub struct Plan {
     launcher: Arc<Launcher>,
-    cgroup: Cgroup,
+    pub cgroup: Cgroup,
     orders: Orders,
     held: Held,
     /// Mount points that were made on the host.
@@ -56,18 +56,14 @@ pub struct Launched {
 
 impl Plan {
     /// Opens, checks and writes everything that `spec` names. `exit` is the exit record, open for reading and writing, `record` the
-    /// directory that it is in: what is put there is left to whoever removes it.
-    pub fn new(launcher: &Arc<Launcher>, spec: &TaskSpec, record: BorrowedFd<'_>, exit: OwnedFd) -> Result<Plan, LaunchError> {
-        Plan::logging(launcher, spec, record, exit, &mut None)
-    }
-
-    /// As [`Plan::new`]. `log` becomes the task's standard error, even if this fails: while it is held, what is written there is read.
-    pub fn logging(
+    /// directory that it is in: what is put there is left to whoever removes it. `log` becomes the task's standard error, even if this fails:
+    /// while it is held, what is written there is read.
+    pub fn new(
         launcher: &Arc<Launcher>,
         spec: &TaskSpec,
         record: BorrowedFd<'_>,
         exit: OwnedFd,
-        log: &mut Option<OwnedFd>,
+        log: &mut Option<Arc<OwnedFd>>,
     ) -> Result<Plan, LaunchError> {
         let init = launcher.init(&spec.state_dir)?;
         let mut held = Held::default();
@@ -75,19 +71,19 @@ impl Plan {
         let namespaces = Namespaces::plan(&spec.namespaces, &mut held)?;
         let directories = spec.view.directories.as_ref().map(TaskDirectories::open).transpose()?;
         let allocation = directories.as_ref().map(|directories| &directories.allocation);
-        let mut ruleset = Ruleset::new(spec, launcher, allocation)?;
-        ruleset.add(&cgroup, PathKind::Directory, Mode::R, cgroup.path())?;
+        let mut ruleset = launcher.ready.ruleset(spec, allocation)?;
+        ruleset.add(&cgroup.dir, PathKind::Directory, Mode::R, cgroup.path())?;
         if init.is_file {
             ruleset.add(&init.image, PathKind::File, Mode::RX, &spec.state_dir)?;
         }
         let (stdio, streams) = Stdio::plan(&spec.stdio, spec.privileges.identity.gid, launcher, &ruleset, &mut held)?;
-        *log = streams.stderr();
+        *log = Some(Arc::clone(&streams.given[2]));
         let given = Given { launcher, record, cgroup: &cgroup, directories: directories.as_ref() };
         let (view, made) = view::plan(spec, &given, &mut ruleset, &mut held)?;
-        let rules = ruleset.finish(spec.rules.filter.as_ref(), launcher, &mut held)?;
+        let rules = ruleset.finish(spec.rules.restrict_flags(), launcher.filter(spec.rules.filter.as_ref()), &mut held)?;
         let privileges = Privileges::plan(&spec.privileges, &spec.command.ulimits, launcher)?;
-        let (command, plugin_end) = Command::plan(&spec.command, streams.each(), exit, &init, &mut held)?;
-        let orders = Orders { last: held.last(), join: None, namespaces, view, stdio, rules, privileges, command };
+        let (command, plugin_end) = Command::plan(spec, &streams.given, exit, &init, &mut held)?;
+        let orders = Orders { last: held.last, join: None, namespaces, view, stdio, rules, privileges, command };
         Ok(Plan {
             launcher: Arc::clone(launcher),
             cgroup,
@@ -100,24 +96,20 @@ impl Plan {
         })
     }
 
-    pub fn cgroup(&self) -> &Cgroup {
-        &self.cgroup
-    }
-
     /// One clone3: the task's init runs, confined, or nothing is left. On a thread that can hand on the task's capabilities, if it has any.
     pub fn launch(self) -> Result<Launched, LaunchError> {
         let (launcher, capabilities) = (Arc::clone(&self.launcher), self.orders.privileges.capabilities);
         let nobody = || Err(LaunchError::Clone { errno: Errno::AGAIN, hint: ": no thread can hand on capabilities" });
-        launcher.act(crate::policy::capability::Capabilities(capabilities), move || self.launch_here()).unwrap_or_else(nobody)
+        launcher.act(Capabilities(capabilities), move || self.launch_here()).unwrap_or_else(nobody)
     }
 
     fn launch_here(mut self) -> Result<Launched, LaunchError> {
         let (mut started, mut failed) = self.clone(true)?;
         if failed.step == Step::Unborn {
-            // Killed by the clone itself: a kernel fault (see `Cgroup::kill`). The slow way is open: the child moves itself there.
+            // Killed by the clone itself: a kernel fault (see `kill_all` of task/kill.rs). The slow way is open: the child moves itself there.
             pidfd::reap(started.pidfd.as_fd())?;
             self.orders.join = Some(self.held.hold(self.cgroup.open_file("cgroup.procs", OFlags::WRONLY)?)?);
-            self.orders.last = self.held.last();
+            self.orders.last = self.held.last;
             (started, failed) = self.clone(false)?;
         }
         if failed.step != Step::None {
@@ -128,10 +120,7 @@ impl Plan {
         self.made.keep();
         // The other holder is done.
         drop(self.held);
-        let socket = match Arc::try_unwrap(self.plugin_end) {
-            Ok(socket) => socket,
-            Err(shared) => shared.try_clone().map_err(crate::error::io("dup"))?,
-        };
+        let socket = Arc::try_unwrap(self.plugin_end).or_else(|shared| shared.try_clone()).map_err(io("dup"))?;
         let pidfd = Arc::new(settle(started.pidfd));
         self.launcher.attend(&pidfd);
         Ok(Launched { pid: started.pid, pidfd, socket: settle(socket), cgroup: self.cgroup, unread: self.unread })
@@ -139,7 +128,7 @@ impl Plan {
 
     /// The clone, into the cgroup or not, and what the child left.
     fn clone(&self, into_cgroup: bool) -> Result<(clone::Child, Failure), LaunchError> {
-        let cgroup = into_cgroup.then(|| self.cgroup.as_fd());
+        let cgroup = into_cgroup.then(|| self.cgroup.dir.as_fd());
         start(&self.orders, &self.launcher.stacks, cgroup).map_err(|errno| LaunchError::Clone { errno, hint: clone_hint(errno) })
     }
 

@@ -24,7 +24,7 @@ impl Privileges {
     pub fn plan(spec: &privileges::Privileges, ulimits: &[Ulimit], launcher: &Launcher) -> Result<Privileges, LaunchError> {
         Ok(Privileges {
             oom_score_adj: spec.oom_score_adj.to_string(),
-            raised: raised(ulimits, launcher.given_descriptors(), limit::of),
+            raised: raised(ulimits, launcher.given_descriptors, limit::of),
             identity: spec.identity.clone(),
             bounding_drop: launcher.bounding_of_children(spec.capabilities) & !spec.capabilities.0,
             capabilities: spec.capabilities.0,

@@ -5,149 +5,120 @@
 //! without it where one differs.
 
 use super::error::LaunchError;
-use super::rules::{Granted, Ruleset};
+use super::rules::Ruleset;
 use crate::error::At;
-use crate::lock::lock;
-use crate::policy::abi::Abi;
 use crate::policy::allocation::Allocation;
 use crate::policy::grant::Grant;
+use crate::policy::identity::Identity;
+use crate::policy::names::{Mark, Names};
 use crate::policy::namespace::NamespaceMode;
-use crate::policy::port::Ports;
+use crate::policy::rules::{OfPlugin, Rules};
 use crate::policy::spec::TaskSpec;
-use crate::sys::landlock;
-use crate::sys::path::{Mark, Untrusted};
+use crate::policy::untrusted::Untrusted;
+use crate::sys::path;
+use crate::watch::ahead::Ahead;
 use rustix::io::Errno;
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-
-/// What such a ruleset depends on, beside the host's files.
-#[derive(Clone, PartialEq)]
-pub(super) struct Wanted {
-    pub abi: Abi,
-    pub ports: Ports,
-    pub own_proc: bool,
-    pub grants: Vec<Grant>,
-}
-
-impl Wanted {
-    fn is_of(&self, spec: &TaskSpec) -> bool {
-        let rules = &spec.rules;
-        (self.abi, &self.ports, self.own_proc) == (rules.abi, &rules.ports, own_proc(spec)) && self.grants == rules.of_plugin()
-    }
-}
-
-pub(super) fn own_proc(spec: &TaskSpec) -> bool {
-    spec.namespaces.pid == NamespaceMode::Private
-}
+use std::path::PathBuf;
 
 struct Ready {
-    kernel: landlock::Ruleset,
-    granted: Vec<Granted>,
-    /// Each name on the way to what is granted, symlinks and where they lead.
-    names: BTreeMap<PathBuf, Mark>,
+    ruleset: Ruleset,
+    names: Names,
     /// What is granted and is not there.
     absent: Vec<PathBuf>,
 }
 
-/// At most one is ready: for what the last start wanted.
+/// For what the last start wanted.
 #[derive(Default)]
-pub(super) struct Slot(Mutex<(Option<Wanted>, Option<Ready>)>);
+pub(super) struct Slot(Ahead<OfPlugin, Ready>);
 
 impl Slot {
-    /// The one that is ready, if it is what a task with these can have, on the host as it is now.
-    pub fn take(
-        &self,
-        spec: &TaskSpec,
-        untrusted: &Untrusted,
-        allocation: Option<&Allocation>,
-    ) -> Option<(landlock::Ruleset, Vec<Granted>)> {
-        let ready = {
-            let mut slot = lock(&self.0);
-            let (wanted, ready) = &mut *slot;
-            if !wanted.as_ref().is_some_and(|wanted| wanted.is_of(spec)) {
-                let (rules, grants) = (&spec.rules, spec.rules.of_plugin().to_vec());
-                *wanted = Some(Wanted { abi: rules.abi, ports: rules.ports.clone(), own_proc: own_proc(spec), grants });
-                *ready = None;
+    /// The ruleset of a task, with all that it is granted.
+    pub fn ruleset(&self, spec: &TaskSpec, allocation: Option<&Allocation>) -> Result<Ruleset, LaunchError> {
+        let (rules, own_proc) = (&spec.rules, spec.namespaces.pid == NamespaceMode::Private);
+        let untrusted = Untrusted { uid: spec.privileges.identity.uid, trees: writable(spec)? };
+        let mut ruleset = match self.take(rules, own_proc, &untrusted, allocation) {
+            Some(mut ready) => {
+                ready.untrusted = untrusted;
+                ready
             }
-            ready.take()?
+            None => {
+                let mut fresh = Ruleset::empty(rules.abi, &rules.ports, own_proc, untrusted)?;
+                fresh.grant(rules.of_plugin(), allocation)?;
+                fresh
+            }
         };
+        ruleset.grant(rules.of_task(), allocation)?;
+        Ok(ruleset)
+    }
+
+    /// The one that is ready, if it is what a task with these can have, on the host as it is now.
+    fn take(&self, rules: &Rules, own_proc: bool, untrusted: &Untrusted, allocation: Option<&Allocation>) -> Option<Ruleset> {
+        let ready = self.0.take(|wanted| wanted.is_of(rules, own_proc), || OfPlugin::of(rules, own_proc))?;
         let is_hidden = |grant: &Grant| allocation.is_some_and(|allocation| allocation.hides(&grant.path));
-        let is_fit = ready.is_trusted(untrusted) && !spec.rules.of_plugin().iter().any(is_hidden) && ready.is_current();
-        is_fit.then_some((ready.kernel, ready.granted))
+        let is_fit = ready.is_trusted(untrusted) && !rules.of_plugin().iter().any(is_hidden) && ready.is_current();
+        is_fit.then_some(ready.ruleset)
     }
 
     /// Makes one as the last start wanted it, unless there is one.
     pub fn fill(&self) {
-        let wanted = match &*lock(&self.0) {
-            (Some(wanted), None) => wanted.clone(),
-            _ => return,
-        };
-        match Ready::new(&wanted) {
-            Ok(made) => {
-                let mut slot = lock(&self.0);
-                if slot.0.as_ref() == Some(&wanted) {
-                    slot.1 = Some(made);
-                }
-            }
-            Err(e) => log::debug!("no ruleset is ready for the next task: {e}"),
-        }
+        self.0.fill(Ready::new).unwrap_or_else(|e| log::debug!("no ruleset is ready for the next task: {e}"));
     }
 }
 
 impl Ready {
-    fn new(wanted: &Wanted) -> Result<Ready, LaunchError> {
+    fn new(wanted: &OfPlugin) -> Result<Ready, LaunchError> {
         // Whether a task may follow what was followed is known once there is one.
         let mut ruleset = Ruleset::empty(wanted.abi, &wanted.ports, wanted.own_proc, Untrusted::default())?;
-        let mut absent = Vec::new();
+        let (mut names, mut absent) = (Names::default(), Vec::new());
         for grant in &wanted.grants {
             let known = ruleset.granted.len();
             ruleset.grant(std::slice::from_ref(grant), None)?;
-            if ruleset.granted.len() == known {
+            let Some(one) = ruleset.granted.get(known) else {
                 absent.push(grant.path.clone());
-            }
-        }
-        let (kernel, mut granted) = ruleset.into_parts();
-        let mut names = BTreeMap::new();
-        for one in &mut granted {
-            let ways = one.found.links.iter().map(|(at, _)| at).chain([&one.found.path]);
-            for name in ways.flat_map(|way| way.ancestors()) {
-                if !names.contains_key(name) {
-                    names.insert(name.to_path_buf(), Mark::of(name).at_path("stat", name)?);
-                }
-            }
+                continue;
+            };
+            let leads_there = names.add(one, |name| Mark::of(name).at_path("stat", name))?;
             // Somebody was faster.
-            let is_same = names.get(&one.found.path).is_some_and(|mark| mark.identity == one.identity);
-            let leads_there = one.found.links.iter().all(|(at, text)| std::fs::read_link(at).is_ok_and(|now| now == *text));
-            if !is_same || !leads_there {
-                return Ok(Err(Errno::AGAIN).at_path("open", &one.found.path)?);
+            if !leads_there || !one.way.links.iter().all(|(at, text)| std::fs::read_link(at).is_ok_and(|now| now == *text)) {
+                return Ok(Err(Errno::AGAIN).at_path("open", one.path())?);
             }
-            one.found.file = None;
         }
-        Ok(Ready { kernel, granted, names, absent })
+        Ok(Ready { ruleset, names, absent })
     }
 
     /// Whether the symlinks that were followed are none that a task with these could have made.
     fn is_trusted(&self, untrusted: &Untrusted) -> bool {
-        let links = || self.granted.iter().flat_map(|one| &one.found.links).map(|(at, _)| at.as_path());
-        let marks = |path: &Path| path.ancestors().filter_map(|name| self.names.get(name)).collect::<Vec<_>>();
-        let is_its = |mark: &Mark| (untrusted.uid != 0 && mark.uid == untrusted.uid) || untrusted.trees.contains(&mark.identity);
-        !links().any(|link| marks(link).into_iter().any(is_its))
+        self.ruleset.granted.iter().all(|one| self.names.trusts(one, untrusted))
     }
 
     fn is_current(&self) -> bool {
         let is_absent = |path: &PathBuf| matches!(rustix::fs::stat(path), Err(Errno::NOENT | Errno::NOTDIR));
-        self.names.iter().all(|(name, mark)| Mark::of(name).is_ok_and(|now| now == *mark)) && self.absent.iter().all(is_absent)
+        self.names.are_current(|name| Mark::of(name).ok()) && self.absent.iter().all(is_absent)
     }
+}
+
+/// The directories in which the task may create files. A path that leads there by a link of the task's own making is found all the same:
+/// what this names is only not to be trusted, and opening it for a rule refuses the link.
+fn writable(spec: &TaskSpec) -> Result<Vec<Identity>, LaunchError> {
+    let mut trees = Vec::new();
+    for path in spec.creates_in() {
+        // What can't be opened is reported, or passed over, where it is granted.
+        if let Ok(dir) = path::open(path, &Untrusted::default()) {
+            trees.push(Identity::of(&dir).at_path("stat", path)?);
+        }
+    }
+    Ok(trees)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::abi::Abi;
     use crate::policy::access::Mode;
-    use crate::sys::path::Identity;
+    use crate::policy::port::Ports;
     use std::fs;
     use std::os::unix::fs::symlink;
+    use std::path::Path;
 
     struct Files(PathBuf);
 
@@ -167,8 +138,8 @@ mod tests {
             let abi = Abi(crate::sys::landlock::abi().ok()?);
             let grant = |name| Grant { mode: Mode::R, path: self.0.join(name), option: "unveil_paths", required: false };
             let grants = ["dir/link", "dir/sub/other", "dir/none", "none/x"].map(grant).into();
-            let ready = Ready::new(&Wanted { abi, ports: Ports::default(), own_proc: true, grants }).unwrap();
-            assert!(ready.is_current() && ready.granted.iter().all(|one| one.found.file.is_none()));
+            let ready = Ready::new(&OfPlugin { abi, ports: Ports::default(), own_proc: true, grants }).unwrap();
+            assert!(ready.is_current());
             Some(ready)
         }
     }
@@ -222,25 +193,24 @@ mod tests {
         if files.ready().is_none() {
             return;
         }
-        let (slot, mut spec) =
-            (Slot::default(), TaskSpec { rules: crate::policy::rules::Rules { abi: Abi(1), ..Default::default() }, ..TaskSpec::default() });
-        let take = |slot: &Slot, spec: &TaskSpec| slot.take(spec, &Untrusted::default(), None).map(|(_, granted)| granted.len());
+        let (slot, mut rules) = (Slot::default(), Rules { abi: Abi(1), ..Default::default() });
+        let take = |slot: &Slot, rules: &Rules| slot.take(rules, true, &Untrusted::default(), None).map(|ready| ready.granted.len());
         let grant = |name: &str, option| Grant { mode: Mode::R, path: files.0.join(name), option, required: true };
-        spec.rules.grants = vec![grant("file", "unveil_paths"), grant("dir", "unveil")];
+        rules.grants = vec![grant("file", "unveil_paths"), grant("dir", "unveil")];
         slot.fill();
-        assert_eq!(take(&slot, &spec), None, "nobody has wanted one");
+        assert_eq!(take(&slot, &rules), None, "nobody has wanted one");
         slot.fill();
-        assert_eq!((take(&slot, &spec), take(&slot, &spec)), (Some(1), None), "a second start at the same time");
+        assert_eq!((take(&slot, &rules), take(&slot, &rules)), (Some(1), None), "a second start at the same time");
         slot.fill();
-        spec.rules.grants[0] = grant("dir/sub", "unveil_paths");
-        assert_eq!(take(&slot, &spec), None, "the plugin's configuration has changed");
+        rules.grants[0] = grant("dir/sub", "unveil_paths");
+        assert_eq!(take(&slot, &rules), None, "the plugin's configuration has changed");
         slot.fill();
-        spec.rules.grants[1] = grant("file", "unveil");
-        assert_eq!(take(&slot, &spec), Some(1), "what a task asks for is its own");
+        rules.grants[1] = grant("file", "unveil");
+        assert_eq!(take(&slot, &rules), Some(1), "what a task asks for is its own");
         slot.fill();
         fs::rename(files.0.join("dir/sub"), files.0.join("away")).unwrap();
-        assert_eq!(take(&slot, &spec), None);
+        assert_eq!(take(&slot, &rules), None);
         slot.fill();
-        assert_eq!(take(&slot, &spec), None, "what is required is not there");
+        assert_eq!(take(&slot, &rules), None, "what is required is not there");
     }
 }

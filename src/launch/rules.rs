@@ -2,22 +2,21 @@
 
 use super::error::LaunchError;
 use super::held::Held;
-use super::launcher::Launcher;
-use super::ready::own_proc;
-use crate::error::At;
+use crate::error::{At, Words};
 use crate::policy::abi::Abi;
-use crate::policy::access::{Mode, PathKind, is_of_devices, rights, ruleset_attr};
+use crate::policy::access::{Mode, PathKind, rights, ruleset_attr};
 use crate::policy::allocation::Allocation;
-use crate::policy::filter::{Instruction, Subject};
+use crate::policy::filter::Instruction;
 use crate::policy::grant::Grant;
+use crate::policy::granted::Granted;
+use crate::policy::identity::Identity;
 use crate::policy::port::Ports;
-use crate::policy::spec::TaskSpec;
-use crate::sys;
-use crate::sys::landlock::LOG_NEW_EXEC_ON;
-use crate::sys::path::{self, Found, Identity, Untrusted};
-use rustix::fs::{FileType, fstat};
+use crate::policy::untrusted::Untrusted;
+use crate::sys::landlock;
+use crate::sys::path;
+use rustix::fs::fstat;
 use rustix::io::Errno;
-use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, RawFd};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -37,55 +36,21 @@ pub struct Rules {
 
 /// The ruleset under construction, with what decides how paths are opened.
 pub(super) struct Ruleset {
-    kernel: sys::landlock::Ruleset,
+    kernel: landlock::Ruleset,
     abi: Abi,
-    flags: u32,
     own_proc: bool,
     pub untrusted: Untrusted,
     pub granted: Vec<Granted>,
 }
 
-/// A path that was granted, opened.
-pub(super) struct Granted {
-    pub found: Found,
-    pub identity: Identity,
-    pub kind: PathKind,
-    /// A file or directory that may be written, for which its mount must be writable.
-    pub is_writable: bool,
-    /// Where it is written.
-    pub option: &'static str,
-}
-
 impl Ruleset {
     /// All rights that the ABI knows are handled, its scopes too. Network rights only where ports are named.
     pub fn empty(abi: Abi, ports: &Ports, own_proc: bool, untrusted: Untrusted) -> Result<Ruleset, LaunchError> {
-        let kernel = sys::landlock::Ruleset::new(&ruleset_attr(abi, ports.handled()))?;
+        let kernel = landlock::Ruleset::new(&ruleset_attr(abi, ports.handled()))?;
         for (port, access) in ports.allowed() {
             kernel.allow_port(port, access).at_path("landlock_add_rule TCP port", port.to_string())?;
         }
-        Ok(Ruleset { kernel, abi, flags: 0, own_proc, untrusted, granted: Vec::new() })
-    }
-
-    pub fn into_parts(self) -> (sys::landlock::Ruleset, Vec<Granted>) {
-        (self.kernel, self.granted)
-    }
-
-    /// With all that a task is granted. The plugin's own part of it may be ready.
-    pub fn new(spec: &TaskSpec, launcher: &Launcher, allocation: Option<&Allocation>) -> Result<Ruleset, LaunchError> {
-        let (rules, own_proc) = (&spec.rules, own_proc(spec));
-        let untrusted = Untrusted { uid: spec.privileges.identity.uid, trees: writable(spec)? };
-        let mut ruleset = match launcher.ready.take(spec, &untrusted, allocation) {
-            Some((kernel, granted)) => Ruleset { kernel, abi: rules.abi, flags: 0, own_proc, untrusted, granted },
-            None => {
-                let mut fresh = Ruleset::empty(rules.abi, &rules.ports, own_proc, untrusted)?;
-                fresh.grant(rules.of_plugin(), allocation)?;
-                fresh
-            }
-        };
-        ruleset.grant(rules.of_task(), allocation)?;
-        // Without a flag the kernel logs what is denied before an exec alone: nothing here.
-        ruleset.flags = if rules.denial_events { LOG_NEW_EXEC_ON } else { 0 };
-        Ok(ruleset)
+        Ok(Ruleset { kernel, abi, own_proc, untrusted, granted: Vec::new() })
     }
 
     /// Opens what is granted and allows it. What is in another allocation is not there for this task.
@@ -99,26 +64,17 @@ impl Ruleset {
                 }
                 continue;
             }
-            let unveil = |errno| LaunchError::Unveil { option, mode: mode.to_string(), path: path.clone(), errno };
-            let found = match path::find(path, &self.untrusted) {
+            let unveil = |errno| LaunchError::refused(format!("{option} {mode}:{}", path.display()), Words(errno).to_string());
+            let (file, way) = match path::find(path, &self.untrusted) {
                 Err(Errno::NOENT | Errno::NOTDIR) if !required => continue,
                 other => other.map_err(unveil)?,
             };
-            let file = found.file.as_ref().ok_or(Errno::BADF).map_err(unveil)?;
-            let stat = fstat(file).map_err(unveil)?;
-            let (file_type, identity) = (FileType::from_raw_mode(stat.st_mode), Identity::from(stat));
-            let kind = PathKind::of(stat.st_mode);
-            // The host's /proc may be mounted elsewhere too, and the task's own has its rule from the child.
-            if !(self.own_proc && found.path.starts_with("/proc")) {
-                self.add(file, kind, *mode, path)?;
-                if kind == PathKind::Directory && is_of_devices(&found.path) {
-                    self.add(file, PathKind::Device, *mode, path)?;
-                }
+            let stat = fstat(&file).map_err(unveil)?;
+            let granted = Granted::new(grant, way, Identity::from(stat), stat.st_mode);
+            for kind in granted.kinds(self.own_proc) {
+                self.add(&file, kind, *mode, path)?;
             }
-            // A device, socket or FIFO can be written on a read-only mount.
-            let mountable = matches!(file_type, FileType::Directory | FileType::RegularFile);
-            let is_writable = mountable && (mode.contains(Mode::W) || mode.contains(Mode::C));
-            self.granted.push(Granted { found, identity, kind, is_writable, option });
+            self.granted.push(granted);
         }
         Ok(())
     }
@@ -133,28 +89,9 @@ impl Ruleset {
     }
 
     /// Nothing is added any more, but what the child adds.
-    pub fn finish(self, filter: Option<&Subject>, launcher: &Launcher, held: &mut Held) -> Result<Rules, LaunchError> {
+    pub fn finish(self, flags: u32, filter: Arc<[Instruction]>, held: &mut Held) -> Result<Rules, LaunchError> {
         let access = |mode| rights(mode, PathKind::Directory, self.abi).0;
-        let (proc_access, queue_access) = (access(Mode::R), access(Mode::RW | Mode::C));
-        let filter = filter.map(|subject| launcher.filter(subject)).unwrap_or_default();
-        Ok(Rules { ruleset: held.hold(OwnedFd::from(self.kernel))?, flags: self.flags, proc_access, queue_access, filter })
+        let (proc_access, queue_access) = (access(Mode::R), access(Mode::RWC));
+        Ok(Rules { ruleset: held.hold(self.kernel.0)?, flags, proc_access, queue_access, filter })
     }
-}
-
-/// What rules know of a file.
-pub(super) fn kind_of(file: impl AsFd) -> rustix::io::Result<PathKind> {
-    Ok(PathKind::of(fstat(file)?.st_mode))
-}
-
-/// The directories in which the task may create files. A path that leads there by a link of the task's own making is found all the same:
-/// what this names is only not to be trusted, and opening it for a rule refuses the link.
-fn writable(spec: &TaskSpec) -> Result<Vec<Identity>, LaunchError> {
-    let mut trees = Vec::new();
-    for path in spec.creates_in() {
-        // What can't be opened is reported, or passed over, where it is granted.
-        if let Ok(dir) = path::open(path, &Untrusted::default()) {
-            trees.push(Identity::of(&dir).at_path("stat", path)?);
-        }
-    }
-    Ok(trees)
 }

@@ -9,15 +9,12 @@ use crate::policy::access::{Mode, PathKind};
 use crate::policy::stdio;
 use crate::sys::memfd::reopen;
 use crate::sys::path;
+use crate::watch::fifo::log_reader;
 use rustix::fs::{FileType, Gid, OFlags, Uid};
-use rustix::io::{Errno, fcntl_dupfd_cloexec};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use rustix::io::fcntl_dupfd_cloexec;
+use std::os::fd::{OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
-
-/// Pauses, in milliseconds, in which a log collector that has only just made its FIFO comes to open it. Nothing is lost without one.
-const PATIENCE: [u64; 6] = [1, 1, 2, 4, 8, 16];
 
 /// What the child makes init's descriptors 0, 1 and 2 of.
 #[derive(Clone, Copy, Debug)]
@@ -25,22 +22,12 @@ pub struct Stdio(pub [RawFd; 3]);
 
 /// What goes to the command with its start.
 pub(super) struct Streams {
-    null: Arc<OwnedFd>,
-    given: [Option<OwnedFd>; 3],
+    pub given: [Arc<OwnedFd>; 3],
     /// Log FIFOs without a reader.
     pub unread: Vec<PathBuf>,
 }
 
 impl Streams {
-    /// The command's standard error, for whoever has to say why it did not start.
-    pub fn stderr(&self) -> Option<OwnedFd> {
-        self.given[2].as_ref().and_then(|fd| fcntl_dupfd_cloexec(fd, 3).ok())
-    }
-
-    pub fn each(&self) -> [BorrowedFd<'_>; 3] {
-        self.given.each_ref().map(|fd| fd.as_ref().map_or(self.null.as_fd(), |fd| fd.as_fd()))
-    }
-
     /// Opens the FIFO at `path` without following a symlink that the task could have made, and gives it to the task's user: for the command
     /// its writer, for init one that reads and writes, so that neither a missing reader nor a missing writer is ever seen. `None`: it is
     /// /dev/null, which Nomad names when log collection is off. Waits some 30 ms for a reader, and does without.
@@ -74,21 +61,22 @@ impl Stdio {
         ruleset: &Ruleset,
         held: &mut Held,
     ) -> Result<(Stdio, Streams), LaunchError> {
-        let null = Arc::new(launcher.null()?.open()?);
-        let mut stdio = Stdio([held.share(&null)?; 3]);
-        let mut streams = Streams { null, given: [None, None, None], unread: Vec::new() };
+        // Opened for this task: flags and locks would be shared.
+        let null = Arc::new(reopen(&launcher.null()?.read_only, OFlags::RDWR).at_path("open", "/dev/null")?);
+        let mut stdio = Stdio([held.hold(Arc::clone(&null))?; 3]);
+        let mut streams = Streams { given: [null.clone(), null.clone(), null], unread: Vec::new() };
         match spec {
             stdio::Stdio::Inherit => {
                 let standard = [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()];
                 for (given, fd) in streams.given.iter_mut().zip(standard) {
-                    *given = Some(fcntl_dupfd_cloexec(fd, 3).at("dup of a standard descriptor")?);
+                    *given = Arc::new(fcntl_dupfd_cloexec(fd, 3).at("dup of a standard descriptor")?);
                 }
             }
             stdio::Stdio::Logs { stdout, stderr } => {
                 for (number, path) in [(1, stdout), (2, stderr)] {
                     // Otherwise it is /dev/null.
                     if let Some((keeper, writer)) = streams.log(path, gid, ruleset)? {
-                        streams.given[number] = Some(writer);
+                        streams.given[number] = Arc::new(writer);
                         stdio.0[number] = held.hold(keeper)?;
                     }
                 }
@@ -96,17 +84,4 @@ impl Stdio {
         }
         Ok((stdio, streams))
     }
-}
-
-/// A first writer, if somebody reads the FIFO. It is to be kept until there is another: the log collector takes the last writer's end
-/// for the task's.
-pub fn log_reader(fifo: &OwnedFd) -> rustix::io::Result<Option<OwnedFd>> {
-    for pause in PATIENCE.map(Some).into_iter().chain([None]) {
-        match (reopen(fifo, OFlags::WRONLY | OFlags::NONBLOCK), pause) {
-            (Err(Errno::NXIO), Some(pause)) => std::thread::sleep(Duration::from_millis(pause)),
-            (Err(Errno::NXIO), None) => break,
-            (writer, _) => return writer.map(Some),
-        }
-    }
-    Ok(None)
 }

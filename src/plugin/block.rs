@@ -3,7 +3,7 @@
 use super::msgpack::Value;
 use crate::policy::abi::Abi;
 use crate::policy::capability::Capabilities;
-use crate::policy::ceiling::Ceilings;
+use crate::policy::forbid::Ceilings;
 use crate::policy::grant;
 use crate::policy::limits::pids_in_range;
 use std::collections::BTreeMap;

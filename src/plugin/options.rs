@@ -1,5 +1,6 @@
 //! The configuration blocks as they arrive, read into plain values.
 
+use crate::policy::default_work_dir::DefaultWorkDir;
 use crate::policy::filter;
 use crate::policy::ids::IdRanges;
 use crate::policy::kill::KillMode;
@@ -7,7 +8,6 @@ use crate::policy::limits::Swap;
 use crate::policy::namespace::NamespaceMode;
 use crate::policy::request::{PluginOptions, TaskOptions};
 use crate::policy::view_mode::ViewMode;
-use crate::policy::work_dir::DefaultWorkDir;
 
 use super::block::{Block, OptionError, refuse};
 
@@ -102,7 +102,7 @@ mod tests {
     use super::super::schema::{self, Choice, Kind, Unset};
     use super::*;
     use crate::policy::capability::Capabilities;
-    use crate::policy::ceiling::Ceilings;
+    use crate::policy::forbid::Ceilings;
     use std::path::Path;
 
     /// msgpack of a block, from hand-made bytes of the values.

@@ -1,12 +1,12 @@
 //! The plugin's state: what all handlers share.
 
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use crate::lock::lock;
 use crate::policy::request::PluginOptions;
 use crate::policy::resources::Compute;
-use crate::task::Tasks;
+use crate::task::{Tasks, clear_records};
 
 use super::event::Event;
 
@@ -14,6 +14,8 @@ use super::event::Event;
 pub struct Plugin {
     pub tasks: Tasks,
     settings: Mutex<Arc<Settings>>,
+    /// Once what plugins left that died is cleared away.
+    cleared: OnceLock<()>,
     main_thread: Sender<Event>,
 }
 
@@ -26,7 +28,7 @@ pub struct Settings {
 
 impl Plugin {
     pub fn new(tasks: Tasks, main_thread: Sender<Event>) -> Plugin {
-        Plugin { tasks, settings: Mutex::default(), main_thread }
+        Plugin { tasks, settings: Mutex::default(), cleared: OnceLock::new(), main_thread }
     }
 
     pub fn settings(&self) -> Arc<Settings> {
@@ -34,6 +36,8 @@ impl Plugin {
     }
 
     pub fn configure(&self, settings: Settings) {
+        // Before the first start: `state_dir` is not known until now.
+        self.cleared.get_or_init(|| clear_records(&settings.options.state_dir));
         *lock(&self.settings) = Arc::new(settings);
         self.tell(Event::Configured);
     }

@@ -1,6 +1,5 @@
 //! Where an allocation's directories are, and those of all others.
 
-use super::standing::is_below;
 use std::path::{Path, PathBuf};
 
 /// Paths without symlinks.
@@ -27,6 +26,14 @@ impl Allocation {
         Ok(Allocation { places: places.map(Path::to_path_buf), trees })
     }
 
+    pub fn alloc_dir(&self) -> &Path {
+        &self.places[0]
+    }
+
+    pub fn task_dir(&self) -> &Path {
+        &self.places[1]
+    }
+
     /// Whether `path` is in the task's own directories.
     pub fn holds(&self, path: &Path) -> bool {
         self.places.iter().any(|place| path.starts_with(place))
@@ -46,6 +53,11 @@ impl Allocation {
     pub fn hides(&self, path: &Path) -> bool {
         is_below(path, &self.trees) && !self.holds(path)
     }
+}
+
+/// Whether `path` is below one of `trees`.
+pub fn is_below(path: &Path, trees: &[PathBuf]) -> bool {
+    trees.iter().any(|tree| path != tree && path.starts_with(tree))
 }
 
 #[cfg(test)]
@@ -68,5 +80,15 @@ mod tests {
         assert_eq!(Allocation::new([alloc, Path::new("/x")]), Err(Path::new("/x")));
         let nested = Allocation::new([Path::new("/srv/a/b/c"), Path::new("/srv/a/x")]).unwrap();
         assert_eq!(nested.trees, [Path::new("/srv/a")]);
+    }
+
+    #[test]
+    fn below_is_not_beside_or_at() {
+        let trees = ["/srv/alloc".into(), "/srv/mounts".into()];
+        for (path, below) in
+            [("/srv/alloc/x", true), ("/srv/alloc", false), ("/srv/alloc2/x", false), ("/srv/mounts/a/b", true), ("/", false)]
+        {
+            assert_eq!(is_below(Path::new(path), &trees), below, "{path}");
+        }
     }
 }

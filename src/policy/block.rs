@@ -2,6 +2,7 @@
 
 use super::command::Command;
 use super::message::{Block, Limit};
+use std::os::unix::ffi::OsStrExt;
 
 const HEAD: usize = size_of::<Block>();
 const LIMIT: usize = size_of::<Limit>();
@@ -15,16 +16,16 @@ pub fn lay_out(Command { paths, argv, env, work_dir, ulimits }: &Command) -> Vec
     let mut strings = Vec::with_capacity(4096);
     let limits = arrays + words * word;
     let first = limits + ulimits.len() * LIMIT;
-    let mut push = |parts: &[&str]| {
+    let mut push = |parts: &[&[u8]]| {
         let at = (first + strings.len()) as u64;
-        parts.iter().for_each(|part| strings.extend_from_slice(part.as_bytes()));
+        parts.iter().for_each(|part| strings.extend_from_slice(part));
         strings.push(0);
         at
     };
-    let directory = push(&[work_dir]);
-    offsets.extend(paths.iter().map(|path| push(&[path])).chain([0]));
-    offsets.extend(argv.iter().map(|arg| push(&[arg])).chain([0]));
-    offsets.extend(env.iter().map(|(name, value)| push(&[name, "=", value])).chain([0]));
+    let directory = push(&[work_dir.as_bytes()]);
+    offsets.extend(paths.iter().map(|path| push(&[path.as_bytes()])).chain([0]));
+    offsets.extend(argv.iter().map(|arg| push(&[arg.as_bytes()])).chain([0]));
+    offsets.extend(env.iter().map(|(name, value)| push(&[name.as_bytes(), b"=", value.as_bytes()])).chain([0]));
 
     let argv_at = arrays + (paths.len() + 1) * word;
     let envp_at = argv_at + (argv.len() + 1) * word;
@@ -63,7 +64,7 @@ mod tests {
     #[test]
     fn offsets_lead_to_the_strings() {
         let own = |list: &[&str]| list.iter().map(|s| s.to_string()).collect::<Vec<_>>();
-        let env = vec![("A".to_string(), "1".to_string()), ("EMPTY".to_string(), String::new())];
+        let env = vec![("A".into(), "1".into()), ("EMPTY".into(), "".into())];
         let (paths, argv) = (own(&["/bin/x", "/usr/bin/x"]), own(&["x", "-v", ""]));
         let command = Command { paths, argv, env, work_dir: "/work".into(), ulimits: Vec::new() };
         let block = lay_out(&command);

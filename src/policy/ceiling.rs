@@ -1,50 +1,13 @@
-//! What an operator keeps a job from moving.
+//! Whether a job has moved what its operator keeps in place.
 
 use super::directories::Directories;
 use super::error::SpecError;
+use super::forbid::{Ceiling, Ceilings};
 use super::namespace::NamespaceMode;
 use super::privileges::Privileges;
 use super::ulimit::Ulimit;
 use super::view_mode::ProtectSystem;
 use super::volume::Volume;
-
-/// A task option, and its safe value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ceiling {
-    Seccomp,
-    ProtectSystem,
-    PidMode,
-    IpcMode,
-    OomScoreAdj,
-    Ulimit,
-    User,
-    VolumeMount,
-    DenialEvents,
-}
-
-impl Ceiling {
-    const ALL: [(&'static str, Ceiling); 9] = [
-        ("seccomp", Ceiling::Seccomp),
-        ("protect_system", Ceiling::ProtectSystem),
-        ("pid_mode", Ceiling::PidMode),
-        ("ipc_mode", Ceiling::IpcMode),
-        ("oom_score_adj", Ceiling::OomScoreAdj),
-        ("ulimit", Ceiling::Ulimit),
-        ("user", Ceiling::User),
-        ("volume_mount", Ceiling::VolumeMount),
-        ("denial_events", Ceiling::DenialEvents),
-    ];
-}
-
-/// The plugin's `forbid_by_task`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ceilings(Vec<Ceiling>);
-
-impl Default for Ceilings {
-    fn default() -> Ceilings {
-        Ceilings(vec![Ceiling::Seccomp, Ceiling::ProtectSystem])
-    }
-}
 
 /// What a task asks for and what that has come to, as far as it may be forbidden.
 pub struct Asked<'a> {
@@ -69,23 +32,11 @@ pub struct Asked<'a> {
 const PRIORITIES: [&str; 2] = ["rtprio", "nice"];
 
 impl Ceilings {
-    /// The error is the index of the word that is none, and why.
-    pub fn parse(words: &[String]) -> Result<Ceilings, (Option<usize>, String)> {
-        let one = |(index, word): (usize, &String)| {
-            let known = Ceiling::ALL.iter().find(|(name, _)| name == word);
-            let names = || Ceiling::ALL.map(|(name, _)| name).join(", ");
-            known
-                .map(|(_, ceiling)| *ceiling)
-                .ok_or_else(|| (Some(index), format!("{word:?} is no option that can be forbidden; there are {}", names())))
-        };
-        words.iter().enumerate().map(one).collect::<Result<_, _>>().map(Ceilings)
-    }
-
     /// Whether the job has moved something that it may not. The refusal names both options.
     pub fn check(&self, asked: &Asked<'_>) -> Result<(), SpecError> {
-        for (name, ceiling) in Ceiling::ALL.iter().filter(|(_, ceiling)| self.0.contains(ceiling)) {
-            if let Some(reason) = moved(*ceiling, asked) {
-                return Err(SpecError::value(*name, format!("{reason} is refused: the plugin's forbid_by_task holds {name:?}")));
+        for (name, ceiling) in self.each() {
+            if let Some(reason) = moved(ceiling, asked) {
+                return Err(SpecError::value(name, format!("{reason} is refused: the plugin's forbid_by_task holds {name:?}")));
             }
         }
         Ok(())

@@ -4,6 +4,9 @@ use super::limits::CgroupWrite;
 use super::text::keyed;
 use std::path::{Path, PathBuf};
 
+/// Where programs look for their cgroup's limits.
+pub const CGROUPS: &str = "/sys/fs/cgroup";
+
 /// Of a cgroup at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct State {

@@ -2,6 +2,7 @@
 
 use super::error::SpecError;
 use super::ulimit::Ulimit;
+use std::ffi::OsString;
 use std::path::Path;
 
 /// Where a command is looked for when its environment has no PATH; as execvp's with the administrator's directories.
@@ -18,7 +19,8 @@ pub struct Command {
     /// Paths to try in this order, as execvp does with PATH.
     pub paths: Vec<String>,
     pub argv: Vec<String>,
-    pub env: Vec<(String, String)>,
+    /// Bytes, as a command line may hand on.
+    pub env: Vec<(OsString, OsString)>,
     /// Absolute, in the task's view.
     pub work_dir: String,
     /// Set by init right before it executes the command.
@@ -30,7 +32,9 @@ impl Command {
     /// environment's PATH.
     pub fn new(name: &str, args: &[String], env: Vec<(String, String)>, work_dir: String, base: &Path) -> Result<Command, SpecError> {
         let search = env.iter().find(|(name, _)| name == "PATH").map_or(DEFAULT_PATH, |(_, path)| path);
-        Ok(Command { paths: candidates(name, search, base)?, argv: argv(name, args)?, env, work_dir, ulimits: Vec::new() })
+        let paths = candidates(name, search, base)?;
+        let bytes = env.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        Ok(Command { paths, argv: argv(name, args)?, env: bytes, work_dir, ulimits: Vec::new() })
     }
 
     /// As `new`, of a task: what is relative to its directory `base` is looked for in `local` there first, and a name that is in no directory of

@@ -19,6 +19,12 @@ impl Directories {
     /// by a read-only mount.
     pub const GRANTS: [(Mode, &str); 4] = [(Mode::RWXC, "local"), (Mode::RWXC, "alloc"), (Mode::RWXC, "tmp"), (Mode::RWXC, "secrets")];
 
+    /// The task's name, of which the client makes those of its directories.
+    pub fn task(&self) -> &str {
+        let [task, alloc] = [&self.task_dir, &self.alloc_dir].map(|dir| dir.file_name().and_then(|name| name.to_str()).unwrap_or_default());
+        task.strip_prefix(alloc).and_then(|name| name.strip_prefix('-')).unwrap_or_default()
+    }
+
     /// As the task's environment names them. A job can set these variables too: only the names that the client itself gives are taken, or
     /// a job could have any directory of the host granted.
     pub fn of(request: &TaskRequest) -> Result<Directories, SpecError> {

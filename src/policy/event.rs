@@ -105,6 +105,13 @@ fn list(paths: &[PathBuf], separator: &str) -> String {
 }
 
 impl Oom {
+    /// In brackets behind what happened.
+    pub fn bounds(&self) -> String {
+        let limit = self.limit.map_or("no limit of its own".to_owned(), |limit| format!("limit {}", mib(limit)));
+        let peak = self.peak.map_or(String::new(), |peak| format!(", peak {}", mib(peak)));
+        format!("{limit}{peak}")
+    }
+
     fn words(&self) -> String {
         let processes = if self.processes == 1 { "process" } else { "processes" };
         let limit = self.limit.map_or("without a limit".to_owned(), mib);

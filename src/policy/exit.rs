@@ -1,5 +1,7 @@
 //! How a task ended, in Nomad's terms.
 
+use super::message::exit_code;
+
 /// Nomad's `ExitResult`: what WaitTask and InspectTask report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct ExitResult {
@@ -13,10 +15,7 @@ pub struct ExitResult {
 impl ExitResult {
     /// From the status that wait4(2) fills in. Only the status of an end is expected, not one of a stop.
     pub fn from_wait_status(status: i32, oom_killed: bool) -> ExitResult {
-        // WTERMSIG and WEXITSTATUS of wait(2); bit 7 only tells of a core dump.
-        let signal = status & 0x7f;
-        let exit_code = if signal == 0 { (status >> 8) & 0xff } else { 128 + signal };
-        ExitResult { exit_code, signal, oom_killed }
+        ExitResult { exit_code: exit_code(status), signal: status & 0x7f, oom_killed }
     }
 }
 

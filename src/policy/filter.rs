@@ -18,7 +18,7 @@ pub struct Instruction {
 /// What of the table holds for a task.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Subject {
-    pub uid: u32,
+    pub is_root: bool,
     pub capabilities: Capabilities,
     /// It sees the host's processes.
     pub host_pids: bool,
@@ -221,7 +221,7 @@ fn holds(reach: Reach, subject: &Subject) -> bool {
         Reach::WithoutNetRaw => !has(NET_RAW),
         Reach::WithoutAuditWrite => !has(AUDIT_WRITE),
         Reach::HostPids => subject.host_pids,
-        Reach::HostIpcOfOthers => subject.host_ipc && (subject.uid == 0 || has(IPC_OWNER | SETUID)),
+        Reach::HostIpcOfOthers => subject.host_ipc && (subject.is_root || has(IPC_OWNER | SETUID)),
         Reach::NamedPorts => subject.names_ports,
         Reach::NoBind => subject.binds_nothing,
         Reach::NoUdp => subject.refuses_udp,
@@ -274,7 +274,7 @@ mod tests {
 
     fn everything() -> Subject {
         Subject {
-            uid: 0,
+            is_root: true,
             capabilities: Capabilities::default(),
             host_pids: true,
             host_ipc: true,
@@ -391,8 +391,8 @@ mod tests {
 
     #[test]
     fn set_id_bits_are_for_nobody_else_to_find() {
-        for uid in [0, 1000] {
-            let task = Subject { uid, ..Subject::default() };
+        for is_root in [true, false] {
+            let task = Subject { is_root, ..Subject::default() };
             for arch in ARCHES {
                 for (name, at, argument) in [("fchmod", 1, 0o4755), ("fchmodat", 2, 0o2755), ("mknodat", 2, 0o104755)] {
                     let mut arguments = [0u64; 6];
@@ -420,9 +420,9 @@ mod tests {
 
     #[test]
     fn the_hosts_ipc_is_not_roots_to_use() {
-        let user = Subject { host_ipc: true, uid: 1000, ..Subject::default() };
+        let user = Subject { host_ipc: true, is_root: false, ..Subject::default() };
         let setuid = Subject { capabilities: Capabilities(SETUID), ..user };
-        for (subject, want) in [(user, 0), (setuid, 1), (Subject { uid: 0, ..user }, 1), (Subject::default(), 0)] {
+        for (subject, want) in [(user, 0), (setuid, 1), (Subject { is_root: true, ..user }, 1), (Subject::default(), 0)] {
             for arch in ARCHES {
                 for name in ["shmget", "shmat", "shmctl", "semget", "semctl", "msgget", "msgsnd", "msgrcv", "msgctl"] {
                     assert_eq!(errno(arch, &subject, name, [0; 6]), want, "{arch:?} {name}");
@@ -434,7 +434,7 @@ mod tests {
 
     #[test]
     fn with_the_hosts_pids_others_are_left_alone() {
-        let host = Subject { host_pids: true, uid: 1000, ..Subject::default() };
+        let host = Subject { host_pids: true, is_root: false, ..Subject::default() };
         for arch in ARCHES {
             for name in ["prlimit64", "sched_setaffinity", "sched_setscheduler", "sched_setparam", "sched_setattr"] {
                 assert_eq!([0, 7].map(|pid| errno(arch, &host, name, [pid, 0, 0, 0, 0, 0])), [0, 1], "{name}");

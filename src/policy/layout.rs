@@ -14,22 +14,50 @@ enum Place {
     End,
 }
 
-/// What is where.
+/// What is to be made in a file system of the task's own, at a path of the task's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Make {
+    Directory(PathBuf),
+    /// With that text.
+    Link(PathBuf, PathBuf),
+    /// To mount on.
+    File(PathBuf),
+}
+
+impl Make {
+    pub fn path(&self) -> &Path {
+        match self {
+            Make::Directory(path) | Make::Link(path, _) | Make::File(path) => path,
+        }
+    }
+}
+
+/// What is where. What it says to make is there for it from then on.
 #[derive(Debug, Default)]
 pub struct Layout {
     places: HashMap<PathBuf, Place>,
+    /// Where the file systems are in which places are made.
+    areas: Vec<PathBuf>,
     /// What stands without what the host has mounted below it, and its file system's device.
     shallow: Vec<(&'static Path, u64)>,
 }
 
 impl Layout {
     pub fn new(shallow: Vec<(&'static Path, u64)>) -> Layout {
-        Layout { places: HashMap::new(), shallow }
+        Layout { shallow, ..Layout::default() }
     }
 
-    /// A directory in which places can be made from now on.
-    pub fn made(&mut self, path: &Path) {
+    /// A file system in which places can be made is at `path` from now on.
+    pub fn area(&mut self, path: &Path) {
         self.places.insert(path.to_path_buf(), Place::Made);
+        self.areas.push(path.to_path_buf());
+    }
+
+    /// Which area, in their order, has `path`, and the path in it.
+    pub fn area_of<'p>(&self, path: &'p Path) -> Option<(usize, &'p Path)> {
+        let below = self.areas.iter().enumerate().filter_map(|(index, at)| Some((index, path.strip_prefix(at).ok()?)));
+        // The nearest leaves the least.
+        below.min_by_key(|(_, below)| below.components().count())
     }
 
     /// Something of the host's is there now.
@@ -40,11 +68,6 @@ impl Layout {
     /// Something of the host's is there from the first.
     pub fn stands(&mut self, path: &Path, is_writable: bool) {
         self.places.insert(path.to_path_buf(), Place::Attached { is_writable, is_of_base: true });
-    }
-
-    /// A symlink, or a file to mount on, is there now.
-    pub fn end(&mut self, path: &Path) {
-        self.places.insert(path.to_path_buf(), Place::End);
     }
 
     fn nearest(&self, path: &Path) -> Option<Place> {
@@ -96,15 +119,45 @@ impl Layout {
         is_plain && self.nearest(path) == Some(Place::Made)
     }
 
-    /// The directories above `path` that are to be made first, from the top. `None`: one of them can't be.
-    pub fn missing<'a>(&self, path: &'a Path) -> Option<Vec<&'a Path>> {
-        let parent = path.parent()?;
-        if !self.makes(parent) {
-            return None;
+    /// A directory, and those above, unless there is something. `None`: it can't be made.
+    pub fn directory(&mut self, path: &Path) -> Option<Vec<Make>> {
+        if self.holds(path) { Some(Vec::new()) } else { self.with_way(Make::Directory(path.to_path_buf())) }
+    }
+
+    /// A directory, where it can be made.
+    pub fn own_directory(&mut self, path: &Path) -> Option<Vec<Make>> {
+        if self.makes(path) { self.directory(path) } else { Some(Vec::new()) }
+    }
+
+    /// A symlink, where it can be made, unless there is something.
+    pub fn link(&mut self, path: &Path, text: &Path) -> Option<Vec<Make>> {
+        if self.holds(path) || !self.makes(path) {
+            return Some(Vec::new());
         }
-        let mut missing: Vec<&Path> = parent.ancestors().take_while(|above| !self.places.contains_key(*above)).collect();
-        missing.reverse();
-        Some(missing)
+        self.with_way(Make::Link(path.to_path_buf(), text.to_path_buf()))
+    }
+
+    /// A place to mount something at, where it can be made; elsewhere it is there.
+    pub fn point(&mut self, path: &Path, is_directory: bool) -> Option<Vec<Make>> {
+        match self.makes(path) {
+            true if is_directory => self.directory(path),
+            true => self.with_way(Make::File(path.to_path_buf())),
+            false => Some(Vec::new()),
+        }
+    }
+
+    /// With the directories above that are missing, from the top.
+    fn with_way(&mut self, last: Make) -> Option<Vec<Make>> {
+        let parent = last.path().parent().filter(|parent| self.makes(parent))?;
+        let missing = parent.ancestors().take_while(|above| !self.places.contains_key(*above));
+        let mut makes: Vec<Make> = missing.map(|above| Make::Directory(above.to_path_buf())).collect();
+        makes.reverse();
+        makes.push(last);
+        for make in &makes {
+            let place = if matches!(make, Make::Directory(_)) { Place::Made } else { Place::End };
+            self.places.insert(make.path().to_path_buf(), place);
+        }
+        Some(makes)
     }
 }
 
@@ -114,13 +167,13 @@ mod tests {
 
     fn layout() -> Layout {
         let mut layout = Layout::new(vec![(Path::new("/dev"), 7)]);
-        layout.made(Path::new("/"));
+        layout.area(Path::new("/"));
         layout.stands(Path::new("/dev"), false);
-        layout.made(Path::new("/srv"));
+        layout.directory(Path::new("/srv"));
         layout.stands(Path::new("/usr"), false);
         layout.attached(Path::new("/srv/data"), true);
         layout.attached(Path::new("/srv/data/closed"), false);
-        layout.end(Path::new("/bin"));
+        layout.link(Path::new("/bin"), Path::new("usr/bin"));
         layout
     }
 
@@ -163,13 +216,18 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_made_from_the_top() {
-        let layout = layout();
-        let missing = |path: &'static str| layout.missing(Path::new(path)).map(|paths| paths.iter().map(|p| p.to_str().unwrap()).collect());
-        assert_eq!(missing("/srv/a/b/c"), Some(vec!["/srv/a", "/srv/a/b"]));
-        assert_eq!(missing("/x"), Some(vec![]));
-        assert_eq!(missing("/srv/data/x"), None);
-        assert_eq!(missing("/bin/x"), None);
-        assert_eq!(missing("/"), None);
+        let makes = |makes: Option<Vec<Make>>| makes.map(|makes| makes.iter().map(|make| make.path().display().to_string()).collect());
+        let made = |paths: &[&str]| Some(paths.iter().map(|path| path.to_string()).collect::<Vec<_>>());
+        let mut layout = layout();
+        assert_eq!(makes(layout.directory(Path::new("/srv/a/b/c"))), made(&["/srv/a", "/srv/a/b", "/srv/a/b/c"]));
+        assert_eq!(makes(layout.point(Path::new("/srv/a/x/file"), false)), made(&["/srv/a/x", "/srv/a/x/file"]));
+        assert_eq!(makes(layout.point(Path::new("/srv/a/x"), true)), made(&[]), "it is there");
+        assert_eq!(makes(layout.link(Path::new("/x"), Path::new("y"))), made(&["/x"]));
+        for there in ["/x", "/srv/data/x", "/usr/bin"] {
+            assert_eq!(makes(layout.link(Path::new(there), Path::new("y"))), made(&[]), "{there}");
+            assert_eq!(makes(layout.own_directory(Path::new(there))), made(&[]), "{there}");
+        }
+        assert_eq!([layout.directory(Path::new("/bin/x")), layout.directory(Path::new("/srv/a/x/file/y"))], [None, None]);
     }
 
     #[test]
@@ -185,7 +243,10 @@ mod tests {
     #[test]
     fn an_area_in_something_of_the_hosts() {
         let mut layout = layout();
-        layout.made(Path::new("/usr/local/alloc"));
+        layout.area(Path::new("/usr/local/alloc"));
         assert!(layout.makes(Path::new("/usr/local/alloc/a/b")) && layout.covers(Path::new("/usr/local/x")));
+        let area_of = |path: &'static str| layout.area_of(Path::new(path));
+        assert_eq!(area_of("/usr/local/alloc/a/b"), Some((1, Path::new("a/b"))));
+        assert_eq!([area_of("/srv/x"), area_of("/")], [Some((0, Path::new("srv/x"))), Some((0, Path::new("")))]);
     }
 }

@@ -2,7 +2,6 @@
 //! /proc that it allows.
 
 use super::capability::Capabilities;
-use std::ffi::CStr;
 
 /// Who could read it otherwise.
 enum Readers {
@@ -15,37 +14,30 @@ enum Readers {
 /// `CAP_SYS_RAWIO` of linux/capability.h.
 const SYS_RAWIO: u64 = 1 << 17;
 
-/// As Nomad's exec driver has them, and what tells root of the kernel's memory and keys. Not every kernel has all.
-const FILES: [(&CStr, Readers); 12] = [
-    (c"/proc/keys", Readers::Everyone),
-    (c"/proc/timer_list", Readers::Root),
-    (c"/proc/kcore", Readers::RawIo),
-    (c"/proc/latency_stats", Readers::Everyone),
-    (c"/proc/sched_debug", Readers::Everyone),
-    (c"/proc/kpagecount", Readers::Root),
-    (c"/proc/kpageflags", Readers::Root),
-    (c"/proc/kpagecgroup", Readers::Root),
-    (c"/proc/slabinfo", Readers::Root),
-    (c"/proc/vmallocinfo", Readers::Root),
-    (c"/proc/pagetypeinfo", Readers::Root),
-    (c"/proc/sys/net/ipv4/tcp_fastopen_key", Readers::Root),
+/// As Nomad's exec driver has them, and what tells root of the kernel's memory and keys.
+const FILES: [(&str, Readers); 12] = [
+    ("/proc/keys", Readers::Everyone),
+    ("/proc/timer_list", Readers::Root),
+    ("/proc/kcore", Readers::RawIo),
+    ("/proc/latency_stats", Readers::Everyone),
+    ("/proc/sched_debug", Readers::Everyone),
+    ("/proc/kpagecount", Readers::Root),
+    ("/proc/kpageflags", Readers::Root),
+    ("/proc/kpagecgroup", Readers::Root),
+    ("/proc/slabinfo", Readers::Root),
+    ("/proc/vmallocinfo", Readers::Root),
+    ("/proc/pagetypeinfo", Readers::Root),
+    ("/proc/sys/net/ipv4/tcp_fastopen_key", Readers::Root),
 ];
 
-/// All that some task may not read.
-pub fn files() -> impl Iterator<Item = &'static CStr> {
-    FILES.iter().map(|(path, _)| *path)
-}
-
-/// Whether a task of `uid` could read one of [`files`].
-pub fn is_needed(file: &CStr, uid: u32, capabilities: Capabilities) -> bool {
-    FILES.iter().any(|(path, readers)| {
-        *path == file
-            && match readers {
-                Readers::Everyone => true,
-                Readers::Root => uid == 0 || !capabilities.is_empty(),
-                Readers::RawIo => capabilities.0 & SYS_RAWIO != 0,
-            }
-    })
+/// What a task of `uid` with these could read and may not. Not every kernel has all.
+pub fn files(uid: u32, capabilities: Capabilities) -> impl Iterator<Item = &'static str> {
+    let is_readable = move |readers: &Readers| match readers {
+        Readers::Everyone => true,
+        Readers::Root => uid == 0 || !capabilities.is_empty(),
+        Readers::RawIo => capabilities.0 & SYS_RAWIO != 0,
+    };
+    FILES.iter().filter(move |(_, readers)| is_readable(readers)).map(|(path, _)| *path)
 }
 
 #[cfg(test)]
@@ -53,8 +45,7 @@ mod tests {
     use super::*;
 
     fn needed(uid: u32, capabilities: u64) -> Vec<&'static str> {
-        let needed = files().filter(|file| is_needed(file, uid, Capabilities(capabilities)));
-        needed.map(|file| file.to_str().unwrap().strip_prefix("/proc/").unwrap()).collect()
+        files(uid, Capabilities(capabilities)).map(|file| file.strip_prefix("/proc/").unwrap()).collect()
     }
 
     #[test]
@@ -69,6 +60,5 @@ mod tests {
         }
         assert!(!root.contains(&"kcore") && needed(0, Capabilities::ALL.0).contains(&"kcore"));
         assert_eq!(needed(1000, SYS_RAWIO), needed(0, Capabilities::ALL.0));
-        assert!(!is_needed(c"/proc/self", 0, Capabilities::ALL));
     }
 }

@@ -20,6 +20,8 @@ pub const END_SESSIONS: u32 = 3;
 
 /// `START`: standard input is a terminal, and becomes the controlling one.
 pub const TERMINAL: u32 = 1;
+/// `START` of the task's own command: the task ends with whoever started it. Init lets go of `PLUGIN_END`, so that it sees the socket close.
+pub const BOUND: u32 = 2;
 /// `SIGNAL`: the whole process group.
 pub const GROUP: u32 = 1;
 
@@ -115,5 +117,13 @@ pub struct Limit {
 
 /// The exit record's content: `RECORD_MAGIC`, then the wait status, each 32 bits in native order. Zeros until then.
 pub const RECORD_MAGIC: u32 = 0x3263_6578;
+/// A wait status as one number, as shells have it. WTERMSIG and WEXITSTATUS of wait(2); bit 7 only tells of a core dump.
+pub fn exit_code(status: i32) -> i32 {
+    match status & 0x7f {
+        0 => status >> 8 & 0xff,
+        signal => 128 + signal,
+    }
+}
+
 /// Of the exit record, in bytes.
 pub const RECORD_LENGTH: usize = 8;

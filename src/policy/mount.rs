@@ -1,8 +1,9 @@
 //! How what a task has of the host is mounted for it: the one place that knows read-only, nodev and nosuid.
 
 use super::access::PathKind;
+use super::allocation::Allocation;
+use super::granted::Granted;
 use super::standing::Standing;
-use std::path::Path;
 
 /// How a task's copy of a mount differs from the original. No program in it gets its owner's rights (nosuid).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,20 +43,20 @@ impl Copy {
     /// What is mounted below it now, and nothing later.
     pub const CLOSED: Copy = Copy { with_mounts: true, ..Copy::alone(false) };
 
-    /// What was unveiled at `path`. `holds_allocations`: the client's directories are below it, whose mounts for all tasks are not to be sent
-    /// to each. `is_beside_allocations`: it is on a mount on which the client makes those.
-    pub fn unveiled(kind: PathKind, path: &Path, is_writable: bool, holds_allocations: bool, is_beside_allocations: bool) -> Copy {
-        match kind {
+    /// What was unveiled. Where the client's directories are below it, their mounts for all tasks are not to be sent to each. `is_beside` tells
+    /// whether it is on a mount on which the client makes those.
+    pub fn unveiled(one: &Granted, is_writable: bool, allocation: Option<&Allocation>, is_beside: impl FnOnce() -> bool) -> Copy {
+        match one.kind {
             PathKind::Device => Copy { is_read_only: !is_writable, ..Copy::DEVICE },
             PathKind::File => Copy::alone(!is_writable),
             PathKind::Directory => Copy {
                 with_mounts: true,
                 is_read_only: !is_writable,
-                has_devices: path.starts_with("/dev"),
-                follows: match (holds_allocations, is_beside_allocations) {
-                    (true, _) => Follows::Nothing,
-                    (false, true) => Follows::Below,
-                    (false, false) => Follows::Everything,
+                has_devices: one.path().starts_with("/dev"),
+                follows: match allocation.is_some_and(|allocation| allocation.is_below(one.path())) {
+                    true => Follows::Nothing,
+                    false if is_beside() => Follows::Below,
+                    false => Follows::Everything,
                 },
             },
         }
@@ -80,12 +81,20 @@ impl Copy {
 
 #[cfg(test)]
 mod tests {
+    use super::super::identity::Identity;
     use super::super::standing::SYSTEM;
+    use super::super::way::Way;
     use super::*;
+    use std::path::Path;
+
+    fn granted(kind: PathKind, path: &str) -> Granted {
+        let (way, identity) = (Way::straight(Path::new(path)), Identity { dev: 1, ino: 1 });
+        Granted { way, identity, kind, is_writable: true, option: "unveil" }
+    }
 
     #[test]
     fn only_what_is_named_has_devices() {
-        let of = |kind, path: &str| Copy::unveiled(kind, Path::new(path), true, false, false).attributes();
+        let of = |kind, path: &str| Copy::unveiled(&granted(kind, path), true, None, || false).attributes();
         assert_eq!(of(PathKind::Directory, "/srv"), NOSUID | NODEV);
         assert_eq!(of(PathKind::Directory, "/dev/dri"), NOSUID);
         assert_eq!(of(PathKind::Device, "/srv/null"), NOSUID);
@@ -97,9 +106,11 @@ mod tests {
 
     #[test]
     fn what_arrives_later() {
-        let of = |holds, beside| Copy::unveiled(PathKind::Directory, Path::new("/srv"), false, holds, beside).follows;
-        assert_eq!([of(false, false), of(false, true), of(true, true)], [Follows::Everything, Follows::Below, Follows::Nothing]);
-        assert_eq!(Copy::unveiled(PathKind::File, Path::new("/srv/x"), false, false, false).follows, Follows::Nothing);
+        let allocation = Allocation::new(["/srv/a/x", "/srv/b/x-t"].map(Path::new)).unwrap();
+        let of = |kind, path, beside| Copy::unveiled(&granted(kind, path), false, Some(&allocation), || beside).follows;
+        let directory = |path, beside| of(PathKind::Directory, path, beside);
+        assert_eq!([directory("/usr", false), directory("/usr", true)], [Follows::Everything, Follows::Below]);
+        assert_eq!([directory("/srv", true), of(PathKind::File, "/usr/x", false)], [Follows::Nothing; 2]);
         assert_eq!([Copy::volume(false, true).follows, Copy::volume(false, false).follows], [Follows::Everything, Follows::Nothing]);
     }
 }

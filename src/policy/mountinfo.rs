@@ -1,6 +1,6 @@
 //! The mounts of a namespace as /proc/PID/mountinfo lists them, proc(5).
 
-use super::standing::is_below;
+use super::allocation::is_below;
 use super::text::decimal;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;

@@ -1,12 +1,22 @@
 //! Where in a task's view something is put that the client names by its destination.
 
 use super::access::{Mode, PathKind};
+use super::allocation::Allocation;
+use super::cgroup::CGROUPS;
 use super::directories::Directories;
 use super::grant::Grant;
 use std::path::{Component, Path, PathBuf};
 
 /// The task's own directories as jobs write them: below the root of what other drivers give to a task.
 pub const OWN: [&str; 3] = ["local", "alloc", "secrets"];
+
+/// What every program looks for in /dev beside its nodes.
+pub const DEVICE_LINKS: [(&str, &str); 4] = [
+    ("/dev/fd", "/proc/self/fd"),
+    ("/dev/stdin", "/proc/self/fd/0"),
+    ("/dev/stdout", "/proc/self/fd/1"),
+    ("/dev/stderr", "/proc/self/fd/2"),
+];
 
 /// The absolute path that a destination means: a relative one, or one of `/local`, `/alloc` and `/secrets`, is in the task's directory, any
 /// other where it says. The error is why there is none.
@@ -39,6 +49,19 @@ pub fn fits(kind: PathKind, there: PathKind) -> Result<(), &'static str> {
         (_, PathKind::Directory) => Err("it is there, and a directory"),
         _ => Ok(()),
     }
+}
+
+/// Why nothing can be mounted at a path of the host's that is not there.
+pub const NOT_THERE: &str = "it is not there on the node, and in what the task sees of the node no place for it is made: mount it below /local or \
+    ${NOMAD_TASK_DIR}, or make it on the node";
+
+/// Refuses a path, without symlinks, where the task's root is, or what it has of its own: /proc, its cgroup, its allocation's directories.
+pub fn check(path: &Path, allocation: Option<&Allocation>) -> Result<(), String> {
+    let holds_cgroup = path.starts_with(CGROUPS) || Path::new(CGROUPS).starts_with(path);
+    if holds_cgroup || path.starts_with("/proc") || allocation.is_some_and(|allocation| allocation.is_near(path)) {
+        return Err(format!("it is {}, where nothing can be mounted for a task", path.display()));
+    }
+    Ok(())
 }
 
 /// Whether what is below that directory may be written by Landlock's rules, which add up along a path: there only a mount keeps a part of it from
@@ -92,5 +115,15 @@ mod tests {
                 (got, want) => panic!("{written:?}: {got:?}, want {want:?}"),
             }
         }
+    }
+
+    #[test]
+    fn what_a_task_has_of_its_own_is_taken() {
+        let allocation = Allocation::new(["/srv/a/x", "/srv/b/x-t"].map(Path::new)).unwrap();
+        let refused = |path: &str| check(Path::new(path), Some(&allocation)).is_err();
+        for path in ["/", "/proc", "/proc/1", "/sys", "/sys/fs/cgroup/a", "/srv", "/srv/a/y"] {
+            assert!(refused(path), "{path}");
+        }
+        assert!(!refused("/srv/www") && !refused("/sys/class") && check(Path::new("/srv/a"), None).is_ok());
     }
 }

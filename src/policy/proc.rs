@@ -30,8 +30,8 @@ impl Proc {
 pub const FIRMWARE: &str = "/sys/firmware";
 
 /// Whether it is there by what was granted above it alone: only who names it sees it.
-pub fn hides_firmware<'a>(granted: impl Iterator<Item = &'a Path> + Clone) -> bool {
-    granted.clone().any(|path| Path::new(FIRMWARE).starts_with(path)) && !granted.clone().any(|path| path.starts_with(FIRMWARE))
+pub fn hides_firmware<'a>(mut granted: impl Iterator<Item = &'a Path> + Clone) -> bool {
+    granted.clone().any(|path| Path::new(FIRMWARE).starts_with(path)) && !granted.any(|path| path.starts_with(FIRMWARE))
 }
 
 #[cfg(test)]

@@ -1,14 +1,14 @@
 //! What is asked for, in plain values: one task as Nomad's StartTask (or the command line) describes it, and the plugin's options.
 
 use super::capability::{Capabilities, DEFAULT_ALLOWED};
-use super::ceiling::Ceilings;
+use super::default_work_dir::DefaultWorkDir;
+use super::forbid::Ceilings;
 use super::ids::IdRanges;
 use super::kill::KillMode;
 use super::limits::Swap;
 use super::namespace::NamespaceMode;
 use super::resources::Resources;
 use super::view_mode::ViewMode;
-use super::work_dir::DefaultWorkDir;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 

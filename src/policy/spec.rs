@@ -197,7 +197,7 @@ fn rules(
     grants.extend(written(&task.unveil, "unveil").map_err(SpecError::Unveil)?);
     let ports = Ports::new(task.bind_tcp.as_deref(), task.connect_tcp.as_deref(), abi)?;
     let subject = Subject {
-        uid: privileges.identity.uid,
+        is_root: privileges.identity.uid == 0,
         capabilities: privileges.capabilities,
         host_pids: namespaces.pid == NamespaceMode::Host,
         host_ipc: namespaces.ipc == NamespaceMode::Host,
@@ -266,11 +266,11 @@ fn view_mode(written: Option<ViewMode>, required: Option<ViewMode>) -> Result<Vi
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::ceiling::Ceilings;
+    use crate::policy::default_work_dir::DefaultWorkDir;
     use crate::policy::defaults::DEFAULTS;
+    use crate::policy::forbid::Ceilings;
     use crate::policy::ids::IdRanges;
     use crate::policy::request::TaskOptions;
-    use crate::policy::work_dir::DefaultWorkDir;
     use std::collections::BTreeMap;
 
     const M: &str = "/opt/nomad/alloc_mounts/a1-web";
@@ -327,7 +327,7 @@ mod tests {
         assert_eq!(spec.privileges.oom_score_adj, 0);
         assert_eq!(spec.view.protect_system, ProtectSystem::Strict);
         assert_eq!(spec.rules.grants.len(), DEFAULTS.len());
-        assert!(spec.command.env.contains(&("TMPDIR".into(), format!("{M}/tmp"))));
+        assert!(spec.command.env.contains(&("TMPDIR".into(), format!("{M}/tmp").into())));
         assert_eq!(spec.view.directories.unwrap().task_dir, Path::new(M));
     }
 

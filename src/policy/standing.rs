@@ -1,8 +1,9 @@
 //! What of the host stands in a task's root before anything is attached for it. Each list says what is there, never what is not: what the
 //! host makes tomorrow is in none of them.
 
+use super::granted::Granted;
 use super::view_mode::{ProtectSystem, ViewMode};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// How much of the host stands in a base.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -24,6 +25,11 @@ impl Extent {
             Extent::Nothing => &[],
         }
     }
+
+    /// Whether what is at `path` is in something that stands.
+    pub fn holds(self, path: &Path) -> bool {
+        self.stands().iter().any(|standing| path.starts_with(standing.path))
+    }
 }
 
 /// A base: all tasks that want the same one have copies of it.
@@ -35,15 +41,19 @@ pub struct Kind {
 }
 
 impl Kind {
-    /// `unveils_root`: something is unveiled at `/` itself; `writes_root`: for writing.
-    pub fn of(mode: ViewMode, protect: ProtectSystem, unveils_root: bool, writes_root: bool) -> Kind {
-        let extent = match (mode, unveils_root) {
-            (ViewMode::Private, _) => Extent::Nothing,
-            (ViewMode::Host, false) => Extent::System,
-            (ViewMode::Host, true) => Extent::Whole,
+    /// For who was granted these. The error is which option unveils what a private view can't have, and why.
+    pub fn of(mode: ViewMode, protect: ProtectSystem, granted: &[Granted]) -> Result<Kind, (&'static str, &'static str)> {
+        let root: Vec<&Granted> = granted.iter().filter(|one| one.path() == Path::new("/")).collect();
+        let extent = match (mode, root.first()) {
+            (ViewMode::Private, None) => Extent::Nothing,
+            (ViewMode::Private, Some(one)) => {
+                return Err((one.option, "/ is the host's whole tree; name what the task needs of it, or leave it to view = \"host\""));
+            }
+            (ViewMode::Host, None) => Extent::System,
+            (ViewMode::Host, Some(_)) => Extent::Whole,
         };
-        let is_read_only = extent != Extent::Nothing && protect == ProtectSystem::Strict && !(extent == Extent::Whole && writes_root);
-        Kind { extent, is_read_only }
+        let writes_root = root.iter().any(|one| one.is_writable);
+        Ok(Kind { extent, is_read_only: extent != Extent::Nothing && protect == ProtectSystem::Strict && !writes_root })
     }
 }
 
@@ -66,6 +76,52 @@ impl Standing {
     }
 }
 
+/// Of what the host has at the place of something that stands. A mount that covers it comes by propagation, or is seen by the watch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    pub dev: u64,
+    pub ino: u64,
+    pub mode: u32,
+}
+
+/// What the host has of an extent: a base is made of it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Found {
+    extent: Extent,
+    seen: Vec<Option<Seen>>,
+}
+
+impl Found {
+    /// `look` looks at a path that is relative to the host's root directory.
+    pub fn of(extent: Extent, look: impl Fn(&'static str) -> Option<Seen>) -> Found {
+        Found { extent, seen: extent.stands().iter().map(|standing| look(standing.beneath())).collect() }
+    }
+
+    fn each(&self, kind: u32) -> impl Iterator<Item = (&'static Standing, &Seen)> + Clone {
+        let each = self.extent.stands().iter().zip(&self.seen);
+        each.filter_map(move |(standing, seen)| Some((standing, seen.as_ref().filter(|seen| seen.mode & libc::S_IFMT == kind)?)))
+    }
+
+    pub fn directories(&self) -> impl Iterator<Item = &'static Standing> + Clone {
+        self.each(libc::S_IFDIR).map(|(standing, _)| standing)
+    }
+
+    pub fn links(&self) -> impl Iterator<Item = &'static Standing> {
+        self.each(libc::S_IFLNK).map(|(standing, _)| standing)
+    }
+
+    /// Directories that are moved from a base into the task's own root; none where the base's root is the task's.
+    pub fn moved(&self) -> impl Iterator<Item = &'static Path> + Clone {
+        self.directories().filter(|_| self.extent != Extent::Whole).map(|standing| Path::new(standing.path))
+    }
+
+    /// Directories that stand without what the host has mounted below them, with their file systems' devices.
+    pub fn shallow(&self) -> Vec<(&'static Path, u64)> {
+        let directories = self.each(libc::S_IFDIR).filter(|(standing, _)| !standing.with_mounts);
+        directories.map(|(standing, seen)| (Path::new(standing.path), seen.dev)).collect()
+    }
+}
+
 const fn system(path: &'static str) -> Standing {
     Standing { path, with_mounts: true, has_devices: false }
 }
@@ -85,13 +141,11 @@ pub const SYSTEM: [Standing; 10] = [
     Standing { path: "/sys", with_mounts: false, has_devices: false },
 ];
 
-/// Whether `path` is below one of `trees`.
-pub fn is_below(path: &Path, trees: &[PathBuf]) -> bool {
-    trees.iter().any(|tree| path != tree && path.starts_with(tree))
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::access::PathKind;
+    use super::super::identity::Identity;
+    use super::super::way::Way;
     use super::*;
 
     #[test]
@@ -112,24 +166,39 @@ mod tests {
     #[test]
     fn kinds() {
         use ProtectSystem::{Off, Strict};
-        let kind = |mode, protect, unveils_root, writes_root| {
-            let Kind { extent, is_read_only } = Kind::of(mode, protect, unveils_root, writes_root);
-            (extent, is_read_only)
+        let root = |is_writable| Granted {
+            way: Way::straight(Path::new("/")),
+            identity: Identity { dev: 1, ino: 1 },
+            kind: PathKind::Directory,
+            is_writable,
+            option: "unveil",
         };
-        assert_eq!(kind(ViewMode::Host, Strict, false, false), (Extent::System, true));
-        assert_eq!(kind(ViewMode::Host, Off, false, false), (Extent::System, false));
-        assert_eq!(kind(ViewMode::Host, Strict, true, false), (Extent::Whole, true));
-        assert_eq!(kind(ViewMode::Host, Strict, true, true), (Extent::Whole, false));
-        assert_eq!(kind(ViewMode::Private, Strict, false, false), kind(ViewMode::Private, Off, true, true));
+        let kind = |mode, protect, granted: &[Granted]| Kind::of(mode, protect, granted).map(|kind| (kind.extent, kind.is_read_only));
+        assert_eq!(kind(ViewMode::Host, Strict, &[]), Ok((Extent::System, true)));
+        assert_eq!(kind(ViewMode::Host, Off, &[]), Ok((Extent::System, false)));
+        assert_eq!(kind(ViewMode::Host, Strict, &[root(false)]), Ok((Extent::Whole, true)));
+        assert_eq!(kind(ViewMode::Host, Strict, &[root(false), root(true)]), Ok((Extent::Whole, false)));
+        assert_eq!([kind(ViewMode::Private, Strict, &[]), kind(ViewMode::Private, Off, &[])], [Ok((Extent::Nothing, false)); 2]);
+        assert_eq!(kind(ViewMode::Private, Strict, &[root(false)]).unwrap_err().0, "unveil");
     }
 
     #[test]
-    fn below_is_not_beside_or_at() {
-        let trees = ["/srv/alloc".into(), "/srv/mounts".into()];
-        for (path, below) in
-            [("/srv/alloc/x", true), ("/srv/alloc", false), ("/srv/alloc2/x", false), ("/srv/mounts/a/b", true), ("/", false)]
-        {
-            assert_eq!(is_below(Path::new(path), &trees), below, "{path}");
-        }
+    fn what_the_host_has_of_it() {
+        let look = |path: &str| {
+            let mode = match path {
+                "usr" | "dev" | "." => libc::S_IFDIR,
+                "bin" => libc::S_IFLNK,
+                "lib" => libc::S_IFREG,
+                _ => return None,
+            };
+            Some(Seen { dev: 7, ino: 1, mode: mode | 0o755 })
+        };
+        let found = Found::of(Extent::System, look);
+        assert_eq!(found.moved().collect::<Vec<_>>(), ["/usr", "/dev"].map(Path::new));
+        assert_eq!(found.links().map(|standing| standing.path).collect::<Vec<_>>(), ["/bin"]);
+        assert_eq!(found.shallow(), [(Path::new("/dev"), 7)]);
+        let whole = Found::of(Extent::Whole, look);
+        assert_eq!((whole.directories().count(), whole.moved().count()), (1, 0));
+        assert_ne!(found, Found::of(Extent::System, |path| look(path).filter(|_| path != "bin")));
     }
 }

@@ -8,11 +8,11 @@ use std::path::{Component, Path, PathBuf};
 const MAX_LINKS: usize = 40;
 
 /// From the root directory on.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Way {
     left: VecDeque<Part>,
-    /// Without symlinks.
-    pub here: PathBuf,
+    /// How far it has led, without symlinks.
+    pub path: PathBuf,
     /// Symlinks that were followed: where each is, without symlinks before the last component, and its text.
     pub links: Vec<(PathBuf, PathBuf)>,
     /// Directories that were only passed, where symlinks were followed.
@@ -29,23 +29,28 @@ pub enum Part {
 
 impl Way {
     pub fn new(path: &Path) -> Way {
-        Way { left: parts(path).collect(), here: PathBuf::from("/"), links: Vec::new(), passed: Vec::new() }
+        Way { left: parts(path).collect(), path: PathBuf::from("/"), links: Vec::new(), passed: Vec::new() }
+    }
+
+    /// Of a path on which no symlink is.
+    pub fn straight(path: &Path) -> Way {
+        Way { left: VecDeque::new(), path: path.components().collect(), links: Vec::new(), passed: Vec::new() }
     }
 
     /// `None`: it ends here.
     pub fn take(&mut self) -> Option<Part> {
         let part = self.left.pop_front()?;
         if part == Part::Up {
-            self.here.pop();
+            self.path.pop();
         }
         Some(part)
     }
 
     /// `name` was a file or directory.
     pub fn enter(&mut self, name: &OsStr) {
-        self.here.push(name);
+        self.path.push(name);
         if !self.left.is_empty() {
-            self.passed.push(self.here.clone());
+            self.passed.push(self.path.clone());
         }
     }
 
@@ -58,9 +63,9 @@ impl Way {
     pub fn follow(&mut self, name: &OsStr, text: PathBuf) -> bool {
         parts(&text).collect::<Vec<_>>().into_iter().rev().for_each(|part| self.left.push_front(part));
         let is_absolute = text.is_absolute();
-        self.links.push((self.here.join(name), text));
+        self.links.push((self.path.join(name), text));
         if is_absolute {
-            self.here = PathBuf::from("/");
+            self.path = PathBuf::from("/");
         }
         is_absolute
     }
@@ -89,7 +94,7 @@ mod tests {
         way.enter(OsStr::new("a"));
         assert_eq!(way.take(), name("link"));
         assert!(!way.follow(OsStr::new("link"), "../c".into()));
-        assert_eq!((way.take(), way.here.as_path()), (Some(Part::Up), Path::new("/")));
+        assert_eq!((way.take(), way.path.as_path()), (Some(Part::Up), Path::new("/")));
         assert_eq!(way.take(), name("c"));
         assert!(way.follow(OsStr::new("c"), "/x".into()));
         assert_eq!(way.take(), name("x"));
@@ -97,7 +102,7 @@ mod tests {
         assert_eq!(way.take(), name("b"));
         way.enter(OsStr::new("b"));
         assert_eq!(way.take(), None);
-        assert_eq!(way.here, Path::new("/x/b"));
+        assert_eq!(way.path, Path::new("/x/b"));
         assert_eq!(way.links, [("/a/link".into(), "../c".into()), ("/c".into(), "/x".into())]);
         assert_eq!(way.passed, [PathBuf::from("/a"), "/x".into()]);
     }

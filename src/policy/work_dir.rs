@@ -1,6 +1,7 @@
 //! Where a task's command starts.
 
 use super::access::Mode;
+use super::default_work_dir::DefaultWorkDir;
 use super::directories::Directories;
 use super::error::SpecError;
 use super::grant::Grant;
@@ -8,26 +9,6 @@ use super::place::OWN;
 use super::request::MountRequest;
 use super::view_mode::ViewMode;
 use std::path::{Component, Path, PathBuf};
-
-/// Where a command starts whose job says nothing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum DefaultWorkDir {
-    /// The directory `local` of the task's.
-    #[default]
-    Local,
-    /// The task's own, of which `local` is one: as for released versions of the Go driver, exec and raw_exec.
-    Task,
-}
-
-impl DefaultWorkDir {
-    pub fn parse(word: &str) -> Option<DefaultWorkDir> {
-        match word {
-            "local" => Some(DefaultWorkDir::Local),
-            "task" => Some(DefaultWorkDir::Task),
-            _ => None,
-        }
-    }
-}
 
 /// Absolute, or relative to the task's directory.
 pub fn work_dir(written: Option<&str>, default: DefaultWorkDir, task_dir: &Path) -> Result<String, SpecError> {

@@ -4,13 +4,13 @@ use crate::descriptor::settle;
 use crate::error::{At, Error, Result};
 use crate::policy::mountinfo::FileSystem;
 use rustix::fs::{CWD, Mode, OFlags, fstatfs, openat};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 /// An existing cgroup. Dropping it changes nothing: whoever made the cgroup removes it.
 #[derive(Debug)]
 pub struct Cgroup {
-    dir: OwnedFd,
+    pub dir: OwnedFd,
     path: PathBuf,
 }
 
@@ -39,27 +39,6 @@ impl Cgroup {
     pub fn write(&self, file: &str, value: &str) -> Result<()> {
         let fd = self.open_file(file, OFlags::WRONLY)?;
         rustix::io::write(&fd, value.as_bytes()).map(drop).at_path("write", self.path.join(file))
-    }
-
-    /// Reads one interface file, 4 KiB at most: of `cgroup.procs` the oldest processes, 512 at least.
-    pub fn read(&self, file: &str) -> Result<String> {
-        let fd = self.open_file(file, OFlags::RDONLY)?;
-        let mut bytes = [0u8; 4096];
-        let length = rustix::io::read(&fd, &mut bytes).at_path("read", self.path.join(file))?;
-        Ok(String::from_utf8_lossy(&bytes[..length]).into_owned())
-    }
-
-    /// Sends SIGKILL to every process of the cgroup. Only for what is left when a task's init is gone: several kernels (seen: 6.1.0-50 of Debian,
-    /// 6.12.107, 6.18; not 7.3) compare a clone into the cgroup with the kill count of the *parent's* cgroup, so that every later
-    /// CLONE_INTO_CGROUP here makes a child that is killed at birth.
-    pub fn kill(&self) -> Result<()> {
-        self.write("cgroup.kill", "1")
-    }
-}
-
-impl AsFd for Cgroup {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.dir.as_fd()
     }
 }
 

@@ -3,6 +3,7 @@
 
 use super::syscall::clone;
 use crate::lock::lock;
+use crate::policy::signal_set::Set;
 use libc::{CLONE_FILES, CLONE_NEWIPC, CLONE_NEWPID, CLONE_PIDFD, CLONE_VFORK, CLONE_VM, SIGCHLD, SYS_clone3, clone_args};
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
@@ -47,14 +48,14 @@ pub unsafe fn spawn(
         child_tid: 0,
         parent_tid: 0,
         exit_signal: SIGCHLD as u64,
-        stack: stack.bottom() as u64,
+        stack: (stack.0 + GUARD) as u64,
         stack_size: STACK as u64,
         tls: 0,
         set_tid: 0,
         set_tid_size: 0,
         cgroup: cgroup.map_or(0, |cgroup| cgroup.as_raw_fd() as u64),
     };
-    let mask = super::signal::Set::ALL.block();
+    let mask = Set::ALL.block();
     // SAFETY: the stack is ours alone until it is put back, the pidfd is a local that outlives the call, and the caller
     // vouches for `child`. VFORK keeps this thread here while the child uses the memory.
     let pid = unsafe { clone(SYS_clone3 as usize, [&raw const args as usize, size_of::<clone_args>(), 0, 0, 0], child, argument) };
@@ -86,12 +87,6 @@ impl Stacks {
             mprotect(stack.0 as *mut _, GUARD, MprotectFlags::empty())?;
             Ok(stack)
         }
-    }
-}
-
-impl Stack {
-    fn bottom(&self) -> usize {
-        self.0 + GUARD
     }
 }
 

@@ -9,9 +9,6 @@ const CREATE_RULESET_VERSION: u32 = 1;
 /// `LANDLOCK_RULE_PATH_BENEATH`.
 pub const PATH_BENEATH: usize = 1;
 
-/// `LANDLOCK_RESTRICT_SELF_LOG_NEW_EXEC_ON`.
-pub const LOG_NEW_EXEC_ON: u32 = 2;
-
 /// `struct landlock_path_beneath_attr`: packed, 12 bytes.
 #[repr(C, packed)]
 #[derive(Clone, Copy)]
@@ -30,7 +27,7 @@ pub fn abi() -> rustix::io::Result<u32> {
 }
 
 /// A set of rules, not yet enforced on anybody.
-pub struct Ruleset(OwnedFd);
+pub struct Ruleset(pub OwnedFd);
 
 impl Ruleset {
     /// `attr`: the words of `struct landlock_ruleset_attr`, as many as this kernel's ABI knows.
@@ -58,11 +55,5 @@ impl Ruleset {
     fn add(&self, kind: usize, rule: *const libc::c_void) -> rustix::io::Result<()> {
         // SAFETY: landlock_add_rule copies the attribute of that kind, which is one of the two above, before it returns.
         checked(unsafe { libc::syscall(SYS_landlock_add_rule, self.0.as_raw_fd(), kind, rule, 0) }).map(drop)
-    }
-}
-
-impl From<Ruleset> for OwnedFd {
-    fn from(ruleset: Ruleset) -> OwnedFd {
-        ruleset.0
     }
 }

@@ -8,31 +8,30 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-/// A sealed memory file from which `image` can be executed; `None` where `vm.memfd_noexec` forbids those. Opened for reading only,
-/// or exec would find a writer (ETXTBSY).
-pub fn executable(image: &[u8]) -> Result<Option<OwnedFd>> {
+/// A file from which `image` can be executed, and whether it is a memory file: that is sealed. Where `vm.memfd_noexec` forbids those it has no
+/// name in `dir`, which is root's alone. Opened for reading only, or exec would find a writer (ETXTBSY). Refused: `dir` lies on a file system
+/// mounted noexec.
+pub fn executable(image: &[u8], dir: &Path) -> Result<(OwnedFd, bool)> {
     // Before 6.3 every memory file is executable.
-    let file = match create("exec2-init", MemfdFlags::ALLOW_SEALING, MemfdFlags::EXEC) {
-        Err(Errno::ACCESS) => return Ok(None),
-        other => other.at("memfd_create")?,
+    let (file, is_memory) = match create("exec2-init", MemfdFlags::ALLOW_SEALING, MemfdFlags::EXEC) {
+        Err(Errno::ACCESS) => (unnamed(dir)?, false),
+        memory => (memory.at("memfd_create")?, true),
     };
     file.write_all_at(image, 0).at("write init's image")?;
-    let seals = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
-    rustix::fs::fcntl_add_seals(&file, seals).at("seal init's image")?;
-    reopen(&file, OFlags::RDONLY).at("open init's image").map(Some)
+    if is_memory {
+        let seals = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
+        rustix::fs::fcntl_add_seals(&file, seals).at("seal init's image")?;
+    }
+    Ok((reopen(&file, OFlags::RDONLY).at("open init's image")?, is_memory))
 }
 
-/// The same as a file without a name in `dir`, which is root's alone. Refused: `dir` lies on a file system mounted noexec.
-pub fn executable_file(image: &[u8], dir: &Path) -> Result<OwnedFd> {
+fn unnamed(dir: &Path) -> Result<File> {
     if rustix::fs::statvfs(dir).at_path("statvfs", dir)?.f_flag.contains(StatVfsMountFlags::NOEXEC) {
         let step = "vm.memfd_noexec forbids memory files, so init must be a file, and a noexec mount holds state_dir:";
         return Err(Error::refusal(step, dir));
     }
     let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
-    let file = rustix::fs::open(dir, flags, Mode::from_raw_mode(0o555)).at_path("create init's image in", dir)?;
-    let file = File::from(file);
-    file.write_all_at(image, 0).at_path("write init's image in", dir)?;
-    reopen(&file, OFlags::RDONLY).at_path("open init's image in", dir)
+    rustix::fs::open(dir, flags, Mode::from_raw_mode(0o555)).map(File::from).at_path("create init's image in", dir)
 }
 
 /// A memory file that holds `bytes` and can't be executed.

@@ -2,6 +2,7 @@
 
 use super::checked;
 use crate::error::{At, Result};
+use crate::policy::fresh::Fresh;
 use crate::policy::mount::{Copy, Follows};
 use libc::{MOUNT_ATTR_RDONLY, MS_PRIVATE, MS_SLAVE, SYS_mount_setattr, mount_attr};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, Statx, StatxAttributes, StatxFlags, makedev, statx};
@@ -36,32 +37,16 @@ pub fn copy(file: BorrowedFd<'_>, how: Copy, path: &Path) -> Result<OwnedFd> {
     Ok(tree)
 }
 
-/// Which mount a file or directory is on, by the id of mountinfo.
-pub fn id(file: BorrowedFd<'_>) -> rustix::io::Result<u64> {
-    Ok(statx(file, "", AtFlags::EMPTY_PATH | AtFlags::NO_AUTOMOUNT, StatxFlags::MNT_ID)?.stx_mnt_id)
-}
-
-/// A new tmpfs that is mounted nowhere, nosuid and nodev, and noexec unless programs are to run from it.
-pub fn tmpfs(options: &[(&str, &str)], has_programs: bool) -> Result<OwnedFd> {
-    let noexec = if has_programs { MountAttrFlags::empty() } else { MountAttrFlags::MOUNT_ATTR_NOEXEC };
-    fresh("tmpfs", options, noexec | MountAttrFlags::MOUNT_ATTR_NODEV)
-}
-
-/// New terminals, of which no other devpts has any, mounted nowhere: at most 256 at a time, of the kernel's 4,096 for all. Who opens its
-/// `ptmx` makes one, which group `tty` may write to.
-pub fn terminals() -> Result<OwnedFd> {
-    let options = [("mode", "0620"), ("ptmxmode", "0666"), ("gid", "5"), ("max", "256")];
-    fresh("devpts", &options, MountAttrFlags::MOUNT_ATTR_NOEXEC)
-}
-
-/// A new file system that is mounted nowhere, nosuid.
-fn fresh(kind: &str, options: &[(&str, &str)], attributes: MountAttrFlags) -> Result<OwnedFd> {
+/// A new file system that is mounted nowhere.
+pub fn fresh(wanted: &Fresh) -> Result<OwnedFd> {
+    let kind = wanted.kind;
     let file_system = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC).at_path("fsopen", kind)?;
-    for (name, value) in options {
+    for (name, value) in wanted.options {
         fsconfig_set_string(&file_system, *name, *value).at_path("fsconfig", kind)?;
     }
     fsconfig_create(&file_system).at_path("fsconfig create", kind)?;
-    fsmount(&file_system, FsMountFlags::FSMOUNT_CLOEXEC, attributes | MountAttrFlags::MOUNT_ATTR_NOSUID).at_path("fsmount", kind)
+    let attributes = MountAttrFlags::from_bits_retain(wanted.attributes());
+    fsmount(&file_system, FsMountFlags::FSMOUNT_CLOEXEC, attributes).at_path("fsmount", kind)
 }
 
 /// Makes one mount read-only, whatever is mounted below it.

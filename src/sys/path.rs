@@ -1,5 +1,9 @@
 //! Opening paths that a task could have had a hand in.
 
+use super::mount::{device, look};
+use crate::policy::identity::Identity;
+use crate::policy::names::Mark;
+use crate::policy::untrusted::Untrusted;
 use crate::policy::way::{Part, Way};
 use rustix::fs::{CWD, FileType, Mode, OFlags, PROC_SUPER_MAGIC, ResolveFlags, Stat, fstat, fstatfs, openat2, readlinkat};
 use rustix::io::Errno;
@@ -15,6 +19,16 @@ pub fn open_strict(path: &Path) -> rustix::io::Result<OwnedFd> {
     openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS)
 }
 
+/// Opens the directory at `path` (O_PATH).
+pub fn directory(path: impl AsRef<Path>) -> rustix::io::Result<OwnedFd> {
+    rustix::fs::open(path.as_ref(), OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+}
+
+/// The text of the symlink at `path`, relative to a directory; of the directory's own descriptor, if `path` is empty.
+pub fn text(dir: impl AsFd, path: impl AsRef<Path>) -> rustix::io::Result<PathBuf> {
+    readlinkat(dir, path.as_ref(), Vec::new()).map(|text| PathBuf::from(OsString::from_vec(text.into_bytes())))
+}
+
 /// As [`open_strict`], relative to a directory and never above it.
 pub fn open_beneath(dir: impl AsFd, path: &Path) -> rustix::io::Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::CLOEXEC;
@@ -23,24 +37,7 @@ pub fn open_beneath(dir: impl AsFd, path: &Path) -> rustix::io::Result<OwnedFd> 
 
 /// Where a directory is: its path without symlinks, as this process's mount namespace has it.
 pub fn of(dir: BorrowedFd<'_>) -> rustix::io::Result<PathBuf> {
-    let text = rustix::fs::readlink(format!("/proc/self/fd/{}", dir.as_raw_fd()), Vec::new())?;
-    Ok(PathBuf::from(OsString::from_vec(text.into_bytes())))
-}
-
-/// Whose symlinks are not followed, and where none are.
-#[derive(Clone, Debug, Default)]
-pub struct Untrusted {
-    /// The task's user. 0 owns the host's links too, and is covered by `trees` alone.
-    pub uid: u32,
-    /// Directories in which the task may create files, whatever they are called on the way.
-    pub trees: Vec<Identity>,
-}
-
-/// One file or directory, whatever its path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Identity {
-    dev: u64,
-    ino: u64,
+    text(CWD, format!("/proc/self/fd/{}", dir.as_raw_fd()))
 }
 
 impl Identity {
@@ -52,11 +49,6 @@ impl Identity {
     pub fn at(path: &Path) -> Option<Identity> {
         rustix::fs::stat(path).ok().map(Identity::from)
     }
-
-    /// The device of its file system.
-    pub fn dev(self) -> u64 {
-        self.dev
-    }
 }
 
 impl From<Stat> for Identity {
@@ -65,24 +57,13 @@ impl From<Stat> for Identity {
     }
 }
 
-/// What a name stood for. It is the same as long as the name was not given to something else: a directory changes with what is in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mark {
-    pub identity: Identity,
-    pub uid: u32,
-    mode: u16,
-    mount: u64,
-    /// Of a symlink, whose inode may be another's by now; any other is held by its rule.
-    changed: Option<(i64, u32)>,
-}
-
 impl Mark {
     /// Of what `path` is itself. A server that does not answer is not asked.
     pub fn of(path: &Path) -> rustix::io::Result<Mark> {
-        let stat = super::mount::look(path)?;
+        let stat = look(path)?;
         let is_link = FileType::from_raw_mode(stat.stx_mode.into()).is_symlink();
         Ok(Mark {
-            identity: Identity { dev: super::mount::device(&stat), ino: stat.stx_ino },
+            identity: Identity { dev: device(&stat), ino: stat.stx_ino },
             uid: stat.stx_uid,
             mode: stat.stx_mode,
             mount: stat.stx_mnt_id,
@@ -91,41 +72,23 @@ impl Mark {
     }
 }
 
-/// What a path leads to, and by which way.
-#[derive(Debug)]
-pub struct Found {
-    /// `None`: it was closed again (see [`Found::open`]).
-    pub file: Option<OwnedFd>,
-    /// Without symlinks.
-    pub path: PathBuf,
-    /// Symlinks that were followed: where each is, without symlinks before the last component, and its text.
-    pub links: Vec<(PathBuf, PathBuf)>,
-    /// Directories that were only passed, where symlinks were followed.
-    pub passed: Vec<PathBuf>,
-}
-
-impl Found {
-    /// It, if that is what is still there. ESTALE: another is.
-    pub fn open(&self, identity: Identity) -> rustix::io::Result<OwnedFd> {
-        if let Some(file) = &self.file {
-            return file.try_clone().map_err(|_| Errno::MFILE);
-        }
-        let file = open_strict(&self.path)?;
-        if Identity::of(&file)? == identity { Ok(file) } else { Err(Errno::STALE) }
-    }
+/// Opens (O_PATH) what was found at a path without symlinks, if it is still there. ESTALE: another is.
+pub fn open_again(path: &Path, identity: Identity) -> rustix::io::Result<OwnedFd> {
+    let file = open_strict(path)?;
+    if Identity::of(&file)? == identity { Ok(file) } else { Err(Errno::STALE) }
 }
 
 /// Opens `path` (O_PATH, absolute) and follows the symlinks on its way that root made, or whom the directory belongs to, as long as the task can't
 /// have made them: none below a directory that it may write, none that its user owns. ELOOP otherwise. Magic links of /proc are never followed.
 pub fn open(path: &Path, untrusted: &Untrusted) -> rustix::io::Result<OwnedFd> {
-    find(path, untrusted)?.file.ok_or(Errno::BADF)
+    find(path, untrusted).map(|(file, _)| file)
 }
 
 /// As [`open`], with the way.
-pub fn find(path: &Path, untrusted: &Untrusted) -> rustix::io::Result<Found> {
+pub fn find(path: &Path, untrusted: &Untrusted) -> rustix::io::Result<(OwnedFd, Way)> {
     match open_strict(path) {
         Err(Errno::LOOP) => walk(path, untrusted),
-        other => other.map(|file| Found { file: Some(file), path: path.components().collect(), links: Vec::new(), passed: Vec::new() }),
+        other => other.map(|file| (file, Way::straight(path))),
     }
 }
 
@@ -137,11 +100,11 @@ struct Step {
 }
 
 /// Component by component, for paths that do have symlinks.
-fn walk(path: &Path, untrusted: &Untrusted) -> rustix::io::Result<Found> {
+fn walk(path: &Path, untrusted: &Untrusted) -> rustix::io::Result<(OwnedFd, Way)> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let root = || -> rustix::io::Result<Vec<Step>> {
-        let dir = rustix::fs::open("/", flags | OFlags::DIRECTORY, Mode::empty())?;
-        let writable = untrusted.trees.contains(&Identity::of(&dir)?);
+        let dir = directory("/")?;
+        let writable = untrusted.writes(&Identity::of(&dir)?);
         Ok(vec![Step { dir, writable }])
     };
     let mut way = Way::new(path);
@@ -155,23 +118,20 @@ fn walk(path: &Path, untrusted: &Untrusted) -> rustix::io::Result<Found> {
         let next = openat2(&at.dir, Path::new(&name), flags, Mode::empty(), ResolveFlags::NO_MAGICLINKS)?;
         let stat = fstat(&next)?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink {
-            let writable = at.writable || untrusted.trees.contains(&Identity { dev: stat.st_dev, ino: stat.st_ino });
+            let writable = at.writable || untrusted.writes(&Identity::from(stat));
             dirs.push(Step { dir: next, writable });
             way.enter(&name);
             continue;
         }
-        let made_by_task = untrusted.uid != 0 && stat.st_uid == untrusted.uid;
-        let made_by_guest = stat.st_uid != 0 && stat.st_uid != fstat(&at.dir)?.st_uid;
-        if !way.may_follow() || made_by_task || made_by_guest || at.writable || is_magic(&at.dir, &name, &next)? {
+        let is_trusted = !at.writable && untrusted.may_follow(stat.st_uid, fstat(&at.dir)?.st_uid);
+        if !is_trusted || !way.may_follow() || is_magic(&at.dir, &name, &next)? {
             return Err(Errno::LOOP);
         }
-        let target = readlinkat(next.as_fd(), "", Vec::new())?;
-        if way.follow(&name, PathBuf::from(OsString::from_vec(target.into_bytes()))) {
+        if way.follow(&name, text(&next, "")?) {
             dirs = root()?;
         }
     }
-    let Way { here: path, links, passed, .. } = way;
-    dirs.pop().map(|step| Found { file: Some(step.dir), path, links, passed }).ok_or(Errno::NOENT)
+    dirs.pop().map(|step| (step.dir, way)).ok_or(Errno::NOENT)
 }
 
 /// Whether a symlink is one whose text is not where it leads: /proc/PID/root, cwd, exe, fd/N.
@@ -208,7 +168,7 @@ mod tests {
         for way in ["real/sub/file", "link/sub/file", "absolute/file", "link/dots/file"] {
             assert_eq!(inode(&open(&dir.join(way), &stranger).unwrap()), want, "{way}");
         }
-        let found = find(&dir.join("link/dots/file"), &stranger).unwrap();
+        let (_, found) = find(&dir.join("link/dots/file"), &stranger).unwrap();
         assert_eq!(found.path, dir.join("real/sub/file"));
         let links = [(dir.join("link"), PathBuf::from("real")), (dir.join("real/dots"), PathBuf::from("../real/./sub/../sub"))];
         assert_eq!(found.links, links);

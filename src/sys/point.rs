@@ -31,7 +31,7 @@ pub struct Made(Vec<(OwnedFd, OsString, AtFlags)>);
 
 impl Made {
     /// Opens `path` beneath `dir`, no symlink on its way followed. What is missing is made: directories of root's with mode 0755, and a
-    /// directory or an empty file at its end.
+    /// directory or an empty file at its end. The umask may take nothing of that away.
     pub fn point(&mut self, dir: impl AsFd, path: &Path, directory: bool) -> rustix::io::Result<OwnedFd> {
         let mut at = open_beneath(&dir, Path::new("."))?;
         let mut names = path.components().peekable();
@@ -52,12 +52,10 @@ impl Made {
     fn make(&mut self, at: &OwnedFd, name: &OsStr, directory: bool) -> rustix::io::Result<()> {
         let dir = at.try_clone().map_err(|_| Errno::MFILE)?;
         // Whoever may write here could put another there before its mode is changed: it is made with the right one.
-        let as_given = Umask::set(Mode::from_raw_mode(0o022))?;
         let (done, flags) = match directory {
             true => (mkdirat(at, name, Mode::from_raw_mode(0o755)), AtFlags::REMOVEDIR),
             false => (mknodat(at, name, FileType::RegularFile, Mode::from_raw_mode(0o644), 0), AtFlags::empty()),
         };
-        drop(as_given);
         done?;
         self.0.push((dir, name.into(), flags));
         Ok(())
@@ -93,7 +91,9 @@ mod tests {
         // Whatever this process's umask is.
         super::super::mount::leave_root().unwrap();
         let before = umask(Mode::from_raw_mode(0o077));
+        let no_umask = Umask::set(Mode::empty()).unwrap();
         made.point(&dir, Path::new("there/a/b"), true).unwrap();
+        drop(no_umask);
         assert_eq!(umask(before), Mode::from_raw_mode(0o077));
         made.point(&dir, Path::new("there/a/file"), false).unwrap();
         assert!(base.join("there/a/b").is_dir() && base.join("there/a/file").is_file());

@@ -3,23 +3,30 @@
 //! Handlers are reset in a child (`CLONE_CLEAR_SIGHAND`), but an ignored signal stays ignored through clone and exec. So
 //! this process ignores none: what it or its parent ignored gets a handler that does nothing.
 
+use crate::policy::signal_set::Set;
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
 /// Before the first child: no signal is ignored, SIGCHLD has its default action, and this process's memory is closed to all but root's
 /// capabilities. A child that has the task's user and no capability shares that memory until its exec, and for a moment even after
 /// this thread goes on: with the dumpable flag set, any process of that user (or any root without capabilities) could trace it and
-/// write here. So the flag is cleared for good.
-pub fn prepare() {
+/// write here. So the flag is cleared for good. With `keeps_ignored` children ignore what this process was started ignoring, as nohup
+/// wants it; SIGPIPE alone is Rust's doing.
+pub fn prepare(keeps_ignored: bool) {
     // EINVAL only for another value.
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     for signal in 1..=64 {
         match disposition(signal, None) {
             // SIGCHLD, or children would vanish unreaped; libc's own two, which libc's signal refuses to touch.
             libc::SIG_IGN if matches!(signal, libc::SIGCHLD | 32 | 33) => drop(disposition(signal, Some([libc::SIG_DFL; 4]))),
-            libc::SIG_IGN => swallow(signal),
+            libc::SIG_IGN if !keeps_ignored || signal == libc::SIGPIPE => swallow(signal),
             _ => {}
         }
     }
+}
+
+/// Whether this process ignores that signal.
+pub fn is_ignored(signal: i32) -> bool {
+    disposition(signal, None) == libc::SIG_IGN
 }
 
 extern "C" fn nothing(_: libc::c_int) {}
@@ -40,17 +47,7 @@ fn disposition(signal: i32, new: Option<[usize; 4]>) -> usize {
     old[0]
 }
 
-/// Signals, in the kernel's form: bit n - 1 is signal n.
-#[derive(Clone, Copy)]
-pub struct Set(u64);
-
 impl Set {
-    pub const ALL: Set = Set(u64::MAX);
-
-    pub fn of(signals: &[i32]) -> Set {
-        Set(signals.iter().fold(0, |set, signal| set | 1 << (signal - 1)))
-    }
-
     /// Blocks these too in this thread, and in those that it starts from now on. What was blocked before. Unlike libc's functions also the
     /// two that libc has for itself (32 and 33).
     pub fn block(self) -> Set {

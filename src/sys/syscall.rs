@@ -1,44 +1,9 @@
-//! The syscall instruction, and the numbers that init knows without libc.
+//! The syscall instruction.
 //!
 //! Only `core`, because init's program includes this file too. Each function returns what the kernel left in the
 //! result register: a value, or `-errno`.
 
 use core::arch::asm;
-
-/// Declares numbers: of x86-64, and of aarch64.
-macro_rules! numbers {
-    ($($name:ident: $x86_64:literal, $aarch64:literal;)*) => {
-        /// Numbers of syscalls.
-        pub mod nr {
-            $(pub const $name: usize = if cfg!(target_arch = "x86_64") { $x86_64 } else { $aarch64 };)*
-        }
-    };
-}
-
-numbers! {
-    READ: 0, 63;
-    CLOSE: 3, 57;
-    MMAP: 9, 222;
-    MUNMAP: 11, 215;
-    RT_SIGPROCMASK: 14, 135;
-    IOCTL: 16, 29;
-    SENDTO: 44, 206;
-    RECVMSG: 47, 212;
-    CLONE: 56, 220;
-    EXECVE: 59, 221;
-    WAIT4: 61, 260;
-    KILL: 62, 129;
-    CHDIR: 80, 49;
-    SETPGID: 109, 154;
-    SETSID: 112, 157;
-    PRCTL: 157, 167;
-    EXIT_GROUP: 231, 94;
-    PPOLL: 271, 73;
-    SIGNALFD4: 289, 74;
-    DUP3: 292, 24;
-    PRLIMIT64: 302, 261;
-    CLOSE_RANGE: 436, 436;
-}
 
 /// Makes the syscall `nr`.
 ///

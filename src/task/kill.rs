@@ -37,7 +37,7 @@ pub(super) fn clear(id: &str, cgroup: &Cgroup, pid_mode: NamespaceMode) {
             Err(_) => return,
         }
         let killed = match pid_mode {
-            NamespaceMode::Private => cgroup.kill(),
+            NamespaceMode::Private => kill_all(cgroup),
             NamespaceMode::Host => kill_each(cgroup),
         };
         if let Err(e) = killed {
@@ -70,15 +70,22 @@ pub(super) fn vacate(spec: &policy::cgroup::Cgroup) -> std::result::Result<(), L
         return Ok(());
     }
     log::warn!("{} holds processes that no plugin knows: killing them", path.display());
-    cgroup.kill()?;
+    kill_all(&cgroup)?;
     match wait_empty(&cgroup, VACATE)? {
         true => Ok(()),
         false => Err(LaunchError::refused("cgroup", format!("{} holds processes that do not die of SIGKILL", path.display()))),
     }
 }
 
+/// SIGKILL for every process at once. Only for what is left when a task's init is gone: several kernels (seen: 6.1.0-50 of Debian, 6.12.107,
+/// 6.18; not 7.3) compare a clone into the cgroup with the kill count of the *parent's* cgroup, so that every later CLONE_INTO_CGROUP here
+/// makes a child that is killed at birth.
+pub fn kill_all(cgroup: &Cgroup) -> Result<()> {
+    cgroup.write("cgroup.kill", "1")
+}
+
 /// SIGKILL for each process, frozen meanwhile so that none can fork. For a task without a pid namespace, which its init's end does not
-/// end; it does not do to later clones what [`Cgroup::kill`] does. Waits for a second at most; what has not died by then can't.
+/// end; it does not do to later clones what [`kill_all`] does. Waits for a second at most; what has not died by then can't.
 fn kill_each(cgroup: &Cgroup) -> Result<()> {
     cgroup.write("cgroup.freeze", "1")?;
     let killed = kill_listed(cgroup);

@@ -29,6 +29,7 @@ use crate::watch::wake::poll;
 use crate::watch::{pidfd, process};
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
+use std::ffi::OsString;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -237,7 +238,8 @@ impl Life {
             alloc_id: spec.alloc_id,
             cgroup: spec.cgroup.path,
             landlock_abi: spec.rules.abi.0,
-            env: spec.command.env,
+            // A plugin's is text.
+            env: text(spec.command.env),
             base: spec.view.directories.map_or_else(|| "/".into(), |directories| directories.task_dir),
             work_dir: spec.command.work_dir,
             pid_mode: spec.namespaces.pid,
@@ -281,6 +283,10 @@ impl Life {
             return self.kill();
         }
         self.asks.signal(self.command, signal, self.kill_mode, None);
+        // What is stopped does not get it before it goes on. It may have ended of the first one.
+        if !matches!(signal, Signal::CONT | Signal::STOP) {
+            self.asks.signal(self.command, Signal::CONT, self.kill_mode, Some(Box::new(|_| {})));
+        }
         self.stopped.get_or_insert((Instant::now(), throttled(&self.launched.cgroup)));
         if !self.killed {
             // A timeout beyond what the clock can count is none.
@@ -343,6 +349,11 @@ impl Life {
         self.waiters.drain(..).for_each(|waiter| waiter(ended.clone()));
         self.replies.drain(..).for_each(|reply| reply(Ok(())));
     }
+}
+
+fn text(env: Vec<(OsString, OsString)>) -> Vec<(String, String)> {
+    let text = |bytes: OsString| bytes.to_string_lossy().into_owned();
+    env.into_iter().map(|(name, value)| (text(name), text(value))).collect()
 }
 
 /// What the thread was woken for.

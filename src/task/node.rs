@@ -47,7 +47,7 @@ impl Node {
         };
         Node {
             root: rustix::process::geteuid().is_root(),
-            private_memory: crate::launch::private_memory().map_err(|e| e.to_string()),
+            private_memory: crate::watch::memory::is_private().map_err(|e| e.to_string()),
             state_dir: super::record::check(state_dir).map_err(|e| e.to_string()),
             landlock: sys::landlock::abi(),
             cgroup: crate::watch::mount_table::cgroups().map(controllers),

@@ -8,9 +8,10 @@ use crate::policy::kill::KillMode;
 use crate::policy::message::{RECORD_LENGTH, RECORD_MAGIC};
 use crate::policy::namespace::NamespaceMode;
 use crate::policy::ulimit::Ulimit;
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, fstat, mkdirat, openat, unlinkat};
+use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, flock, fstat, mkdirat, openat, unlinkat};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
+use std::ffi::OsStr;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
@@ -74,29 +75,40 @@ pub enum SavedError {
 /// The record of one start. Dropping it leaves it in place, for a later plugin.
 #[derive(Debug)]
 pub struct Record {
+    /// Locked (flock) for as long as this process has the task, so that others know that somebody works at it.
     dir: OwnedFd,
     path: PathBuf,
 }
 
 impl Record {
-    /// Makes the record of task `id`, and gives its exit file, open for reading and writing. EEXIST: a record of this id is there already.
+    /// Makes the record of task `id`, and gives its exit file, open for reading and writing. EEXIST: a process that lives has a task of this id.
+    /// A dead one's gives way: who asks for a task once more has heard of none.
     pub fn create(state_dir: &Path, id: &str) -> Result<(Record, OwnedFd), Error> {
         let base = state(state_dir)?;
         let name = file_name(id);
         let path = state_dir.join(&name);
-        mkdirat(&base, &name, Mode::RWXU).at_path("create record", &path)?;
-        let made = || -> rustix::io::Result<_> {
+        let make = || -> rustix::io::Result<_> {
+            mkdirat(&base, &name, Mode::RWXU)?;
             let dir = openat(&base, &name, DIRECTORY, Mode::empty())?;
+            flock(&dir, FlockOperation::LockExclusive)?;
             let exit = openat(&dir, EXIT, OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC, Mode::RUSR | Mode::WUSR)?;
             // Its space is taken now: a full file system later loses no exit status.
             rustix::io::pwrite(&exit, &[0; RECORD_LENGTH], 0)?;
             Ok((dir, exit))
         };
-        match made() {
+        let made = match make() {
+            Err(Errno::EXIST) if abandoned(&base, &name).is_some_and(|_locked| std::fs::remove_dir_all(&path).is_ok()) => make(),
+            // Before it was locked another plugin cleared it away.
+            Err(Errno::NOENT) => make(),
+            made => made,
+        };
+        match made {
             Ok((dir, exit)) => Ok((Record { dir: settle(dir), path }, exit)),
             Err(errno) => {
-                let _ = unlinkat(&base, Path::new(&name).join(EXIT), AtFlags::empty());
-                let _ = unlinkat(&base, &name, AtFlags::REMOVEDIR);
+                if errno != Errno::EXIST {
+                    let _ = unlinkat(&base, Path::new(&name).join(EXIT), AtFlags::empty());
+                    let _ = unlinkat(&base, &name, AtFlags::REMOVEDIR);
+                }
                 rustix::io::Result::Err(errno).at_path("create record", &path)
             }
         }
@@ -109,6 +121,12 @@ impl Record {
         };
         let dir = openat(owned(base)?, name, DIRECTORY, Mode::empty()).at_path("open record", path)?;
         Ok(Record { dir: settle(dir), path: path.to_path_buf() })
+    }
+
+    /// This process has the task from now on.
+    pub fn hold(&self) {
+        // Somebody who only looks may hold it for a moment; nobody else has the task.
+        let _ = flock(&self.dir, FlockOperation::NonBlockingLockExclusive);
     }
 
     pub fn path(&self) -> &Path {
@@ -194,6 +212,37 @@ pub(super) fn names(state_dir: &Path) -> Result<Vec<std::ffi::OsString>, Error> 
     Ok(names.filter(|name| !name.as_encoded_bytes().starts_with(b".")).collect())
 }
 
+/// The record of that name, locked, if no process has its task.
+fn abandoned(base: &OwnedFd, name: impl AsRef<OsStr>) -> Option<OwnedFd> {
+    let dir = openat(base, name.as_ref(), DIRECTORY, Mode::empty()).ok()?;
+    flock(&dir, FlockOperation::NonBlockingLockExclusive).ok()?;
+    Some(dir)
+}
+
+/// Removes the records of starts that were never answered, because their plugin died first: no client will ask for these.
+pub fn clear(state_dir: &Path) {
+    let Ok(base) = owned(state_dir) else { return };
+    for name in names(state_dir).unwrap_or_default() {
+        if let Some(dir) = abandoned(&base, &name)
+            && !is_answered(&dir).unwrap_or(true)
+            && let Err(e) = std::fs::remove_dir_all(state_dir.join(&name))
+        {
+            log::warn!("remove record {}: {e}", state_dir.join(&name).display());
+        }
+    }
+}
+
+/// Whether all of what a later plugin needs was written, which comes before the answer.
+fn is_answered(dir: &OwnedFd) -> rustix::io::Result<bool> {
+    let file = match openat(dir, TASK, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()) {
+        Err(Errno::NOENT) => return Ok(false),
+        file => file?,
+    };
+    let (length, mut last) = (fstat(&file)?.st_size as u64, [0]);
+    rustix::io::pread(&file, &mut last, length.saturating_sub(1))?;
+    Ok(last == *b"}")
+}
+
 /// Opens `state_dir`. It must be root's alone, or a task's user could forge what is in it.
 fn owned(path: &Path) -> Result<OwnedFd, Error> {
     let dir = openat(CWD, path, DIRECTORY, Mode::empty()).at_path("open state_dir", path)?;
@@ -274,6 +323,28 @@ mod tests {
         record.remove().unwrap();
         assert!(Record::open(&base.join("a")).is_err());
         std::fs::remove_dir(&base).unwrap();
+    }
+
+    #[test]
+    fn what_nobody_was_told_of_is_cleared() {
+        let base = std::env::temp_dir().join(format!("exec2-clear-{}", std::process::id()));
+        let (held, _exit) = Record::create(&base, "held").unwrap();
+        for name in ["unanswered", "torn", "answered", "again"] {
+            drop(Record::create(&base, name).unwrap());
+        }
+        std::fs::write(base.join("torn/task.json"), "{\"version\":1,").unwrap();
+        std::fs::write(base.join("answered/task.json"), "{}").unwrap();
+        std::fs::write(base.join("again/task.json"), "{}").unwrap();
+        clear(&base);
+        let left = ["held", "unanswered", "torn", "answered", "again"].map(|name| base.join(name).exists());
+        assert_eq!(left, [true, false, false, true, true]);
+        // Its plugin is dead, and somebody asks for the task once more.
+        let (again, _exit) = Record::create(&base, "again").unwrap();
+        assert!(again.saved().is_err());
+        assert!(Record::create(&base, "again").unwrap_err().is(Errno::EXIST));
+        drop(again);
+        drop(held);
+        std::fs::remove_dir_all(&base).unwrap();
     }
 
     #[test]

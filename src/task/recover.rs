@@ -59,6 +59,7 @@ impl Left {
 /// the pidfd is open, the start time decides.
 pub(super) fn recover(id: &str, path: &Path, launcher: &Launcher) -> Result<Recovered, TaskError> {
     let record = Record::open(path).map_err(|e| TaskError::Lost(format!("{e}")))?;
+    record.hold();
     let saved = record.saved()?;
     if saved.id != id {
         return Err(TaskError::Lost(format!("the record at {} is of task {}", path.display(), saved.id)));

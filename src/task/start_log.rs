@@ -1,14 +1,15 @@
 //! Where a start that fails says why: in the task's own log, in which people look first.
 
 use super::start::Start;
-use crate::launch::log_reader;
 use crate::sys::path;
+use crate::watch::fifo::log_reader;
 use crate::watch::wake::poll;
 use rustix::event::{PollFd, PollFlags};
-use rustix::fs::{FileType, Mode, OFlags, fstat};
+use rustix::fs::{FileType, fstat};
 use std::fmt::Display;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What a pipe takes as one piece (`PIPE_BUF` of linux/limits.h), and has room for if it can be written at all.
@@ -20,7 +21,7 @@ pub(super) struct StartLog {
     /// Standard output and error, below `alloc_dir`.
     fifos: [PathBuf; 2],
     /// Standard error, once the launch has it open: the collector reads until its last writer goes, and nothing after that.
-    pub held: Option<OwnedFd>,
+    pub held: Option<Arc<OwnedFd>>,
 }
 
 impl StartLog {
@@ -46,7 +47,7 @@ impl StartLog {
 
     /// For writing, if it is a FIFO that somebody reads. No symlink is followed below `alloc_dir`: tasks may write there.
     fn open(&self, fifo: &Path) -> Option<OwnedFd> {
-        let dir = rustix::fs::open(&self.alloc_dir, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+        let dir = path::directory(&self.alloc_dir).ok()?;
         let file = path::open_beneath(&dir, fifo).ok()?;
         let is_fifo = FileType::from_raw_mode(fstat(&file).ok()?.st_mode) == FileType::Fifo;
         is_fifo.then(|| log_reader(&file).ok()?)?

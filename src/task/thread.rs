@@ -67,9 +67,9 @@ fn begin(tasks: &Register, id: &str, start: Start, log: &mut Option<StartLog>) -
     let (record, exit) = Record::create(&spec.state_dir, id)?;
     let (mut expected, mut unheard) = (None, None);
     let held = log.as_mut().map_or(&mut unheard, |log| &mut log.held);
-    let plan = vacate(&spec.cgroup).and_then(|()| Plan::logging(launcher, &spec, record.directory(), exit, held));
+    let plan = vacate(&spec.cgroup).and_then(|()| Plan::new(launcher, &spec, record.directory(), exit, held));
     let launched = plan.and_then(|plan| {
-        let oom_kills = oom_kills(plan.cgroup());
+        let oom_kills = oom_kills(&plan.cgroup);
         expected = spec.rules.denial_events.then(|| tasks.denials.expect(&tasks.ear));
         Ok((plan.launch()?, oom_kills))
     });

@@ -13,6 +13,16 @@ use std::time::{Duration, Instant};
 
 const EVENTS: &str = "cgroup.events";
 
+impl Cgroup {
+    /// Reads one interface file, 4 KiB at most: of `cgroup.procs` the oldest processes, 512 at least.
+    pub fn read(&self, file: &str) -> Result<String> {
+        let fd = self.open_file(file, OFlags::RDONLY)?;
+        let mut bytes = [0u8; 4096];
+        let length = rustix::io::read(&fd, &mut bytes).at_path("read", self.path().join(file))?;
+        Ok(String::from_utf8_lossy(&bytes[..length]).into_owned())
+    }
+}
+
 /// Whether a process is in it, and whether it is frozen.
 pub fn state(cgroup: &Cgroup) -> Result<State> {
     Ok(State::parse(&cgroup.read(EVENTS)?))

@@ -1,8 +1,8 @@
 //! What the host has mounted outside the client's directories, and what became of it: for hosts that do not send their mounts to slaves.
 
 use super::mount_table::{self, Table};
+use crate::policy::allocation::is_below;
 use crate::policy::mountinfo::{FileSystem, Mount};
-use crate::policy::standing::is_below;
 use rustix::io::Errno;
 use std::path::PathBuf;
 

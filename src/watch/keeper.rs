@@ -10,7 +10,7 @@ use crate::error::{At, Error, Result};
 use crate::lock::lock;
 use crate::policy::mountinfo::Mount;
 use crate::policy::standing::Kind;
-use rustix::fs::{Mode, OFlags};
+use crate::sys::path;
 use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
@@ -80,8 +80,7 @@ impl<M: Maker> Default for Bases<M> {
 impl<M: Maker> Bases<M> {
     /// The base as the host is now, without what is mounted below `trees`.
     pub fn get(&self, kind: Kind, trees: &[PathBuf]) -> Result<Arc<M::Base>> {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let root = rustix::fs::open("/", flags, Mode::empty()).at_path("open", "/")?;
+        let root = path::directory("/").at_path("open", "/")?;
         if let Some(base) = self.0.ready(kind, trees, root.as_fd()) {
             return Ok(base);
         }

@@ -2,11 +2,14 @@
 //! kernel for a task.
 #![forbid(unsafe_code)]
 
+pub mod ahead;
 pub mod aliases;
 pub mod cgroup;
+pub mod fifo;
 pub mod host;
 pub mod keeper;
 pub mod limit;
+pub mod memory;
 pub mod mount_table;
 pub mod own;
 pub mod pidfd;

@@ -128,7 +128,7 @@ pub fn start(launcher: &Arc<Launcher>, spec: &TaskSpec, root: &Path) -> io::Resu
     record.set_len(message::RECORD_LENGTH as u64)?;
     let records = fs::File::open(root)?;
     let begun = Instant::now();
-    let plan = Plan::new(launcher, spec, records.as_fd(), record.into()).map_err(io::Error::other)?;
+    let plan = Plan::new(launcher, spec, records.as_fd(), record.into(), &mut None).map_err(io::Error::other)?;
     let planned = begun.elapsed();
     let launched = plan.launch().map_err(io::Error::other)?;
     let cloned = begun.elapsed();

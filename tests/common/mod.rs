@@ -216,7 +216,15 @@ impl Run {
     pub fn new() -> Run {
         let mut command = Command::new(bin());
         command.arg("run").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        Run(command).unveil("rx", exe().display())
+        // A shell ignores some for what it starts in the background, and so would the command.
+        let defaults = || {
+            // SAFETY: a plain change of disposition; the two of libc's own are refused.
+            (1..=64).for_each(|signal| unsafe {
+                libc::signal(signal, libc::SIG_DFL);
+            });
+            Ok(())
+        };
+        Run(command).before_exec(defaults).unveil("rx", exe().display())
     }
 
     pub fn root() -> Run {

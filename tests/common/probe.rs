@@ -201,6 +201,8 @@ mod signals {
         unsafe {
             let mut set: libc::sigset_t = std::mem::zeroed();
             libc::sigfillset(&raw mut set);
+            // It follows each stop signal, for what is stopped.
+            libc::sigdelset(&raw mut set, libc::SIGCONT);
             libc::sigprocmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut());
             say("ready");
             let mut signal = 0;

@@ -101,7 +101,7 @@ impl Node {
     }
 
     fn at(place: Place) -> Node {
-        Node { tasks: Tasks::new(Launcher::new()), cgroup: Cgroup::new(), scratch: Scratch::new(), _place: place }
+        Node { tasks: Tasks::new(Launcher::of_this_process(false)), cgroup: Cgroup::new(), scratch: Scratch::new(), _place: place }
     }
 
     pub fn state_dir(&self) -> PathBuf {
@@ -121,7 +121,12 @@ impl Node {
             state_dir: self.state_dir(),
             command: Command { paths: vec![exe], argv, work_dir: "/".into(), ..Command::default() },
             cgroup: policy::cgroup::Cgroup { path: self.cgroup.0.clone(), writes: Vec::new(), is_tasks_own: true },
-            rules: Rules { abi: Abi(super::abi()), grants, filter: Some(Subject { uid: 65534, ..Subject::default() }), ..Rules::default() },
+            rules: Rules {
+                abi: Abi(super::abi()),
+                grants,
+                filter: Some(Subject { is_root: false, ..Subject::default() }),
+                ..Rules::default()
+            },
             ..TaskSpec::default()
         }
     }
@@ -223,8 +228,8 @@ impl Node {
         let left = self.cgroup.processes();
         assert!(left.is_empty(), "{id}: {left:?}");
         let names = fs::read_dir(self.state_dir()).into_iter().flatten().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        // Another task may run beside it.
-        let records: Vec<String> = names.filter(|name| matches!(self.tasks.inspect(&name.replace("%2F", "/")), Err(NotFound))).collect();
+        // Another task may start or end beside it.
+        let records: Vec<String> = names.filter(|name| *name == id.replace('/', "%2F")).collect();
         assert!(records.is_empty(), "{records:?}");
     }
 }

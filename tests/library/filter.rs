@@ -6,7 +6,7 @@ use nomad_driver_exec2::policy::filter::Subject;
 use nomad_driver_exec2::policy::spec::TaskSpec;
 
 const NOBODY: Subject = Subject {
-    uid: 65534,
+    is_root: false,
     capabilities: nomad_driver_exec2::policy::capability::Capabilities(0),
     host_pids: false,
     host_ipc: false,
@@ -24,7 +24,7 @@ fn attempt(number: libc::c_long, arguments: &[i64]) -> String {
 fn both(node: &Node, subject: Subject, attempts: &[&str]) -> (Vec<String>, Vec<String>) {
     let with = |filter| {
         node.output(node.spec(attempts).with(|spec: &mut TaskSpec| {
-            spec.privileges.identity.uid = subject.uid;
+            spec.privileges.identity.uid = if subject.is_root { 0 } else { 65534 };
             spec.rules.filter = filter;
         }))
     };
@@ -111,7 +111,7 @@ fn what_some_may_not() {
     );
     refused(
         &node,
-        Subject { host_ipc: true, uid: 0, ..NOBODY },
+        Subject { host_ipc: true, is_root: true, ..NOBODY },
         &[(libc::SYS_shmget, &[0x7fff_fff1], "EPERM"), (libc::SYS_msgsnd, &[-1], "EPERM"), (libc::SYS_semctl, &[-1], "EPERM")],
     );
 }

@@ -23,7 +23,10 @@ fn launch(node: &Node, attempts: &[&str]) -> (Launched, File) {
     record.set_len(RECORD_LENGTH as u64).unwrap();
     let record_of_init = record.try_clone().unwrap().into();
     let state = File::open(node.state_dir()).unwrap();
-    let launched = Plan::new(&Arc::new(Launcher::new()), &node.spec(attempts), state.as_fd(), record_of_init).unwrap().launch().unwrap();
+    let launched = Plan::new(&Arc::new(Launcher::of_this_process(false)), &node.spec(attempts), state.as_fd(), record_of_init, &mut None)
+        .unwrap()
+        .launch()
+        .unwrap();
     assert_eq!(receive(&launched).unwrap().kind, STARTED);
     (launched, record)
 }

@@ -144,6 +144,8 @@ fn records() {
     }
     let taken = node.state_dir().join("taken");
     fs::create_dir(&taken).unwrap();
+    let held = fs::File::open(&taken).unwrap();
+    rustix::fs::flock(&held, rustix::fs::FlockOperation::LockExclusive).unwrap();
     let mut spec = node.spec(&["exit 0"]);
     spec.id = "taken".into();
     let want = format!("create record {}: File exists (EEXIST)", taken.display());

@@ -160,6 +160,38 @@ func TestRecoverEnded(t *testing.T) {
 }
 
 // Nothing but a kill of init itself leaves no exit status: that is said, and not made up.
+// TestUnanswered has a plugin that died before its answers: what it was asked for may be asked for once more, and what nobody asks for is cleared.
+func TestUnanswered(t *testing.T) {
+	d := start(t)
+	a := d.alloc(t)
+	k := a.start(shell(trapping))
+	k.prints("ready")
+	d.crash(t)
+	record := filepath.Join(d.state, "never-answered")
+	if err := os.Mkdir(record, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	next := d.successor(t)
+	if _, err := os.Stat(record); !os.IsNotExist(err) {
+		t.Errorf("%s: %v", record, err)
+	}
+	// The client has lost the answer: the same task, which runs.
+	k.driver = next
+	var err error
+	bounded(t, "StartTask", func() { k.handle, _, err = next.StartTask(k.config) })
+	if err != nil {
+		t.Fatalf("StartTask once more: %v", err)
+	}
+	if !k.running() {
+		t.Error("the task does not run")
+	}
+	k.stop(*patience, "SIGTERM")
+	k.destroy()
+	if files := filesBelow(t, d.state); len(files) > 0 {
+		t.Errorf("left in state_dir: %v", files)
+	}
+}
+
 func TestRecoverLost(t *testing.T) {
 	d := start(t)
 	a := d.alloc(t)

@@ -8,7 +8,11 @@ fn memory() {
     needs!(Need::Task, Need::Controller("memory"));
     let ended = Run::new().option("--memory", "32MiB").flag("-v").probe_ends(&["touch 64"]);
     assert_eq!((ended.code, ended.text().as_str()), (137, ""));
-    assert!(ended.stderr.contains("memory.max = 33554432") && ended.stderr.contains("OOM killer"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("memory.max = 33554432") && ended.stderr.contains("killed: out of memory (limit 32 MiB"),
+        "{}",
+        ended.stderr
+    );
     assert_eq!(Run::new().option("--memory", "96MiB").probe(&["touch 64"]), ["ok"]);
     assert_eq!(Run::new().probe(&["touch 64"]), ["ok"]);
 }

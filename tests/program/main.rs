@@ -16,5 +16,6 @@ mod mounts;
 mod plugin;
 mod ps;
 mod replaced;
+mod runner;
 mod unveil;
 mod view;

@@ -4,8 +4,8 @@ use super::super::error::LaunchError;
 use super::places::Places;
 use crate::policy::access::{Mode, PathKind};
 use crate::policy::device::{Device, OPEN};
+use crate::policy::identity::Identity;
 use crate::policy::mount::Copy;
-use crate::sys::path::Identity;
 use std::os::fd::AsFd;
 
 /// Grants each device, and mounts it where the host has it not.
@@ -17,7 +17,8 @@ pub(super) fn mount(devices: &[Device], places: &mut Places<'_, '_>) -> Result<(
             _ => return Err(refused(format!("{} on the node is not a device", device.source.display()))),
         };
         // Where nothing of the host's stands its place is not there either.
-        let host = (!places.tree.shows(&device.source, Identity::of(&file).ok())).then_some(&device.source);
+        let host =
+            (!places.tree.layout().shows(&device.source, Identity::of(&file).ok().map(|identity| identity.dev))).then_some(&device.source);
         if let Some(target) = device.target.as_ref().or(host) {
             let target = places.place(target, PathKind::Device).map_err(refused)?;
             // Once more, for by its name it may have been behind a symlink.

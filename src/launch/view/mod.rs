@@ -2,53 +2,58 @@
 
 mod devices;
 mod directories;
-mod furniture;
-mod given;
-mod ipc;
 mod orders;
+mod own;
 mod places;
-mod proc;
 mod resolver;
 mod tree;
 mod volumes;
 
 pub(super) use directories::TaskDirectories;
-pub(super) use given::Given;
-pub use orders::{Attachment, Queues, View};
+pub use orders::{Attachment, View};
 
-use super::base::Base;
 use super::error::LaunchError;
 use super::held::Held;
+use super::launcher::Launcher;
 use super::rules::Ruleset;
-use crate::policy::access::PathKind;
+use crate::policy::granted::comes_from_elsewhere;
 use crate::policy::hidden::Hidden;
+use crate::policy::identity::Identity;
 use crate::policy::namespace::NamespaceMode;
 use crate::policy::spec::TaskSpec;
-use crate::policy::standing::Kind;
+use crate::policy::standing::{Extent, Kind};
 use crate::policy::view_mode::{ProtectSystem, ViewMode};
+use crate::sys::cgroup::Cgroup;
 use crate::sys::mount;
-use crate::sys::path::Identity;
 use crate::sys::point::Made;
 use places::Places;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::os::fd::BorrowedFd;
+use std::path::PathBuf;
 use tree::Tree;
+
+/// What a view is planned with.
+pub(super) struct Given<'a> {
+    pub launcher: &'a Launcher,
+    /// A directory of root's own with the task's lifetime: what is put there is left to whoever removes it.
+    pub record: BorrowedFd<'a>,
+    pub cgroup: &'a Cgroup,
+    pub directories: Option<&'a TaskDirectories>,
+}
 
 /// Plans a task's view. Beside it: what was made on the host to mount on, and is removed again if it is dropped.
 pub(super) fn plan(spec: &TaskSpec, given: &Given<'_>, ruleset: &mut Ruleset, held: &mut Held) -> Result<(View, Made), LaunchError> {
-    let base = base(spec, given, ruleset)?;
     let allocation = given.directories.map(|directories| &directories.allocation);
-    // A directory from elsewhere can have any mount of the host's below it. For what stands the table isn't read at every start: only if
-    // there was a mount in it of a file system that has something to hide.
-    let comes_from_elsewhere = |path: &Path| !base.standing.iter().any(|standing| path.starts_with(standing));
-    let mut unveiled = ruleset.granted.iter().filter(|granted| granted.kind == PathKind::Directory);
+    let trees = allocation.map_or(&[][..], |allocation| &allocation.trees);
+    let kind = Kind::of(spec.view.mode, spec.view.protect_system, &ruleset.granted);
+    let base = given.launcher.bases.get(kind.map_err(|(option, reason)| LaunchError::refused(option, reason))?, trees)?;
+    // For what stands the mount table isn't read at every start: only if there was a mount in it of a file system that has something to hide.
     let own = given.launcher.own.with(&spec.state_dir);
     let is_in_base = |path: &PathBuf| mount::look(path).is_ok_and(|seen| base.mounted.contains(&(seen.stx_dev_major, seen.stx_dev_minor)));
-    let everywhere = base.is_whole
+    let everywhere = base.kind.extent == Extent::Whole
         || !spec.view.volumes.is_empty()
-        || unveiled.any(|granted| comes_from_elsewhere(&granted.found.path))
+        || comes_from_elsewhere(&ruleset.granted, base.found.moved())
         || own.iter().any(is_in_base);
-    let own = if everywhere { given.launcher.own.everywhere(own, allocation.map_or(&[], |allocation| &allocation.trees))? } else { own };
+    let own = if everywhere { given.launcher.own.everywhere(own, trees)? } else { own };
     let hidden = Hidden::new(own, Identity::at);
     let mut tree = Tree::new(&base, &hidden, held)?;
     tree.unveil(&ruleset.granted, spec.view.protect_system == ProtectSystem::Strict, allocation)?;
@@ -62,24 +67,11 @@ pub(super) fn plan(spec: &TaskSpec, given: &Given<'_>, ruleset: &mut Ruleset, he
     let made = places.made;
     // What is in there of other tasks, what a later plugin goes by, and by which way it is told what to do.
     tree.hide_own(allocation)?;
-    let proc = proc::plan(spec, given, ruleset, &mut tree)?;
+    let proc = own::proc(spec, given, ruleset, &mut tree)?;
     tree.cgroup(given.cgroup, &ruleset.granted)?;
-    let queues = (spec.namespaces.ipc == NamespaceMode::Private).then(|| ipc::mount(&mut tree, ruleset)).transpose()?;
+    let queues = (spec.namespaces.ipc == NamespaceMode::Private).then(|| own::ipc(&mut tree, ruleset)).transpose()?;
     if spec.view.mode == ViewMode::Private {
-        furniture::furnish(&mut tree, ruleset, given.directories)?;
+        own::furnish(&mut tree, ruleset, given.directories)?;
     }
     Ok((tree.finish(&base, spec.view.no_pivot_root, proc, queues)?, made))
-}
-
-fn base(spec: &TaskSpec, given: &Given<'_>, ruleset: &Ruleset) -> Result<Arc<Base>, LaunchError> {
-    let root = Path::new("/");
-    let at_root = || ruleset.granted.iter().filter(|granted| granted.found.path == root);
-    if let (ViewMode::Private, Some(granted)) = (spec.view.mode, at_root().next()) {
-        let reason = "/ is the host's whole tree; name what the task needs of it, or leave it to view = \"host\"";
-        return Err(LaunchError::refused(granted.option, reason));
-    }
-    let (unveils_root, writes_root) = (at_root().next().is_some(), at_root().any(|granted| granted.is_writable));
-    let kind = Kind::of(spec.view.mode, spec.view.protect_system, unveils_root, writes_root);
-    let trees = given.directories.map_or(&[][..], |directories| &directories.allocation.trees);
-    Ok(given.launcher.bases.get(kind, trees)?)
 }

@@ -17,15 +17,8 @@ pub struct View {
     pub standing: Vec<CString>,
     pub attachments: Vec<Attachment>,
     pub proc: Proc,
-    /// Those of its own ipc namespace.
-    pub queues: Option<Queues>,
-}
-
-/// The file system of message queues.
-#[derive(Debug)]
-pub struct Queues {
-    /// Where it is mounted; `None`: out of sight, and calls alone reach them.
-    pub target: Option<CString>,
+    /// Where the message queues of its own ipc namespace are mounted.
+    pub queues: Option<CString>,
 }
 
 /// A detached mount and where it goes.

@@ -1,14 +1,16 @@
 //! What a job adds to its task's view of the host, and where.
 
-use super::super::rules::{Ruleset, kind_of};
-use super::directories::TaskDirectories;
+use super::super::rules::Ruleset;
+use super::directories::{Opened, TaskDirectories};
 use super::tree::Tree;
 use crate::error::Words;
 use crate::policy::access::PathKind;
-use crate::policy::place::fits;
+use crate::policy::granted::writes_below;
+use crate::policy::place::{NOT_THERE, check, fits};
 use crate::policy::volume::Volume;
 use crate::sys::path;
 use crate::sys::point::Made;
+use rustix::fs::fstat;
 use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -47,52 +49,54 @@ impl<'a, 'h> Places<'a, 'h> {
     /// The path, without symlinks, at which something of that kind can be mounted for `target`. In the task's directory, and in a volume that may
     /// be written, it is made if need be, and in the task's own root; elsewhere it must be there. The error is why it can't be.
     pub fn place(&mut self, target: &Path, kind: PathKind) -> Result<PathBuf, String> {
+        let is_directory = kind == PathKind::Directory;
         let outer = self.volumes.iter().rev().find_map(|outer| Some((outer, target.strip_prefix(&outer.volume.target).ok()?)));
-        if let Some((outer, below)) = outer {
-            let there = match outer.volume.read_only {
-                false => self.made.point(&outer.file, below, kind == PathKind::Directory).map_err(on_the_way)?,
-                true => path::open_beneath(&outer.file, below).map_err(|errno| match errno {
+        let own = self.directories.and_then(|directories| Some((directories, directories.below(target)?)));
+        let (there, path) = match (outer, own) {
+            (Some((outer, below)), _) if outer.volume.read_only => {
+                let there = path::open_beneath(&outer.file, below).map_err(|errno| match errno {
                     Errno::NOENT => format!("it is not there in the volume at {:?}, which is read-only", outer.volume.written),
                     errno => on_the_way(errno),
-                })?,
-            };
-            same_kind(kind, there.as_fd())?;
-            return Ok(outer.target.join(below));
-        }
-        if let Some((directories, below)) = self.directories.and_then(|directories| Some((directories, directories.below(target)?))) {
-            let there = self.made.point(&directories.task_dir.dir, below, kind == PathKind::Directory).map_err(on_the_way)?;
-            same_kind(kind, there.as_fd())?;
-            return Ok(directories.task_dir.path.join(below));
-        }
-        let path = if self.tree.layout().makes(target) { target.to_path_buf() } else { self.find(target, kind)? };
-        let is_near = |directories: &TaskDirectories| directories.allocation.is_near(&path);
-        let is_taken = self.tree.is_taken(&path) || self.directories.is_some_and(is_near);
-        if path == Path::new("/") || path.starts_with("/proc") || is_taken {
-            return Err(format!("it is {}, where nothing can be mounted for a task", path.display()));
-        }
+                })?;
+                (there, outer.target.join(below))
+            }
+            (Some((outer, below)), _) => (self.made.point(&outer.file, below, is_directory).map_err(on_the_way)?, outer.target.join(below)),
+            (None, Some((directories, below))) => {
+                let Opened { dir, path } = &directories.task_dir;
+                (self.made.point(dir, below, is_directory).map_err(on_the_way)?, path.join(below))
+            }
+            (None, None) => return self.elsewhere(target, kind),
+        };
+        same_kind(kind, there.as_fd())?;
         Ok(path)
     }
 
     /// As `policy::place::is_writable`, of a path without symlinks.
     pub fn is_writable(&self, path: &Path) -> bool {
         let holds = |dir: &Path| path != dir && path.starts_with(dir);
-        self.ruleset.granted.iter().any(|granted| granted.is_writable && holds(&granted.found.path))
-            || self.volumes.iter().any(|outer| !outer.volume.read_only && holds(&outer.target))
+        let mut volumes = self.volumes.iter().filter(|outer| !outer.volume.read_only);
+        writes_below(&self.ruleset.granted, path) || volumes.any(|outer| holds(&outer.target))
     }
 
-    /// Where `target` is on the node.
-    fn find(&self, target: &Path, kind: PathKind) -> Result<PathBuf, String> {
+    /// Where `target` is on the node, or can be made.
+    fn elsewhere(&self, target: &Path, kind: PathKind) -> Result<PathBuf, String> {
+        let allocation = self.directories.map(|directories| &directories.allocation);
+        if self.tree.layout().makes(target) {
+            return check(target, allocation).map(|()| target.to_path_buf());
+        }
         let there = path::open(target, &self.ruleset.untrusted).map_err(|errno| match errno {
-            Errno::NOENT | Errno::NOTDIR => {
-                "it is not there on the node, and in what the task sees of the node no place for it is made: mount it below /local or \
-                 ${NOMAD_TASK_DIR}, or make it on the node"
-                    .into()
-            }
+            Errno::NOENT | Errno::NOTDIR => NOT_THERE.into(),
             errno => on_the_way(errno),
         })?;
         same_kind(kind, there.as_fd())?;
-        path::of(there.as_fd()).map_err(|errno| Words(errno).to_string())
+        let path = path::of(there.as_fd()).map_err(|errno| Words(errno).to_string())?;
+        check(&path, allocation).map(|()| path)
     }
+}
+
+/// What rules know of a file.
+fn kind_of(file: impl AsFd) -> rustix::io::Result<PathKind> {
+    Ok(PathKind::of(fstat(file)?.st_mode))
 }
 
 /// Why a place can't be opened.

@@ -10,7 +10,7 @@ use crate::policy::resolver::{HOSTS, RESOLV_CONF, UPSTREAM, is_stub};
 use crate::policy::spec::TaskSpec;
 use crate::sys::memfd::reopen;
 use crate::sys::path;
-use rustix::fs::{FileType, Mode as FileMode, OFlags, fchmod, fstat, openat};
+use rustix::fs::{FileType, Mode as FileMode, OFlags, fstat, openat};
 use rustix::io::Errno;
 use std::fs::File;
 use std::io::{Read, Write};
@@ -19,20 +19,18 @@ use std::path::Path;
 
 /// `record` is a directory of root's own with the task's lifetime. Before the volumes, one of which may cover /etc.
 pub(super) fn mount(spec: &TaskSpec, record: BorrowedFd<'_>, places: &mut Places<'_, '_>) -> Result<(), LaunchError> {
-    if spec.view.dns.is_some() || spec.namespaces.network.is_some() {
+    let dns = &spec.view.dns;
+    if dns.is_some() || spec.namespaces.network.is_some() {
         let host = read(RESOLV_CONF, places)?;
-        if host.is_none() && spec.view.dns.is_some() && !places.tree.layout().makes(Path::new(RESOLV_CONF)) {
+        if host.is_none() && dns.is_some() && !places.tree.layout().makes(Path::new(RESOLV_CONF)) {
             let reason = format!("the node has no {RESOLV_CONF}, in whose place the task's own would be");
             return Err(LaunchError::refused("dns", reason));
         }
         let host = host.unwrap_or_default();
         let upstream = if is_stub(&host) { read(UPSTREAM, places)? } else { None };
-        let text = match &spec.view.dns {
-            Some(dns) => Some(dns.text(&upstream.unwrap_or(host))),
-            None => upstream,
-        };
+        let text = dns.as_ref().map(|dns| dns.text(upstream.as_ref().unwrap_or(&host))).or(upstream);
         if let Some(text) = text {
-            cover(RESOLV_CONF, &text, spec.view.dns.is_some() || may_read(&spec.rules.grants, RESOLV_CONF), record, places)?;
+            cover(RESOLV_CONF, &text, dns.is_some() || may_read(&spec.rules.grants, RESOLV_CONF), record, places)?;
         }
     }
     if let Some(host) = &spec.view.host_name
@@ -62,10 +60,8 @@ fn cover(path: &str, text: &str, readable: bool, record: BorrowedFd<'_>, places:
     let path = Path::new(path);
     let name = Path::new(path.file_name().unwrap_or_default());
     let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
-    let file = File::from(openat(record, name, flags, FileMode::RUSR | FileMode::WUSR).at_path("create the task's", path)?);
+    let file = File::from(openat(record, name, flags, FileMode::from_raw_mode(0o644)).at_path("create the task's", path)?);
     (&file).write_all(text.as_bytes()).at_path("write the task's", path)?;
-    // Whatever the plugin's umask is.
-    fchmod(&file, FileMode::from_raw_mode(0o644)).at_path("chmod the task's", path)?;
     // Not the descriptor that it was written by: one open for writing would keep its mount from becoming read-only.
     drop(file);
     let file = path::open_beneath(record, name).at_path("open the task's", path)?;

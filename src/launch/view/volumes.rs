@@ -4,9 +4,10 @@ use super::super::error::LaunchError;
 use super::places::{Mounted, Places};
 use crate::error::Words;
 use crate::policy::access::{Mode, PathKind};
+use crate::policy::identity::Identity;
 use crate::policy::mount::Copy;
 use crate::policy::volume::{LEAKY, Volume};
-use crate::sys::path::{self, Identity};
+use crate::sys::path;
 use std::os::fd::AsFd;
 
 /// Mounts the volumes, in their order so that one can be in another, and grants what is in them: everything, or to read and execute it.
