@@ -17,6 +17,7 @@ use crate::policy::event::{Happening, Oom};
 use crate::policy::filter::Subject;
 use crate::policy::grant::{grants, written};
 use crate::policy::limits::{CgroupWrite, cli_writes};
+use crate::policy::obstacle::Asker;
 use crate::policy::privileges::Privileges;
 use crate::policy::request::PluginOptions;
 use crate::policy::rules::Rules;
@@ -195,6 +196,7 @@ fn spec(options: &Run, capabilities: Capabilities) -> Result<TaskSpec, Failure> 
         rules: Rules { abi, grants, filter: (!options.unfiltered).then_some(subject), ..Rules::default() },
         privileges: Privileges { identity, ..Privileges::default() },
         stdio: Stdio::Inherit,
+        asker: Asker::Root,
         ..TaskSpec::default()
     })
 }

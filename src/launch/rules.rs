@@ -2,7 +2,7 @@
 
 use super::error::LaunchError;
 use super::held::Held;
-use crate::error::{At, Words};
+use crate::error::{At, not_unveiled};
 use crate::policy::abi::Abi;
 use crate::policy::access::{Mode, PathKind, rights, ruleset_attr};
 use crate::policy::allocation::Allocation;
@@ -64,7 +64,7 @@ impl Ruleset {
                 }
                 continue;
             }
-            let unveil = |errno| LaunchError::refused(format!("{option} {mode}:{}", path.display()), Words(errno).to_string());
+            let unveil = |errno| LaunchError::refused(format!("{option} {mode}:{}", path.display()), not_unveiled(errno, *mode, path));
             let (file, way) = match path::find(path, &self.untrusted) {
                 Err(Errno::NOENT | Errno::NOTDIR) if !required => continue,
                 other => other.map_err(unveil)?,

@@ -107,7 +107,7 @@ pub struct Command {
 impl Command {
     /// Its streams, before it starts in the task `started`. `wake` wakes the caller's thread.
     pub fn open(tasks: &Tasks, stdio: Stdio, started: &Started, wake: &Arc<Wake>) -> Result<Command, TaskError> {
-        let Streams { input, outputs, theirs, terminal } = streams(tasks, stdio, started.pid)?;
+        let Streams { input, outputs, theirs, terminal } = streams(tasks, stdio, started)?;
         let owner = process::owner(started.pid);
         // Pids are used again, but not as long as the task lives: if it does now, the pid was its own until now.
         if !started.lives() {
@@ -286,7 +286,7 @@ struct Streams {
     terminal: Option<OwnedFd>,
 }
 
-fn streams(tasks: &Tasks, stdio: Stdio, pid: u32) -> Result<Streams, TaskError> {
+fn streams(tasks: &Tasks, stdio: Stdio, task: &Started) -> Result<Streams, TaskError> {
     let pipe = || pipe_with(PipeFlags::CLOEXEC).at("pipe2");
     let copy = |end: &OwnedFd| rustix::io::fcntl_dupfd_cloexec(end.as_fd(), 3).at("fcntl F_DUPFD_CLOEXEC");
     match stdio {
@@ -295,7 +295,7 @@ fn streams(tasks: &Tasks, stdio: Stdio, pid: u32) -> Result<Streams, TaskError> 
             Ok(Streams { input: Some(input), outputs: [Some(output), Some(errors)], theirs: [stdin, stdout, stderr], terminal: None })
         }
         Stdio::Terminal => {
-            let pty = pty::open_for(pid)?;
+            let pty = pty::open_for(task)?;
             let theirs = [copy(&pty.slave)?, copy(&pty.slave)?, copy(&pty.slave)?];
             Ok(Streams { input: Some(copy(&pty.master)?), outputs: [Some(pty.master), None], theirs, terminal: Some(pty.slave) })
         }

@@ -1,5 +1,7 @@
 //! What Landlock writes to the audit log about a denial, read into plain values.
 
+use super::text::escaped;
+
 /// One record, from kernel 6.15.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Record {
@@ -71,11 +73,6 @@ impl<'a> Fields<'a> {
             _ => String::new(),
         }
     }
-}
-
-/// What would move a terminal is not written as it is.
-fn escaped(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() }).collect()
 }
 
 /// Text that was written byte by byte.

@@ -15,6 +15,7 @@ use super::grant::{QUEUES, grants, may_create, written};
 use super::kill::KillMode;
 use super::limits::{Limits, cgroup_writes, pids};
 use super::namespace::{NamespaceMode, Namespaces};
+use super::obstacle::Asker;
 use super::port::Ports;
 use super::privileges::{Privileges, oom_score_adj};
 use super::request::{PluginOptions, TaskRequest};
@@ -46,6 +47,8 @@ pub struct TaskSpec {
     pub rules: Rules,
     pub privileges: Privileges,
     pub stdio: Stdio,
+    /// Who is told what becomes of it.
+    pub asker: Asker,
 }
 
 impl TaskSpec {
@@ -118,6 +121,7 @@ pub fn compile(request: &TaskRequest, options: &PluginOptions, facts: &Facts<'_>
             stdout: absolute("stdout_path", &request.stdout_path)?,
             stderr: absolute("stderr_path", &request.stderr_path)?,
         },
+        asker: Asker::Job,
     })
 }
 

@@ -23,6 +23,11 @@ pub fn pids(procs: &str) -> impl Iterator<Item = u32> {
     procs.split_inclusive('\n').filter_map(|line| decimal(line.strip_suffix('\n')?)).filter(|pid| *pid != 0)
 }
 
+/// What would move a terminal, or begin another line, is not written as it is.
+pub fn escaped(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() }).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -30,6 +30,10 @@ pub enum UnveilReason {
     NoColon,
     #[error("a path can't contain a colon, because the mode ends at the last one")]
     ColonInPath,
+    #[error("the mode comes first: write {0:?}")]
+    Swapped(String),
+    #[error("each path is an unveil of its own: write {0}")]
+    List(String),
     #[error(transparent)]
     Mode(#[from] ModeError),
     #[error("no such word; there are {}", words::known())]
@@ -61,7 +65,10 @@ impl Unveil {
         }
         let (mode, path) = text.rsplit_once(':').ok_or(UnveilReason::NoColon)?;
         if mode.contains(':') {
-            return Err(UnveilReason::ColonInPath);
+            return Err(several(text).map_or(UnveilReason::ColonInPath, UnveilReason::List));
+        }
+        if mode.starts_with('/') && Mode::parse(path.trim_start_matches('?')).is_ok() {
+            return Err(UnveilReason::Swapped(format!("{path}:{mode}")));
         }
         let (mode, optional) = match mode.strip_prefix('?') {
             Some(mode) => (mode, true),
@@ -69,6 +76,25 @@ impl Unveil {
         };
         Ok(Unveil { mode: Mode::parse(mode)?, path: normalise(path)?, optional })
     }
+}
+
+/// What was probably meant by an unveil of several paths: each of them, with the mode before it or that of the first. A path may hold what
+/// separates them here, so that only one that is not there is asked about.
+pub fn several(text: &str) -> Option<String> {
+    let mut mode = "";
+    let mut each = Vec::new();
+    for part in text.split([',', ';', ' ']).filter(|part| !part.is_empty()) {
+        let path = match part.split_once(':') {
+            Some((own, path)) => {
+                mode = own;
+                path
+            }
+            None => part,
+        };
+        Mode::parse(mode.trim_start_matches('?')).ok().filter(|_| path.starts_with('/') && !path.contains(':'))?;
+        each.push(format!("{:?}", format!("{mode}:{path}")));
+    }
+    (each.len() > 1).then(|| each.join(", "))
 }
 
 fn normalise(path: &str) -> Result<String, UnveilReason> {
@@ -112,6 +138,21 @@ mod tests {
     }
 
     #[test]
+    fn several_in_one() {
+        for (text, want) in [
+            ("r:/etc,/srv", Some("\"r:/etc\", \"r:/srv\"")),
+            ("?rx:/a, rw:/b; /c", Some("\"?rx:/a\", \"rw:/b\", \"rw:/c\"")),
+            ("r:/etc /srv", Some("\"r:/etc\", \"r:/srv\"")),
+            ("r:/a,b", None),
+            ("r:/etc", None),
+            ("/etc,/srv", None),
+            ("r:/a:/b", None),
+        ] {
+            assert_eq!(several(text).as_deref(), want, "{text}");
+        }
+    }
+
+    #[test]
     fn bad_ones_say_why() {
         let table = [
             ("", "no colon"),
@@ -123,7 +164,10 @@ mod tests {
             ("r?:/etc", "unknown letter '?'"),
             ("??r:/etc", "unknown letter '?'"),
             (" r:/etc", "unknown letter ' '"),
-            ("/etc:r", "unknown letter '/'"),
+            ("/etc:r", "the mode comes first: write \"r:/etc\""),
+            ("/etc:?rx", "the mode comes first: write \"?rx:/etc\""),
+            ("/etc:ro", "unknown letter '/'"),
+            ("r:/a,rw:/b", "each path is an unveil of its own: write \"r:/a\", \"rw:/b\""),
             ("rr:/etc", "letter 'r' is repeated"),
             ("r:/a:b", "can't contain a colon"),
             ("r:/a:/b", "can't contain a colon"),

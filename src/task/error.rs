@@ -22,7 +22,8 @@ pub enum TaskError {
     Command {
         what: String,
         errno: Errno,
-        hint: &'static str,
+        /// Why, as far as it is known: a colon and words.
+        hint: String,
         /// Whether execve itself was refused, and not a step before it.
         in_exec: bool,
     },

@@ -4,7 +4,7 @@
 use super::ask::{Asks, PATIENCE};
 use super::error::TaskError;
 use super::event::{Subject, oom};
-use super::failure::command_failed;
+use super::failure::start_failed;
 use super::kill::clear;
 use super::order::{Order, Reply};
 use super::record::{Record, Saved};
@@ -204,8 +204,7 @@ impl Life {
         match report.kind {
             message::STARTED if report.id == 0 => self.started(report.value as u32, task, record),
             message::FAILED if report.id == 0 => {
-                let command = self.spec.as_ref().map(|spec| &spec.command);
-                self.failed = command.map(|command| command_failed(report, &command.paths, &command.work_dir));
+                self.failed = self.spec.as_ref().map(|spec| start_failed(report, spec));
             }
             _ => self.asks.report(report),
         }

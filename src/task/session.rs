@@ -1,7 +1,7 @@
 //! Commands that run in a task beside its own: `alloc exec`, script checks. Init starts them, so they are confined as the task is.
 
 use super::error::TaskError;
-use super::failure::command_failed;
+use super::failure::{Tried, command_failed};
 use super::order::{Reply, Session, SessionEnd};
 use super::record::Record;
 use crate::init;
@@ -13,16 +13,15 @@ use std::os::fd::OwnedFd;
 /// How many may be under way at one time. Init has room for fewer, but a task can hold its init up, and each that waits has descriptors here.
 const MOST: usize = 512;
 
-/// The request with its descriptors, the paths to try, the working directory, and whether it is still wanted.
-type Asking = (Request, Vec<OwnedFd>, Vec<String>, String, Box<dyn Fn() -> bool + Send>);
+/// The request with its descriptors, what is to be executed, and whether it is still wanted.
+type Asking = (Request, Vec<OwnedFd>, Tried, Box<dyn Fn() -> bool + Send>);
 
 /// One that has not ended.
 pub(super) struct Open {
     token: u32,
     /// In the task's namespace, once init has said so.
     pid: Option<u32>,
-    paths: Vec<String>,
-    work_dir: String,
+    tried: Tried,
     reply: Option<Reply<u32>>,
     end: SessionEnd,
     pub wanted: Box<dyn Fn() -> bool + Send>,
@@ -55,8 +54,8 @@ impl Sessions {
             return None;
         }
         match self.request(record, session) {
-            Ok((request, descriptors, paths, work_dir, wanted)) => {
-                let open = Open { token: request.id, pid: None, paths, work_dir, reply: Some(reply), end, wanted };
+            Ok((request, descriptors, tried, wanted)) => {
+                let open = Open { token: request.id, pid: None, tried, reply: Some(reply), end, wanted };
                 Some((request, descriptors, open))
             }
             Err(e) => {
@@ -82,7 +81,7 @@ impl Sessions {
         let flags = if session.terminal { message::TERMINAL } else { 0 };
         let request = Request { kind: message::START, id: self.last_token, value: 0, flags };
         let descriptors = [block].into_iter().chain(session.stdio).collect();
-        Ok((request, descriptors, command.paths, command.work_dir, session.wanted))
+        Ok((request, descriptors, Tried::from(&command), session.wanted))
     }
 
     pub fn report(&mut self, report: &Report) {
@@ -96,7 +95,7 @@ impl Sessions {
             }
             message::FAILED => {
                 if let Some(session) = self.take(|session| session.token == report.id) {
-                    let error = command_failed(report, &session.paths, &session.work_dir);
+                    let error = command_failed(report, &session.tried, None);
                     session.finish(Err(error));
                 }
             }

@@ -2,27 +2,32 @@
 
 use crate::Bench;
 use crate::latency::{FLOOR, WARM_UP};
-use crate::machine::proceed;
 use crate::plugin::Plugin;
-use crate::table::{Report, Sample};
+use crate::progress::Progress;
+use crate::sample::Sample;
+use crate::table::Report;
 use crate::task::Task;
 use std::io;
 use std::time::Instant;
 
 pub fn measure(bench: &Bench, report: &mut Report) -> io::Result<()> {
-    let plugin = Plugin::configured(bench)?;
-    let mut task = Task::park(bench, &plugin)?;
-    let sample = |name| Sample::times(name, WARM_UP);
-    let mut floors = sample(FLOOR);
-    let (mut terminals, mut pipes) = (sample("E1 opened to first byte, terminal"), sample("E1 opened to first byte, pipes"));
-    for _ in 0..WARM_UP + bench.arguments.runs {
-        proceed()?;
+    let plugins = Plugin::all(bench)?;
+    let mut tasks = plugins.iter().map(|plugin| Task::park(bench, plugin)).collect::<io::Result<Vec<_>>>()?;
+    let mut floors = Sample::times(FLOOR, WARM_UP);
+    let samples = |name| bench.drivers.iter().map(|driver| Sample::times(name, WARM_UP).by(driver)).collect::<Vec<_>>();
+    let (mut terminals, mut pipes) = (samples("E1 opened to first byte, terminal"), samples("E1 opened to first byte, pipes"));
+    let rounds = WARM_UP + bench.arguments.runs;
+    let mut progress = Progress::new("E1", rounds);
+    for _ in 0..rounds {
+        progress.step()?;
         floors.push(bench.floor()?);
-        for (tty, sample) in [(true, &mut terminals), (false, &mut pipes)] {
-            let opened = Instant::now();
-            sample.push(task.exec(&bench.payload.hello, tty)? - opened);
+        for (number, task) in tasks.iter().enumerate() {
+            for (tty, samples) in [(true, &mut terminals), (false, &mut pipes)] {
+                let opened = Instant::now();
+                samples[number].push(task.exec(&bench.payload.hello, tty)? - opened);
+            }
         }
     }
-    report.against("E1: commands in a parked task; client and plugin not pinned", &floors, &[&terminals, &pipes]);
-    task.end()
+    report.against("E1: commands in a parked task; client and plugin not pinned", &floors, terminals.iter().chain(&pipes));
+    tasks.iter_mut().try_for_each(Task::end)
 }

@@ -2,8 +2,10 @@
 
 use crate::Bench;
 use crate::layout::{Allocation, TASK};
-use crate::machine::{Pinned, proceed};
-use crate::table::{Report, Sample};
+use crate::machine::Pinned;
+use crate::progress::Progress;
+use crate::sample::Sample;
+use crate::table::Report;
 use nomad_driver_exec2::init::socket;
 use nomad_driver_exec2::launch::{Launcher, Plan};
 use nomad_driver_exec2::policy::capability::Capabilities;
@@ -52,53 +54,89 @@ fn starts(bench: &Bench, report: &mut Report) -> io::Result<()> {
         (runs.div_ceil(3), PAUSE, "S1: launch by this program; pinned, pauses of 200 ms"),
     ] {
         let warm_up = if pause.is_zero() { WARM_UP } else { 1 };
-        let sample = |name| Sample::times(name, warm_up);
-        let (mut floors, mut bare_floors) = (sample("floor, whole sandbox with a filter"), sample("floor without a filter"));
-        let (mut launches, mut plans) = (sample("S1 launch"), sample("plan, before S1"));
-        let (mut private_launches, mut private_plans) = (sample("S1 launch, private view"), sample("plan, private view"));
-        // A plugin's thread does so when it has started a task. Who comes at the same time finds nothing ready.
-        let ready = || {
-            if !pause.is_zero() {
-                launcher.make_ready()
-            }
-        };
+        let mut floors = Sample::times("floor, whole sandbox with a filter", warm_up).drawn();
+        let mut bare_floors = Sample::times("floor without a filter", warm_up).drawn();
+        let mut rows = [(Row::new("host view", warm_up), &spec), (Row::new("private view", warm_up), &private)];
+        let mut progress = Progress::new(how, warm_up + runs);
         for _ in 0..warm_up + runs {
-            proceed()?;
+            progress.step()?;
             sleep(pause);
             bare_floors.push(bench.bare_floor()?);
             sleep(pause);
             floors.push(bench.floor()?);
-            sleep(pause);
-            let (plan, launch) = start(&launcher, &spec, &bench.scratch.0)?;
-            plans.push(plan);
-            launches.push(launch);
-            ready();
-            sleep(pause);
-            let (plan, launch) = start(&launcher, &private, &bench.scratch.0)?;
-            private_plans.push(plan);
-            private_launches.push(launch);
-            ready();
+            for (row, spec) in &mut rows {
+                sleep(pause);
+                row.push(&start(&launcher, spec, &bench.scratch.0)?);
+                // A plugin's thread does so when it has started a task. Who comes at the same time finds nothing ready.
+                if !pause.is_zero() {
+                    launcher.make_ready();
+                }
+            }
         }
-        report.against(how, &floors, &[&bare_floors, &launches, &plans, &private_launches, &private_plans]);
+        report.against(how, &floors, [&bare_floors].into_iter().chain(rows.iter().flat_map(|(row, _)| row.samples())));
+        report.time_line(how, "floor", &[("program runs", floors.median())]);
+        rows.iter().for_each(|(row, _)| report.time_line(how, row.name, &row.steps()));
     }
     Ok(())
 }
 
-pub fn start(launcher: &Arc<Launcher>, spec: &TaskSpec, root: &Path) -> io::Result<(Duration, Duration)> {
+/// When, since its begin, each step of a start was done.
+#[derive(Clone, Copy)]
+pub struct Steps {
+    pub planned: Duration,
+    /// The child has executed init.
+    pub cloned: Duration,
+    /// Init says that the command is running.
+    pub running: Duration,
+}
+
+/// Starts of one kind.
+struct Row {
+    name: &'static str,
+    plans: Sample,
+    launches: Sample,
+    clones: Sample,
+    whole: Sample,
+}
+
+impl Row {
+    fn new(name: &'static str, warm_up: usize) -> Row {
+        let sample = |what| Sample::times(&format!("S1 {what}, {name}"), warm_up);
+        let whole = sample("plan and launch").drawn();
+        Row { name, plans: sample("plan"), launches: sample("launch"), clones: sample("plan, and launch until init is executed"), whole }
+    }
+
+    fn push(&mut self, steps: &Steps) {
+        self.plans.push(steps.planned);
+        self.launches.push(steps.running - steps.planned);
+        self.clones.push(steps.cloned);
+        self.whole.push(steps.running);
+    }
+
+    fn samples(&self) -> [&Sample; 4] {
+        [&self.whole, &self.plans, &self.launches, &self.clones]
+    }
+
+    fn steps(&self) -> [(&'static str, f64); 3] {
+        [("plan made", self.plans.median()), ("init executed", self.clones.median()), ("command running", self.whole.median())]
+    }
+}
+
+pub fn start(launcher: &Arc<Launcher>, spec: &TaskSpec, root: &Path) -> io::Result<Steps> {
     let record = OpenOptions::new().create(true).read(true).write(true).truncate(true).open(root.join("record"))?;
     // Init maps it.
     record.set_len(message::RECORD_LENGTH as u64)?;
     let records = fs::File::open(root)?;
-    let before = Instant::now();
+    let begun = Instant::now();
     let plan = Plan::new(launcher, spec, records.as_fd(), record.into(), &mut None).map_err(io::Error::other)?;
-    let planned = before.elapsed();
-    let before = Instant::now();
+    let planned = begun.elapsed();
     let launched = plan.launch().map_err(io::Error::other)?;
+    let cloned = begun.elapsed();
     let report = socket::receive(launched.socket.as_fd(), true)?;
-    let took = before.elapsed();
+    let running = begun.elapsed();
     let status = pidfd::reap(launched.pidfd.as_fd()).map_err(io::Error::other)?;
     match report {
-        Some(report) if report.kind == message::STARTED && status == 7 << 8 => Ok((planned, took)),
+        Some(report) if report.kind == message::STARTED && status == 7 << 8 => Ok(Steps { planned, cloned, running }),
         other => Err(io::Error::other(format!("the task said {other:?} and ended with wait status {status:#x}"))),
     }
 }

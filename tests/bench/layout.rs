@@ -109,6 +109,10 @@ impl Slice {
         Ok(slice)
     }
 
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     fn enable(&mut self) -> io::Result<()> {
         let names = |dir: &Path, file: &str| fs::read_to_string(dir.join(file)).unwrap_or_default();
         let (have, before) = (names(&self.root, "cgroup.controllers"), names(&self.root, "cgroup.subtree_control"));

@@ -63,6 +63,11 @@ pub fn kernel() -> String {
     rustix::system::uname().release().to_string_lossy().into_owned()
 }
 
+/// Since 1970.
+pub fn seconds() -> u64 {
+    std::time::SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs())
+}
+
 pub fn cpus() -> usize {
     std::thread::available_parallelism().map_or(1, |count| count.get())
 }

@@ -1,15 +1,13 @@
 //! M1 and M2: what the plugin costs, and what each task costs beside its own memory.
 
 use crate::Bench;
-use crate::machine::proceed;
-use crate::plugin::{Plugin, patient};
+use crate::driver::Driver;
+use crate::plugin::Plugin;
 use crate::process::{descendants, descriptors, members, number, runs, status};
-use crate::table::{Report, Sample};
+use crate::progress::Progress;
+use crate::sample::Sample;
+use crate::table::Report;
 use crate::task::Task;
-use futures_executor::block_on;
-use futures_util::StreamExt;
-use nomad_driver_exec2::plugin::methods::FINGERPRINT;
-use nomad_driver_exec2::plugin::wire::driver::FingerprintRequest;
 use std::collections::BTreeSet;
 use std::io;
 use std::thread::sleep;
@@ -19,27 +17,19 @@ use std::time::Duration;
 const SETTLE: Duration = Duration::from_millis(500);
 
 /// M1.
-pub fn idle(bench: &Bench, report: &mut Report) -> io::Result<()> {
-    let plugin = Plugin::configured(bench)?;
-    fingerprint(&plugin)?;
+pub fn idle(bench: &Bench, driver: &Driver, report: &mut Report) -> io::Result<()> {
+    let plugin = Plugin::configured(bench, driver)?;
+    plugin.fingerprint()?;
     sleep(SETTLE);
-    let read = |name, unit, key| Ok::<_, io::Error>(Sample::of(name, unit, [status(plugin.pid(), key)?]));
+    let read = |name, unit, key| Ok::<_, io::Error>(Sample::of(name, unit, [status(plugin.pid(), key)?]).by(driver));
     let samples = [
         read("M1 resident", "KB", "VmRSS")?,
         read("M1 resident, anonymous", "KB", "RssAnon")?,
         read("M1 resident, file", "KB", "RssFile")?,
         read("M1 threads", "threads", "Threads")?,
     ];
-    report.values("M1: the plugin after SetConfig and Fingerprint", &samples);
+    report.values(&format!("M1: the plugin after SetConfig and Fingerprint{}", driver.suffix()), &samples);
     Ok(())
-}
-
-fn fingerprint(plugin: &Plugin) -> io::Result<()> {
-    let mut stream = plugin.client.server_streaming(&FINGERPRINT, &FingerprintRequest::default(), patient()).map_err(io::Error::other)?;
-    match block_on(stream.next()) {
-        Some(answer) => answer.map(drop).map_err(io::Error::other),
-        None => Err(io::Error::other("no fingerprint")),
-    }
 }
 
 /// The plugin's own size at one moment.
@@ -57,9 +47,9 @@ impl Size {
 }
 
 /// M2.
-pub fn parked(bench: &Bench, report: &mut Report) -> io::Result<()> {
-    let plugin = Plugin::configured(bench)?;
-    fingerprint(&plugin)?;
+pub fn parked(bench: &Bench, driver: &Driver, report: &mut Report) -> io::Result<()> {
+    let plugin = Plugin::configured(bench, driver)?;
+    plugin.fingerprint()?;
     let count = bench.arguments.tasks;
     // What the first task makes once for all.
     Task::park(bench, &plugin)?.end()?;
@@ -68,21 +58,20 @@ pub fn parked(bench: &Bench, report: &mut Report) -> io::Result<()> {
     let others = descendants(plugin.pid())?;
     let available = number("/proc/meminfo", "MemAvailable")?;
     let mut tasks = Vec::with_capacity(count);
+    let mut progress = Progress::new(&format!("M2{}", driver.suffix()), count);
     for _ in 0..count {
-        proceed()?;
+        progress.step()?;
         tasks.push(Task::park(bench, &plugin)?);
     }
     sleep(SETTLE);
     let fallen = available - number("/proc/meminfo", "MemAvailable")?;
     let during = Size::of(&plugin)?;
-    let mut helpers: BTreeSet<u32> = descendants(plugin.pid())?.difference(&others).copied().collect();
+    let helpers = helpers(bench, &plugin, &others, &tasks.iter().collect::<Vec<_>>())?;
     let mut charged = Vec::new();
     for task in &tasks {
-        helpers.extend(members(&task.allocation.cgroup)?);
         let current = std::fs::read_to_string(task.allocation.cgroup.join("memory.current")).ok();
         charged.extend(current.and_then(|bytes| bytes.trim().parse::<f64>().ok()).map(|bytes| bytes / 1024.0));
     }
-    helpers.retain(|pid| !runs(*pid, &bench.payload.park));
     let rollup = |key| helpers.iter().map(|pid| number(&format!("/proc/{pid}/smaps_rollup"), key)).collect::<io::Result<Vec<f64>>>();
     let (resident, proportional) = (rollup("Rss")?, rollup("Pss")?);
     for task in &mut tasks {
@@ -111,6 +100,17 @@ pub fn parked(bench: &Bench, report: &mut Report) -> io::Result<()> {
         Sample::of("M2 left over: plugin's threads", "", [after.threads - before.threads]),
         Sample::of("M2 left over: plugin's growth", "KB", [after.resident - before.resident]),
     ]);
-    report.values(&format!("M2: {count} parked tasks at once"), &samples);
+    let samples: Vec<Sample> = samples.into_iter().map(|sample| sample.by(driver)).collect();
+    report.values(&format!("M2: {count} parked tasks at once{}", driver.suffix()), &samples);
     Ok(())
+}
+
+/// The processes that are there for the tasks and are none of their own.
+pub fn helpers(bench: &Bench, plugin: &Plugin, others: &BTreeSet<u32>, tasks: &[&Task]) -> io::Result<BTreeSet<u32>> {
+    let mut helpers: BTreeSet<u32> = descendants(plugin.pid())?.difference(others).copied().collect();
+    for task in tasks {
+        helpers.extend(members(&task.allocation.cgroup)?);
+    }
+    helpers.retain(|pid| !runs(*pid, &bench.payload.park));
+    Ok(helpers)
 }

@@ -1,10 +1,14 @@
 //! A plugin process as Nomad's agent runs it, and calls to it.
 
 use crate::Bench;
+use crate::driver::Driver;
 use crate::machine::{PATIENCE, readable};
+use futures_executor::block_on;
+use futures_util::StreamExt;
 use grpcio::{CallOption, ChannelBuilder, Client, EnvBuilder, Environment, Method};
 use nomad_driver_exec2::plugin::methods::*;
 use nomad_driver_exec2::plugin::wire::base::*;
+use nomad_driver_exec2::plugin::wire::driver::FingerprintRequest;
 use nomad_driver_exec2::plugin::wire::hclspec::{Spec, spec::Block};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 use serde_json::{Map, Value, json};
@@ -23,8 +27,8 @@ pub struct Plugin {
 
 impl Plugin {
     /// Returns when PluginInfo has been answered.
-    pub fn start(bench: &Bench) -> io::Result<Plugin> {
-        let mut command = Command::new(&bench.arguments.plugin);
+    pub fn start(bench: &Bench, driver: &Driver) -> io::Result<Plugin> {
+        let mut command = Command::new(&driver.path);
         command.env(COOKIE.0, COOKIE.1).env("PLUGIN_PROTOCOL_VERSIONS", "2").env("TMPDIR", &bench.scratch.0);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn()?;
@@ -42,12 +46,12 @@ impl Plugin {
 
     /// As [`Plugin::start`], and configured: every option of its schema, with the payload's directory unveiled and records below the
     /// scratch directory.
-    pub fn configured(bench: &Bench) -> io::Result<Plugin> {
-        let plugin = Plugin::start(bench)?;
+    pub fn configured(bench: &Bench, driver: &Driver) -> io::Result<Plugin> {
+        let plugin = Plugin::start(bench, driver)?;
         let schema = plugin.call(&CONFIG_SCHEMA, &ConfigSchemaRequest::default())?;
         let ours = json!({
             "unveil_paths": [format!("rx:{}", bench.payload.dir().display())],
-            "state_dir": bench.scratch.0.join("state"),
+            "state_dir": bench.scratch.0.join(&driver.state),
         });
         let request = SetConfigRequest {
             msgpack_config: block(&schema.spec, &ours)?,
@@ -61,6 +65,20 @@ impl Plugin {
         };
         plugin.call(&SET_CONFIG, &request)?;
         Ok(plugin)
+    }
+
+    /// One of each driver, configured.
+    pub fn all(bench: &Bench) -> io::Result<Vec<Plugin>> {
+        bench.drivers.iter().map(|driver| Plugin::configured(bench, driver)).collect()
+    }
+
+    /// Asks for the fingerprint, and waits for the first.
+    pub fn fingerprint(&self) -> io::Result<()> {
+        let mut stream = self.client.server_streaming(&FINGERPRINT, &FingerprintRequest::default(), patient()).map_err(io::Error::other)?;
+        match block_on(stream.next()) {
+            Some(answer) => answer.map(drop).map_err(io::Error::other),
+            None => Err(io::Error::other("no fingerprint")),
+        }
     }
 
     pub fn pid(&self) -> u32 {

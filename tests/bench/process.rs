@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 /// The number behind `key:` in a file of such lines; an error names the file.
 pub fn number(file: &str, key: &str) -> io::Result<f64> {
@@ -50,4 +51,16 @@ pub fn descendants(ancestor: u32) -> io::Result<BTreeSet<u32>> {
     }
     found.remove(&ancestor);
     Ok(found)
+}
+
+/// The CPU time of a process, of its threads that ended too.
+pub fn cpu_time(pid: u32) -> io::Result<Duration> {
+    let mut clock = 0;
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: both fill a local.
+    let failed = unsafe { libc::clock_getcpuclockid(pid as i32, &raw mut clock) != 0 || libc::clock_gettime(clock, &raw mut time) != 0 };
+    if failed {
+        return Err(io::Error::other(format!("the CPU time of process {pid} can't be read")));
+    }
+    Ok(Duration::new(time.tv_sec as u64, time.tv_nsec as u32))
 }

@@ -1,32 +1,35 @@
 //! R1: a plugin that was killed, and how long its successor takes to go on with the tasks.
 
 use crate::Bench;
-use crate::machine::proceed;
+use crate::driver::Driver;
 use crate::plugin::Plugin;
-use crate::table::{Report, Sample};
+use crate::progress::Progress;
+use crate::sample::Sample;
+use crate::table::Report;
 use crate::task::Task;
 use std::io;
 use std::time::Instant;
 
 /// A quarter of the tasks, and all of them: linear is what costs the same for each.
-pub fn measure(bench: &Bench, report: &mut Report) -> io::Result<()> {
+pub fn measure(bench: &Bench, driver: &Driver, report: &mut Report) -> io::Result<()> {
     let all = bench.arguments.tasks;
-    recover(bench, report, all.div_ceil(4))?;
-    recover(bench, report, all)
+    recover(bench, driver, report, all.div_ceil(4))?;
+    recover(bench, driver, report, all)
 }
 
 /// One after the other, as Nomad's client does.
-fn recover(bench: &Bench, report: &mut Report, count: usize) -> io::Result<()> {
-    let first = Plugin::configured(bench)?;
+fn recover(bench: &Bench, driver: &Driver, report: &mut Report, count: usize) -> io::Result<()> {
+    let first = Plugin::configured(bench, driver)?;
     let next;
     let mut tasks = Vec::with_capacity(count);
+    let mut progress = Progress::new(&format!("R1{}", driver.suffix()), count);
     for _ in 0..count {
-        proceed()?;
+        progress.step()?;
         tasks.push(Task::park(bench, &first)?);
     }
     let killed = Instant::now();
     first.crash()?;
-    next = Plugin::configured(bench)?;
+    next = Plugin::configured(bench, driver)?;
     let mut calls = Sample::times("R1 RecoverTask", 0);
     let begun = Instant::now();
     for task in &mut tasks {
@@ -50,6 +53,7 @@ fn recover(bench: &Bench, report: &mut Report, count: usize) -> io::Result<()> {
     }
     let each = |name| Sample::of(name, "us", [took.as_secs_f64() * 1e6 / count as f64]);
     let down = Sample::of("R1 kill to the last task's recovery", "us", [down.as_secs_f64() * 1e6]);
-    report.values(&format!("R1: {count} tasks of a plugin that was killed"), &[calls, each("R1 all, per task"), others, down]);
+    let samples = [calls, each("R1 all, per task"), others, down].map(|sample| sample.by(driver));
+    report.values(&format!("R1: {count} tasks of a plugin that was killed{}", driver.suffix()), &samples);
     Ok(())
 }

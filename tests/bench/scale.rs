@@ -1,69 +1,87 @@
-//! S4: starts on a host with many mounts and many tasks. In a mount namespace of this program's own.
+//! S4: starts on a host with many mounts and many tasks, by a process that holds much memory. In a mount namespace of its own.
 
 use crate::Bench;
+use crate::driver::Driver;
+use crate::extra::Extra;
 use crate::launch::{alone, spec, start};
 use crate::layout::Allocation;
 use crate::machine::{Pinned, proceed};
+use crate::namespace;
 use crate::plugin::Plugin;
-use crate::table::{Report, Sample};
+use crate::progress::Progress;
+use crate::sample::Sample;
+use crate::table::Report;
 use crate::task::Task;
 use nomad_driver_exec2::launch::Launcher;
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind, mount_change, unmount};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const EXTRA: [usize; 3] = [0, 1000, 5000];
+/// Megabytes of memory that the launching process holds.
+const HELD: [usize; 3] = [0, 64, 512];
 const WARM_UP: usize = 20;
 const HOOKS: Duration = Duration::from_millis(10);
 /// For what is done behind a mount.
-const SETTLE: Duration = Duration::from_millis(500);
+pub const SETTLE: Duration = Duration::from_millis(500);
 
 pub fn measure(bench: &Bench, report: &mut Report) -> io::Result<()> {
-    let limit = getrlimit(Resource::Nofile);
-    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })?;
-    // SAFETY: no pointers.
-    if unsafe { libc::unshare(libc::CLONE_NEWNS) } != 0 {
-        return Err(io::Error::last_os_error());
-    }
+    alone(|| {
+        namespace::enter()?;
+        starts(bench, report)
+    })
+}
+
+fn starts(bench: &Bench, report: &mut Report) -> io::Result<()> {
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
     // Records are on a file system of their own, as on a host.
     let state = bench.scratch.0.join("state");
     fs::create_dir_all(&state)?;
     mount("tmpfs", &state, "tmpfs", MountFlags::empty(), None)?;
     fs::set_permissions(&state, fs::Permissions::from_mode(0o700))?;
-    live(bench, report, "mounts that send nothing")?;
-    mount_change("/", MountPropagationFlags::SHARED | MountPropagationFlags::REC)?;
-    live(bench, report, "shared mounts")?;
+    let drivers = |report: &mut Report, kind| bench.drivers.iter().try_for_each(|driver| live(bench, driver, report, kind));
+    drivers(report, "mounts that send nothing")?;
+    namespace::share()?;
+    drivers(report, "shared mounts")?;
     alone(|| launches(bench, report))
 }
 
 /// This program's own launches with ever more mounts in the client's directory; then what one task's mounts take.
 fn launches(bench: &Bench, report: &mut Report) -> io::Result<()> {
     // A program that is executed afterwards has no capability.
-    let plugin = Plugin::configured(bench)?;
+    let plugin = Plugin::configured(bench, &bench.drivers[0])?;
     let launcher = Arc::new(Launcher::of_plugin());
     let allocation = Allocation::create(&bench.scratch.0, &bench.slice)?;
     let spec = spec(bench, &allocation)?;
-    let mut extra = Extra::new(bench)?;
+    let mut extra = Extra::new(bench);
     let mut samples = Vec::new();
-    for count in EXTRA {
-        extra.grow(count)?;
+    let mut measure = |what: &str| {
         let _pinned = Pinned::here()?;
-        let mut launches = Sample::times(&format!("S4 launch, {count} extra mounts"), WARM_UP);
-        let mut whole = Sample::times(&format!("S4 plan and launch, {count} extra mounts"), WARM_UP);
-        for _ in 0..WARM_UP + bench.arguments.runs.max(100) {
-            proceed()?;
-            let (plan, launch) = start(&launcher, &spec, &bench.scratch.0.join("state"))?;
-            launches.push(launch);
-            whole.push(plan + launch);
+        let mut launches = Sample::times(&format!("S4 launch, {what}"), WARM_UP);
+        let mut whole = Sample::times(&format!("S4 plan and launch, {what}"), WARM_UP);
+        let rounds = WARM_UP + bench.arguments.runs.max(100);
+        let mut progress = Progress::new(&format!("S4, {what}"), rounds);
+        for _ in 0..rounds {
+            progress.step()?;
+            let steps = start(&launcher, &spec, &bench.scratch.0.join("state"))?;
+            launches.push(steps.running - steps.planned);
+            whole.push(steps.running);
         }
         samples.extend([launches, whole]);
+        Ok::<_, io::Error>(())
+    };
+    for megabytes in HELD {
+        let held = std::hint::black_box(vec![1u8; megabytes << 20]);
+        measure(&format!("{megabytes} MB held"))?;
+        drop(held);
+    }
+    for count in EXTRA {
+        extra.grow(count)?;
+        measure(&format!("{count} extra mounts"))?;
     }
     report.values("S4: launch by this program; shared mounts, pinned, back to back", &samples);
 
@@ -85,8 +103,8 @@ fn launches(bench: &Bench, report: &mut Report) -> io::Result<()> {
 }
 
 /// Through the plugin, each task with an allocation of its own that is mounted just before.
-fn live(bench: &Bench, report: &mut Report, kind: &str) -> io::Result<()> {
-    let plugin = Plugin::configured(bench)?;
+fn live(bench: &Bench, driver: &Driver, report: &mut Report, kind: &str) -> io::Result<()> {
+    let plugin = Plugin::configured(bench, driver)?;
     Task::park(bench, &plugin)?.end()?;
     let count = 10 * bench.arguments.tasks;
     let edge = count / 10;
@@ -94,8 +112,9 @@ fn live(bench: &Bench, report: &mut Report, kind: &str) -> io::Result<()> {
     let (mut first, mut last) =
         (Sample::times(&format!("S4 StartTask, first {edge}"), 0), Sample::times(&format!("S4 StartTask, last {edge}"), 0));
     let mut tasks = Vec::with_capacity(count);
+    let mut progress = Progress::new(&format!("S4, live tasks, {kind}{}", driver.suffix()), count);
     for number in 0..count {
-        proceed()?;
+        progress.step()?;
         let mut task = Task::prepare(bench, &plugin, &bench.payload.park)?;
         // The client's hooks between the mounts and the start take longer: one of them executes the log collector.
         std::thread::sleep(HOOKS);
@@ -114,7 +133,8 @@ fn live(bench: &Bench, report: &mut Report, kind: &str) -> io::Result<()> {
         task.end()?;
     }
     let left = mounts(bench, &format!("mount and unmount, {count} allocations, {kind}"))?;
-    report.values(&format!("S4: {count} live tasks, {kind}"), &[first, last, idle, left, busy]);
+    let samples = [first, last, idle, left, busy].map(|sample| sample.by(driver));
+    report.values(&format!("S4: {count} live tasks, {kind}{}", driver.suffix()), &samples);
     Ok(())
 }
 
@@ -133,37 +153,6 @@ fn mounts(bench: &Bench, name: &str) -> io::Result<Sample> {
     }
     fs::remove_dir(&dir)?;
     Ok(sample)
-}
-
-/// Mounts of allocations that are not ours. They go with the namespace.
-struct Extra {
-    dir: PathBuf,
-    count: usize,
-}
-
-impl Extra {
-    fn new(bench: &Bench) -> io::Result<Extra> {
-        Ok(Extra { dir: bench.scratch.0.join("alloc"), count: 0 })
-    }
-
-    fn grow(&mut self, count: usize) -> io::Result<()> {
-        for number in self.count..count {
-            let point = self.dir.join(format!("extra-{number}"));
-            fs::create_dir(&point)?;
-            mount_bind(&point, &point)?;
-        }
-        self.count = count;
-        std::thread::sleep(SETTLE);
-        Ok(())
-    }
-}
-
-impl Drop for Extra {
-    fn drop(&mut self) {
-        for number in 0..self.count {
-            let _ = unmount(self.dir.join(format!("extra-{number}")), UnmountFlags::DETACH);
-        }
-    }
 }
 
 /// What all mounts of this machine take of the kernel's memory, in KB.

@@ -1,86 +1,50 @@
-//! Samples of the figures, and how they are shown: a table, and JSON with every value.
+//! What was measured, as a person and as a program reads it: tables that are printed as they come, and JSON with every value.
 
 use crate::arguments::Arguments;
+use crate::driver::Driver;
 use crate::machine;
+use crate::sample::Sample;
 use serde_json::{Value, json};
 use std::io::{self, Write};
 use std::path::Path;
-use std::time::Duration;
 
 /// As println!, which would panic, and so clean nothing up, when nobody reads any more.
 macro_rules! say {
     ($($argument:tt)*) => { let _ = writeln!(io::stdout(), $($argument)*); };
 }
 
-pub struct Sample {
-    name: String,
-    unit: &'static str,
-    warm_up: usize,
-    first: Option<f64>,
-    values: Vec<f64>,
-}
-
-impl Sample {
-    /// Of durations. The first `warm_up` do not count: they touch cold pages. The very first is told apart.
-    pub fn times(name: &str, warm_up: usize) -> Sample {
-        Sample { name: name.to_string(), unit: "us", warm_up, first: None, values: Vec::new() }
-    }
-
-    /// Of what is there at once.
-    pub fn of(name: &str, unit: &'static str, values: impl Into<Vec<f64>>) -> Sample {
-        Sample { name: name.to_string(), unit, warm_up: 0, first: None, values: values.into() }
-    }
-
-    pub fn push(&mut self, took: Duration) {
-        let took = took.as_secs_f64() * 1e6;
-        self.first.get_or_insert(took);
-        match self.warm_up.checked_sub(1) {
-            Some(left) => self.warm_up = left,
-            None => self.values.push(took),
-        }
-    }
-
-    /// The value that `share` (0 to 1) of all do not exceed.
-    fn quantile(&self, share: f64) -> f64 {
-        let mut sorted = self.values.clone();
-        sorted.sort_by(f64::total_cmp);
-        let last = sorted.len().saturating_sub(1);
-        sorted.get((last as f64 * share).round() as usize).copied().unwrap_or(f64::NAN)
-    }
-
-    fn ratio(&self, floor: Option<&Sample>) -> Option<f64> {
-        Some(self.quantile(0.5) / floor?.quantile(0.5))
-    }
-}
-
-/// All that was measured, printed as it comes.
+/// All that was measured.
 pub struct Report(Value);
 
 impl Report {
-    pub fn new(arguments: &Arguments) -> Report {
-        let size = std::fs::metadata(&arguments.plugin).map_or(0, |file| file.len());
-        let plugin = arguments.plugin.display();
+    pub fn new(arguments: &Arguments, drivers: &[Driver]) -> Report {
         let (kernel, cpus) = (machine::kernel(), machine::cpus());
         let (policy, load) = (machine::policy(), machine::load());
-        say!("scheduling {policy}, load {load}");
         let limits = if arguments.limits { "on" } else { "off" };
         let view = arguments.view.as_ref().map(|view| format!("; view {view}")).unwrap_or_default();
-        say!("kernel {kernel}, {cpus} CPUs; plugin {plugin}, {size} bytes; limits {limits}{view}");
+        say!("kernel {kernel}, {cpus} CPUs; scheduling {policy}, load {load}; limits {limits}{view}");
+        for driver in drivers {
+            say!("plugin {}, {} bytes", driver.path.display(), driver.bytes());
+        }
+        let plugin = |driver: &Driver| json!({ "name": driver.label, "path": driver.path.to_string_lossy(), "bytes": driver.bytes() });
         Report(json!({
             "kernel": kernel,
             "cpus": cpus,
+            "unix_time": machine::seconds(),
             "scheduling": policy,
             "load": load,
-            "plugin": { "path": plugin.to_string(), "bytes": size },
+            "plugins": drivers.iter().map(plugin).collect::<Vec<_>>(),
             "limits": arguments.limits,
             "view": arguments.view,
             "figures": [],
+            "time_lines": [],
+            "remarks": [],
         }))
     }
 
     /// Times, against the floor that alternated with them.
-    pub fn against(&mut self, how: &str, floor: &Sample, samples: &[&Sample]) {
-        let all: Vec<&Sample> = [floor].into_iter().chain(samples.iter().copied()).collect();
+    pub fn against<'a>(&mut self, how: &str, floor: &'a Sample, samples: impl IntoIterator<Item = &'a Sample>) {
+        let all: Vec<&Sample> = [floor].into_iter().chain(samples).collect();
         self.add(how, &all, Some(floor));
     }
 
@@ -88,33 +52,41 @@ impl Report {
         self.add(how, &samples.iter().collect::<Vec<_>>(), None);
     }
 
-    fn add(&mut self, how: &str, samples: &[&Sample], floor: Option<&Sample>) {
-        say!("\n{how}");
-        say!(
-            "{:<44} {:>5} {:>9} {:>9} {:>9} {:>9} {:>8}",
-            "",
-            "n",
-            "p50",
-            "p95",
-            "max",
-            "first",
-            if floor.is_some() { "x floor" } else { "" }
-        );
-        for sample in samples {
-            let [p50, p95, max] = [0.5, 0.95, 1.0].map(|share| sample.quantile(share));
-            let first = sample.first.map_or(String::new(), shown);
-            let ratio = sample.ratio(floor);
-            let times = ratio.map_or(String::new(), |ratio| format!("{ratio:.2}"));
-            let name = format!("{} ({})", sample.name, sample.unit);
-            say!("{name:<44} {:>5} {:>9} {:>9} {:>9} {first:>9} {times:>8}", sample.values.len(), shown(p50), shown(p95), shown(max));
-            let figure = json!({
-                "figure": sample.name, "how": how, "unit": sample.unit, "n": sample.values.len(), "p50": p50, "p95": p95, "max": max,
-                "first": sample.first, "ratio_to_floor": ratio, "values": sample.values,
-            });
-            if let Some(figures) = self.0["figures"].as_array_mut() {
-                figures.push(figure);
-            }
+    /// What could not be measured, and why.
+    pub fn remark(&mut self, text: String) {
+        say!("{text}");
+        self.append("remarks", json!(text));
+    }
+
+    /// When, after its begin and in the median, each step of a start was done.
+    pub fn time_line(&mut self, how: &str, name: &str, steps: &[(&str, f64)]) {
+        let steps: Vec<Value> = steps.iter().map(|(step, done)| json!({ "step": step, "done": done })).collect();
+        self.append("time_lines", json!({ "how": how, "name": name, "unit": "us", "steps": steps }));
+    }
+
+    fn append(&mut self, list: &str, value: Value) {
+        if let Some(list) = self.0[list].as_array_mut() {
+            list.push(value);
         }
+    }
+
+    fn add(&mut self, how: &str, samples: &[&Sample], floor: Option<&Sample>) {
+        let titles: Vec<String> = samples.iter().map(|sample| sample.title()).collect();
+        let width = titles.iter().map(|title| title.chars().count()).max().unwrap_or(0).max(44);
+        let times = if floor.is_some() { "x floor" } else { "" };
+        say!("\n{how}");
+        say!("{:<width$} {:>5} {:>9} {:>9} {:>9} {:>9} {times:>8}", "", "n", "p50", "p95", "max", "first");
+        for (sample, title) in samples.iter().zip(titles) {
+            let [p50, p95, max] = [0.5, 0.95, 1.0].map(|share| shown(sample.quantile(share)));
+            let first = sample.first.map_or(String::new(), shown);
+            let times = sample.ratio(floor).map_or(String::new(), |ratio| format!("{ratio:.2}"));
+            say!("{title:<width$} {:>5} {p50:>9} {p95:>9} {max:>9} {first:>9} {times:>8}", sample.values.len());
+            self.append("figures", sample.json(how, floor));
+        }
+    }
+
+    pub fn json(&self) -> &Value {
+        &self.0
     }
 
     pub fn write(&self, path: &Path) -> io::Result<()> {

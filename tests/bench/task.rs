@@ -7,7 +7,7 @@ use crate::plugin::{Plugin, block, patient};
 use crate::process;
 use futures_executor::block_on;
 use futures_util::{SinkExt, TryStreamExt};
-use grpcio::{ClientUnaryReceiver, WriteFlags};
+use grpcio::{ClientSStreamReceiver, ClientUnaryReceiver, WriteFlags};
 use nomad_driver_exec2::plugin::methods::*;
 use nomad_driver_exec2::plugin::wire::driver::*;
 use nomad_driver_exec2::plugin::wire::task::*;
@@ -106,6 +106,22 @@ impl<'a> Task<'a> {
     pub fn wait(&self) -> io::Result<ClientUnaryReceiver<WaitTaskResponse>> {
         let request = WaitTaskRequest { task_id: self.config.id.clone(), ..Default::default() };
         self.plugin.client.unary_call_async(&WAIT_TASK, &request, patient()).map_err(io::Error::other)
+    }
+
+    /// Waits for the end of one of the programs that exit with 7.
+    pub fn ends_with_7(&self) -> io::Result<()> {
+        let result = ended(self.wait()?)?;
+        match (result.exit_code, result.signal) {
+            (7, 0) => Ok(()),
+            (code, signal) => Err(io::Error::other(format!("the task's exit code is {code}, its signal {signal}"))),
+        }
+    }
+
+    /// Its statistics each second.
+    pub fn stats(&self) -> io::Result<ClientSStreamReceiver<TaskStatsResponse>> {
+        let second = WireDuration { seconds: 1, ..Default::default() };
+        let request = TaskStatsRequest { task_id: self.config.id.clone(), collection_interval: Some(second).into(), ..Default::default() };
+        self.plugin.client.server_streaming(&TASK_STATS, &request, patient()).map_err(io::Error::other)
     }
 
     /// SIGTERM, and SIGKILL long after. Returns when it is answered.

@@ -68,7 +68,7 @@ check_missing() {
     needs "fails" 60 failed_
     is "an event names the command" "$(events | grep 'no-such-command')" '*no-such-command*'
     # Of a task that never ran the agent shows no logs; the collector has them all the same.
-    is "and so does its log" "$(file alloc/logs/main.stderr.0)" '*not started: command no-such-command*'
+    is "and so does its log" "$(file alloc/logs/main.stderr.0)" '*not started: command no-such-command: *not found in PATH (*'
     events | sed 's/^/# event: /'
 }
 

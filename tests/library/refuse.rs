@@ -10,6 +10,7 @@ use nomad_driver_exec2::policy::grant::Grant;
 use nomad_driver_exec2::policy::limits::CgroupWrite;
 use nomad_driver_exec2::policy::spec::TaskSpec;
 use nomad_driver_exec2::policy::stdio::Stdio;
+use nomad_driver_exec2::policy::view_mode::ViewMode;
 use nomad_driver_exec2::policy::volume::Volume;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, lchown, symlink};
@@ -100,27 +101,75 @@ fn commands_and_working_directories() {
     refused(
         &node,
         |spec| spec.command.paths = vec![missing.clone()],
-        "command /no/such/thing: No such file or directory (ENOENT): not there, or not unveiled",
+        "command /no/such/thing: No such file or directory (ENOENT): it is not there, or not unveiled",
     );
-    let two = vec!["/no/x".to_string(), "/none/x".to_string()];
+    let by_name = |spec: &mut TaskSpec| {
+        spec.command.paths = vec!["/no/x".to_string(), "/none/x".to_string()];
+        spec.command.argv[0] = "x".into();
+    };
+    refused(&node, by_name, "command x: No such file or directory (ENOENT): not found in PATH (/no, /none)");
+    let denied = "Permission denied (EACCES): it is not executable for user";
+    let name = node.spec(&[]).privileges.identity.name;
     refused(
         &node,
-        |spec| spec.command.paths = two,
-        "command x, looked for as /no/x, /none/x: No such file or directory (ENOENT): not there, or not unveiled",
+        |spec| spec.command.paths = vec!["/etc/passwd".into()],
+        &format!("command /etc/passwd: {denied} {name}: owner 0:0, mode 0644"),
     );
     let file = node.scratch.file("file", "no program").display().to_string();
-    let hidden = "No such file or directory (ENOENT): not there, or not unveiled";
-    refused(&node, |spec| spec.command.paths = vec![file.clone()], &format!("command {file}: {hidden}"));
-    let hint = "Permission denied (EACCES): not executable for the task's user, or not unveiled with rx";
-    refused(&node, |spec| spec.command.paths = vec!["/etc/passwd".into()], &format!("command /etc/passwd: {hint}"));
-    let grant = Grant { mode: Mode::RX, path: file.clone().into(), option: "unveil", required: true };
+    let grant = |mode, required| Grant { mode, path: file.clone().into(), option: "unveil", required };
     let unveiled = |spec: &mut TaskSpec| {
-        spec.rules.grants.push(grant);
+        spec.rules.grants.push(grant(Mode::RX, true));
         spec.command.paths = vec![file.clone()];
     };
-    refused(&node, unveiled, &format!("command {file}: Exec format error (ENOEXEC)"));
+    let reason = "it is text without a #! line, which only a shell would run";
+    refused(&node, unveiled, &format!("command {file}: Exec format error (ENOEXEC): {reason}"));
+    // A job learns of what is not unveiled what every user of the node sees: a program, if they can get there.
+    let hidden = "No such file or directory (ENOENT): it is not there, or not unveiled";
+    let veiled = format!("No such file or directory (ENOENT): it is there, but not unveiled; unveil = [\"rx:{file}\"] does it");
+    for (mode, above, want) in [(0o755, 0o755, veiled.as_str()), (0o644, 0o755, hidden), (0o750, 0o755, hidden), (0o755, 0o750, hidden)] {
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+        fs::set_permissions(node.scratch.to_string(), fs::Permissions::from_mode(above)).unwrap();
+        refused(&node, |spec| spec.command.paths = vec![file.clone()], &format!("command {file}: {want}"));
+    }
+    fs::set_permissions(node.scratch.to_string(), fs::Permissions::from_mode(0o755)).unwrap();
     let want = format!("command {}: Argument list too long (E2BIG)", crate::common::exe().display());
     refused(&node, |spec| spec.command.argv.push("x".repeat(200_000)), &want);
+}
+
+#[test]
+fn commands_where_the_view_has_them() {
+    needs!(Need::Task);
+    let node = Node::new();
+    let own = node.directories("a");
+    let script = |path: &Path, mode| {
+        fs::write(path, "#!/no/such\n").unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    script(&own.task_dir.join("local/run"), 0o755);
+    script(&node.scratch.dir("volume").join("plain"), 0o644);
+    symlink("/alloc/none", own.task_dir.join("local/link")).unwrap();
+    let volume = Volume {
+        written: "/data".into(),
+        source: node.scratch.path("volume"),
+        target: "/data".into(),
+        read_only: true,
+        follows_host: false,
+    };
+    let say = |command: &str| {
+        let mut spec = node.spec(&[]);
+        spec.view.mode = ViewMode::Private;
+        (spec.view.directories, spec.view.volumes) = (Some(own.clone()), vec![volume.clone()]);
+        spec.command.paths = vec![command.into()];
+        node.start(spec).map(|_| ()).unwrap_err().to_string()
+    };
+    let [missing, denied] = ["No such file or directory (ENOENT)", "Permission denied (EACCES)"];
+    let needs = "it needs its interpreter: /no/such is not there, or not unveiled";
+    assert_eq!(say("/local/run"), format!("command /local/run: {missing}: {needs}"));
+    let named = own.task_dir.join("local/run").display().to_string();
+    assert_eq!(say(&named), format!("command {named}: {missing}: {needs}"));
+    assert_eq!(say("/local/link"), format!("command /local/link: {missing}: it leads to /alloc/none, which is not there"));
+    assert_eq!(say("/data/plain"), format!("command /data/plain: {denied}: it is not executable for user nobody: owner 0:0, mode 0644"));
+    assert_eq!(say("/data/none"), format!("command /data/none: {missing}: it is not there"));
 }
 
 #[test]

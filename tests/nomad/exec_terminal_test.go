@@ -18,8 +18,8 @@ func TestExecTerminal(t *testing.T) {
 	k := start(t).steady(t)
 	out, err := k.terminal("tty; test -t 0 && test -t 1 && test -t 2 && echo all; : > /dev/tty && echo controlling; echo error >&2").ends(0)
 	lines := strings.Split(strings.TrimSuffix(out, "\r\n"), "\r\n")
-	// The host's terminals are not there: it has no name.
-	if len(lines) != 4 || lines[0] != "not a tty" || !slices.Equal(lines[1:], []string{"all", "controlling", "error"}) || err != "" {
+	// It is of a file system of the task's own, and has a name there. The host's are not there.
+	if len(lines) != 4 || lines[0] != "/dev/pts/0" || !slices.Equal(lines[1:], []string{"all", "controlling", "error"}) || err != "" {
 		t.Errorf("stdout %q, stderr %q", out, err)
 	}
 	// The session and its foreground process group are the command's own.
@@ -30,8 +30,32 @@ func TestExecTerminal(t *testing.T) {
 	if out, _ := k.terminal("set -- $(ls -lnL /proc/self/fd/0); test $3 = $(id -u) && test $4 != $(id -g) && echo mine").ends(0); out != "mine\r\n" {
 		t.Errorf("output %q", out)
 	}
-	// Nor is any other.
+	// No rule is for it by its name, and no other is there.
 	if out, _ := k.terminal(`echo stolen > /dev/pts/0 || echo denied`).ends(0); !strings.HasSuffix(out, "denied\r\n") || strings.Contains(out, "stolen") {
+		t.Errorf("output %q", out)
+	}
+}
+
+// TestExecTerminalNames tries names that the host's terminals have, and two sessions at a time.
+func TestExecTerminalNames(t *testing.T) {
+	k := start(t).steady(t)
+	first := k.terminal("tty; read line; tty")
+	first.shows("/dev/pts/0")
+	script := `tty; for pts in 0 1 2 3 4 5 6 7 8 9; do test ! -e /dev/pts/$pts || echo there $pts; done; ls /dev/pts; (: > "$(tty)"); : > /dev/tty && echo controlling`
+	out, _ := k.terminal(script).ends(0)
+	lines := strings.Split(strings.TrimSuffix(out, "\r\n"), "\r\n")
+	if len(lines) != 6 || !slices.Equal(lines[:3], []string{"/dev/pts/1", "there 0", "there 1"}) ||
+		!strings.Contains(lines[3], "ermission denied") || !strings.Contains(lines[4], "ermission denied") || lines[5] != "controlling" {
+		t.Errorf("output %q", out)
+	}
+	first.input([]byte("\n"))
+	if out, _ := first.ends(0); !strings.HasSuffix(out, "/dev/pts/0\r\n") {
+		t.Errorf("output %q", out)
+	}
+	// What is unveiled is the host's, in which it has a name too.
+	k = start(t, "unveil_by_task = true").alloc(t).start(steady(`unveil = ["rw:/dev/pts"]`))
+	k.prints("ready")
+	if out, _ := k.terminal(`test "$(tty)" = "$(readlink /proc/self/fd/0)" && : > "$(tty)" && echo named`).ends(0); out != "named\r\n" {
 		t.Errorf("output %q", out)
 	}
 }

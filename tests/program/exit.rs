@@ -1,7 +1,9 @@
 //! What `run` passes on: exit codes, signals, streams; and what it says when there is nothing to run.
 
 use crate::common::{Ended, Need, Run, Scratch, bin, finish};
+use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -120,16 +122,110 @@ fn commands_that_can_not_be_executed() {
     let (file, tool) = (scratch.file("file", "neither a program nor a script"), scratch.tool("tool"));
     let (file, tool) = (file.to_str().unwrap(), tool.to_str().unwrap());
     assert_eq!(Run::new().unveil("rx", tool).command(&[tool, "--probe"]).code, 0);
-    refused(&Run::new().unveil("r", tool).command(&[tool]), 126, &[&format!("command {tool}: "), "(EACCES)", "rx"]);
-    refused(&Run::new().command(&[tool]), 126, &[tool, "(ENOENT): not there, or not unveiled"]);
-    refused(&Run::new().unveil("rx", file).command(&[file]), 126, &[file, "(ENOEXEC)"]);
-    refused(&Run::new().flag("--no-defaults").command(&["/bin/sh"]), 126, &["/bin/sh", "(EACCES)"]);
+    let unveil = format!("--unveil rx:{tool} does it");
+    refused(
+        &Run::new().unveil("r", tool).command(&[tool]),
+        126,
+        &[&format!("command {tool}: "), "(EACCES): it is unveiled with r alone", &unveil],
+    );
+    refused(&Run::new().command(&[tool]), 126, &[tool, "(ENOENT): it is there, but not unveiled", &unveil]);
+    refused(&Run::new().unveil("rx", file).command(&[file]), 126, &[file, "(ENOEXEC): it is text without a #! line"]);
+    let shell = Run::new().flag("--no-defaults").command(&["/bin/sh"]);
+    refused(&shell, 126, &["/bin/sh", "(EACCES): it leads to ", "is there, but not unveiled; --unveil rx:/bin/sh does it"]);
     let missing = format!("{tool}-missing");
-    refused(&Run::new().unveil("rx", &scratch).command(&[&missing]), 127, &[&missing, "No such file or directory (ENOENT)"]);
+    refused(&Run::new().unveil("rx", &scratch).command(&[&missing]), 127, &[&missing, "(ENOENT): it is not there"]);
     let search = |path: &str| Run::new().option("--env", &format!("PATH={path}")).command(&["exec2-no-such-command"]);
-    refused(&search("/usr/bin:/bin"), 127, &["/usr/bin/exec2-no-such-command, /bin/exec2-no-such-command", "(ENOENT)"]);
+    refused(&search("/usr/bin:/bin"), 127, &["command exec2-no-such-command: ", "(ENOENT): not found in PATH (/usr/bin, /bin)"]);
     let below = format!("{tool}/below");
     refused(&Run::new().unveil("rx", &scratch).command(&[&below]), 127, &[&below]);
+}
+
+/// A program of 64 bits whose loader has that name, as far as the kernel looks before it has the loader.
+fn elf(machine: u16, loader: &str) -> Vec<u8> {
+    let mut bytes = b"\x7fELF\x02\x01\x01".to_vec();
+    bytes.resize(16, 0);
+    bytes.extend([2u16, machine].iter().flat_map(|half| half.to_le_bytes()));
+    bytes.extend(1u32.to_le_bytes());
+    // Entry, the program headers' place, and the sections', of which there are none.
+    bytes.extend([0u64, 64, 0].iter().flat_map(|word| word.to_le_bytes()));
+    bytes.extend(0u32.to_le_bytes());
+    bytes.extend([64u16, 56, 1, 0, 0, 0].iter().flat_map(|half| half.to_le_bytes()));
+    bytes.extend([3u32, 4].iter().flat_map(|half| half.to_le_bytes()));
+    let length = loader.len() as u64 + 1;
+    bytes.extend([120u64, 0, 0, length, length, 1].iter().flat_map(|word| word.to_le_bytes()));
+    bytes.extend(loader.bytes().chain([0]));
+    bytes
+}
+
+#[test]
+fn one_sentence_says_why_it_did_not_start() {
+    needs!(Need::Task);
+    let scratch = Scratch::new();
+    let dir = scratch.path("bin");
+    scratch.dir("bin");
+    let make = |name: &str, content: &[u8], mode: u32| {
+        let path = dir.join(name);
+        fs::write(&path, content).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        path.display().to_string()
+    };
+    let link = |name: &str, to: &str| {
+        symlink(to, dir.join(name)).unwrap();
+        dir.join(name).display().to_string()
+    };
+    let outside = scratch.tool("outside").display().to_string();
+    let closed = dir.join("closed");
+    fs::create_dir(&closed).unwrap();
+    let data = make("data", b"", 0o644);
+    let behind = make("closed/tool", b"#!/bin/sh\n", 0o755);
+    fs::set_permissions(&closed, Permissions::from_mode(0o700)).unwrap();
+    let user = "user";
+    for (command, code, parts) in [
+        (make("missing", b"#!/no/such -x\n", 0o755), 126, &["needs its interpreter: /no/such is not there\n"][..]),
+        (make("windows", b"#!/bin/sh\r\nexit\r\n", 0o755), 126, &["line ends of Windows", "\"/bin/sh\\r\""]),
+        (
+            make("chain", format!("#!{}\n", dir.join("missing").display()).as_bytes(), 0o755),
+            126,
+            &["/missing needs its interpreter: /no/such"],
+        ),
+        (
+            make("shut", format!("#!{data}\n").as_bytes(), 0o755),
+            126,
+            &["needs its interpreter: ", "/data is not executable for", "mode 0644"],
+        ),
+        (make("loader", &elf(62, "/lib/ld-none.so.1"), 0o755), 126, &["needs its ELF loader: /lib/ld-none.so.1", "is not there"]),
+        (make("arm", &elf(183, "/lib/ld.so"), 0o755), 126, &["(ENOEXEC): it is for another machine (aarch64, ELF machine 183)"]),
+        (make("empty", b"", 0o755), 126, &["it is empty"]),
+        (make("plain", b"#!/bin/sh\n", 0o644), 126, &["it is not executable for", user, "owner 0:0, mode 0644"]),
+        (behind, 126, &["/closed, which user", "may not search: owner 0:0, mode 0700"]),
+        (dir.display().to_string(), 126, &["it is a directory"]),
+        (link("dangling", "/no/such"), 127, &["it leads to /no/such, which is not there\n"]),
+        (link("out", &outside), 126, &["it leads to ", "/outside, which is there, but not unveiled; --unveil rx:"]),
+    ] {
+        refused(&Run::new().unveil("rx", dir.display()).command(&[&command]), code, parts);
+    }
+    // The control: one of them as it should be.
+    let good = make("good", b"#!/bin/sh\nexit 3\n", 0o755);
+    assert_eq!(Run::new().unveil("rx", dir.display()).command(&[&good]).code, 3);
+    let bare = || Run::new().flag("--no-defaults").unveil("rx", "/bin/sh");
+    refused(&bare().command(&["/bin/sh"]), 126, &["needs its ELF loader: ", "not unveiled; --unveil @shared does it"]);
+    assert_eq!(bare().option("--unveil", "@shared").command(&["/bin/sh", "-c", "exit 4"]).code, 4);
+}
+
+#[test]
+fn an_unveil_that_was_meant_otherwise() {
+    needs!(Need::Task);
+    for (value, parts) in [
+        ("/etc:r", &["--unveil", "the mode comes first: write \"r:/etc\""][..]),
+        ("r:/etc,/srv", &["--unveil r:/etc,/srv: ", "(ENOENT)", "write \"r:/etc\", \"r:/srv\""]),
+        ("r:/etc,r:/srv", &["--unveil", "write \"r:/etc\", \"r:/srv\""]),
+    ] {
+        refused(&Run::new().option("--unveil", value).probe_ends(&["say never"]), 125, parts);
+    }
+    // A name may hold what separates names elsewhere.
+    let scratch = Scratch::new();
+    let file = scratch.file("a,b", "text");
+    assert_eq!(Run::new().unveil("r", file.display()).probe(&[format!("text {}", file.display())]), ["text"]);
 }
 
 #[test]

@@ -11,8 +11,8 @@ fn next_start(run: Run, unveils: &Path, reached: impl Display) -> Ended {
 }
 
 fn is_refused(ended: &Ended, reached: impl Display) {
-    let want = format!("nomad-driver-exec2: --unveil r:{reached}: Too many levels of symbolic links (ELOOP)\n");
-    assert_eq!((ended.code, ended.text().as_str(), ended.stderr.as_str()), (125, "", want.as_str()));
+    let want = format!("nomad-driver-exec2: --unveil r:{reached}: a symlink on its way is not followed");
+    assert_eq!((ended.code, ended.text().as_str(), ended.stderr.starts_with(&want)), (125, "", true), "{}", ended.stderr);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! `ps`: what runs on this node.
 
+use crate::common::task::soon;
 use crate::common::{Need, Run, Scratch, bin, finish, places};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
@@ -25,6 +26,8 @@ fn a_task_is_listed_while_it_runs() {
     std::io::BufRead::read_line(&mut std::io::BufReader::new(run.stdout.take().unwrap()), &mut line).unwrap();
     let [_, record] = places(run.id());
     let id = record.file_name().unwrap().to_str().unwrap().to_owned();
+    // What it says may come before its record is written.
+    soon(|| named(&id).is_some());
     let task = named(&id);
     let table = ps(&[]).1;
     drop(run.stdin.take());

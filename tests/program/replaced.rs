@@ -1,5 +1,6 @@
 //! What a task goes on reading when the host puts another file in the place of one that it was granted.
 
+use crate::common::namespace::in_own_namespace;
 use crate::common::{Need, Run, Scratch, unique};
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -79,6 +80,30 @@ fn a_file_keeps_the_content_that_it_had() {
 }
 
 #[test]
+fn a_file_that_the_host_mounts_over() {
+    needs!(Need::Task);
+    in_own_namespace("replaced::inner_mount", true);
+    in_own_namespace("replaced::inner_mount", false);
+}
+
+#[test]
+#[ignore = "started by a_file_that_the_host_mounts_over"]
+fn inner_mount() {
+    for (view, dir) in [("host", "/var/tmp"), ("private", "/var/tmp"), ("private", "/etc"), ("host", "/etc")] {
+        let scratch = Scratch::new();
+        let path = Placed(Path::new(dir).join(format!("exec2-{}", unique())));
+        let (old, new) = (scratch.file("old", "old"), scratch.file("new", "new"));
+        fs::copy(old, &path.0).unwrap();
+        let run = Run::new().option("--view", view).unveil("r", path.0.display());
+        let found = after(run, &path.0, || rustix::mount::mount_bind(&new, &path.0).unwrap());
+        // Where the host's mounts send it on, it arrives in what stands.
+        let arrives = (view, dir) == ("host", "/etc") && std::env::var_os("SHARED").is_some_and(|value| !value.is_empty());
+        assert_eq!(found, if arrives { "EACCES" } else { "old" }, "{view} {dir}");
+        rustix::mount::unmount(&path.0, rustix::mount::UnmountFlags::DETACH).unwrap();
+    }
+}
+
+#[test]
 fn in_a_directory_that_is_unveiled_the_new_one_is_read() {
     needs!(Need::Task);
     for view in ["host", "private"] {
@@ -89,6 +114,12 @@ fn in_a_directory_that_is_unveiled_the_new_one_is_read() {
             symlink(&path, &link.0).unwrap();
             let run = Run::new().option("--view", view).unveil("r", link.0.display()).unveil("r", dir.display());
             assert_eq!(after(run, &link.0, || replace(way, &path, &scratch.path("resolve/spare"))), "new", "{view} {way}");
+            // As a resolver's own directory, and the system's.
+            let system = Placed(Path::new("/etc").join(format!("exec2-{}", unique())));
+            let spare = Placed(Path::new("/etc").join(format!("exec2-{}-new", unique())));
+            fs::write(&system.0, "old").unwrap();
+            let run = Run::new().option("--view", view).unveil("r", "/etc");
+            assert_eq!(after(run, &system.0, || replace(way, &system.0, &spare.0)), "new", "{view} /etc {way}");
         }
     }
 }

@@ -340,20 +340,47 @@ fn a_session_has_one_of_the_tasks_terminals() {
     let device = |pty: &Pty| rustix::fs::fstat(&pty.slave).unwrap().st_dev;
     let ours = device(&pty::open().unwrap());
     let (id, started) = node.run_spec(spec(&node, &node.directories("a"), &["sleep 60000"]));
-    let mut held: Vec<Pty> = (0..256).map(|_| pty::open_for(started.pid).unwrap()).collect();
+    let mut held: Vec<Pty> = (0..256).map(|_| pty::open_for(&started).unwrap()).collect();
     assert_eq!(nomad_driver_exec2::sys::path::of(held[0].slave.as_fd()).unwrap(), Path::new("/dev/pts/0"));
     let theirs = device(&held[0]);
     assert!(theirs != ours && held.iter().all(|pty| device(pty) == theirs));
     // Where it has taken all that it may have, there are the node's.
-    assert_eq!(device(&pty::open_for(started.pid).unwrap()), ours);
+    assert_eq!(device(&pty::open_for(&started).unwrap()), ours);
     // One closed is free again, once no process that another test is about to start has a copy of it.
     held.pop();
-    assert!(soon(|| device(&pty::open_for(started.pid).unwrap()) == theirs));
+    assert!(soon(|| device(&pty::open_for(&started).unwrap()) == theirs));
     node.stop(&id, Signal::TERM, Duration::from_secs(5)).unwrap().unwrap();
-    // The control, in the host's tree.
+}
+
+#[test]
+fn terminals_of_sessions_in_the_host_view() {
+    needs!(Need::Task);
+    let node = Node::new();
+    let device = |pty: &Pty| rustix::fs::fstat(&pty.slave).unwrap().st_dev;
+    // One of these has a number that the task's have not.
+    let hosts = [pty::open().unwrap(), pty::open().unwrap(), pty::open().unwrap()];
+    let name = rustix::termios::ttyname(&hosts[2].slave, Vec::new()).unwrap().into_string().unwrap();
+    let attempts = [at("stat", "/dev/pts/1"), at("write", "/dev/pts/1"), at("list", "/dev/pts"), at("stat", &name)];
+    let attempts: Vec<&str> = attempts.iter().map(String::as_str).collect();
     let (id, started) = node.run(&["sleep 60000"]);
-    assert_eq!(device(&pty::open_for(started.pid).unwrap()), ours);
-    node.stop(&id, Signal::TERM, Duration::from_secs(5)).unwrap().unwrap();
+    assert_eq!(node.session(&id, &attempts), ["ENOENT", "ENOENT", "EACCES", "ENOENT"]);
+    let sessions = [pty::open_for(&started).unwrap(), pty::open_for(&started).unwrap()];
+    let place = |pty: &Pty| nomad_driver_exec2::sys::path::of(pty.slave.as_fd()).unwrap();
+    assert_eq!(sessions.each_ref().map(place), [Path::new("/dev/pts/0"), Path::new("/dev/pts/1")]);
+    assert!(device(&sessions[0]) == device(&sessions[1]) && device(&sessions[0]) != device(&hosts[0]));
+    // There, and without a rule; the host's are as far as before.
+    assert_eq!(node.session(&id, &attempts), ["ok", "EACCES", "EACCES", "ENOENT"]);
+    let (other, beside) = node.run(&["sleep 60000"]);
+    assert_ne!(device(&pty::open_for(&beside).unwrap()), device(&sessions[0]));
+    // The control: the host's, where they are unveiled.
+    let mut spec = node.spec(&["sleep 60000"]);
+    spec.rules.grants.push(Grant { mode: Mode::RW, path: "/dev/pts".into(), option: "unveil", required: true });
+    let (unveils, started) = node.run_spec(spec);
+    assert_eq!(device(&pty::open_for(&started).unwrap()), device(&hosts[0]));
+    assert_eq!(node.session(&unveils, &attempts[3..]), ["ok"]);
+    for id in [id, other, unveils] {
+        node.stop(&id, Signal::TERM, Duration::from_secs(5)).unwrap().unwrap();
+    }
 }
 
 #[test]
