@@ -1,9 +1,11 @@
 //! What was typed.
 
 use super::environment::Variable;
-use super::manual;
+use super::{manual, values};
 use crate::policy::filter;
-use crate::policy::limits::{parse_bytes, parse_percent, pids_in_range};
+use crate::policy::limits::{parse_memory, parse_percent, pids_in_range};
+use crate::policy::text::nearest;
+use crate::policy::ulimit::Ulimit;
 use crate::policy::view_mode::{ProtectSystem, ViewMode};
 use lexopt::{Arg, Parser};
 use std::ffi::OsString;
@@ -20,29 +22,62 @@ As a plugin it is started by the Nomad agent. At a shell:
 runs one command confined by Landlock, namespaces and a cgroup, as an
 unprivileged user, and exits with its exit code (128+n for signal n).
 
+Files:
   --unveil MODE:PATH   let it use PATH; MODE of r, w, x, c (create); may repeat;
                        a leading ? makes a missing PATH no error
+  --veil PATH          hide PATH below what is unveiled: it is empty there; may
+                       repeat; a leading ? makes a missing PATH no error
   --no-defaults        without the usual system paths
   --view VIEW          host (default): the host's system and what is unveiled;
                        private: what is unveiled and nothing else
   --protect-system S   strict (default): what is not unveiled for writing is also
                        mounted read-only; off: Landlock alone keeps it
+  --tmpfs-size SIZE    TMPDIR in memory, and no more than SIZE in it, and in
+                       /dev/shm; counted by --memory
+  --work-dir DIR       its working directory (default: /)
+
+Who it is, and what it may do:
+  --user USER          name, uid, uid:gid or name:group (default: 65534); with a
+                       group it has no other groups
+  --group GROUP        name or gid instead of the user's own group
+  --cap-add LIST       capabilities such as net_bind_service,chown, or all; may
+                       repeat; without it there are none
+  --cap-drop LIST      less these; may repeat
   --seccomp S          default: a system call filter; off: none
-  --user USER          name, uid or uid:gid (default: 65534)
-  --memory SIZE        memory.max, such as 64MiB
+  --net NET            host (default), or none: a network of its own with a
+                       loopback device alone
+  --bind-tcp PORTS     the only TCP ports to bind, such as 80,8080, or none; may
+                       repeat
+  --connect-tcp PORTS  the only TCP ports to connect to, or none; may repeat
+
+Limits:
+  --memory SIZE        memory.max
   --cpu-max PERCENT    cpu.max, such as 50%; 100% is one CPU
-  --pids N             pids.max
+  --pids N             pids.max; its init is one of them
+  --ulimit NAME=SOFT[:HARD]
+                       a resource limit by its name in lower case, such as
+                       nofile=1024; a number or unlimited; may repeat
+  --timeout TIME       stop it after TIME, such as 10s or 500ms (exit code 124)
+
+Environment:
   --env NAME=VALUE     set in its environment; may repeat
   --env NAME           as it is here; may repeat
   --env-file FILE      a line each as --env takes them; # begins a comment
   --keep-env           all of the environment here; without it the command has
                        PATH, TERM, LANG, LC_* and TZ of it, and always USER,
                        LOGNAME, HOME and TMPDIR of its own
-  --work-dir DIR       its working directory (default: /)
-  --timeout TIME       stop it after TIME, such as 10s or 500ms (exit code 124)
+
+  --status-fd N        at the end one line of JSON on descriptor N, which it does
+                       not have: exit_code, signal, oom_killed, timed_out,
+                       wall_usec, cpu_usec, memory_peak (bytes; null: unknown);
+                       error instead, if it could not be started
   -v, --verbose        say what is enforced
   -h, --help           this text
   -V, --version        the version
+
+A PATH or DIR may be relative. A SIZE is bytes, or a number such as 64M or 1.5G:
+K, M, G, T and KiB, MiB, ... are powers of 1024, KB, MB, ... of 1000. Of an
+option that is given twice and may not repeat, the last counts.
 
 It has a temporary directory of its own (TMPDIR), removed at the end. It ends
 with this process, whatever ends that. Signals are passed on to it; those that
@@ -95,11 +130,25 @@ pub struct Check {
 #[derive(Debug, Default, PartialEq)]
 pub struct Run {
     pub unveil: Vec<String>,
+    pub veil: Vec<String>,
     pub no_defaults: bool,
     pub protect_system: ProtectSystem,
     pub unfiltered: bool,
     pub view: ViewMode,
+    /// In bytes.
+    pub tmpfs_size: Option<u64>,
     pub user: Option<String>,
+    pub group: Option<String>,
+    pub cap_add: Vec<String>,
+    pub cap_drop: Vec<String>,
+    /// Without the host's network.
+    pub no_net: bool,
+    /// `None`: any.
+    pub bind_tcp: Option<Vec<i64>>,
+    pub connect_tcp: Option<Vec<i64>>,
+    pub ulimits: Vec<Ulimit>,
+    /// Where to tell how it ended.
+    pub status_fd: Option<i32>,
     /// Bytes.
     pub memory: Option<u64>,
     /// 100 is one CPU.
@@ -133,9 +182,25 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command, Strin
         Some(Arg::Value(word)) if word == "check" => check(&mut parser),
         Some(Arg::Value(word)) if word == "ps" => ps(&mut parser),
         Some(Arg::Value(word)) if word == "help" => help(&mut parser),
-        Some(Arg::Value(word)) => Err(format!("unknown command {:?}; see --help", word.to_string_lossy())),
-        Some(other) => Err(format!("{}; see --help", other.unexpected())),
+        Some(Arg::Value(word)) => {
+            let word = word.to_string_lossy();
+            Err(format!("unknown command {word:?}{}", meant(nearest(&word, &["run", "check", "ps", "help"]), "")))
+        }
+        Some(other) => Err(unexpected(other, &["help", "version"])),
     }
+}
+
+/// What is wrong with an argument, and which of these options was meant if it is like one.
+fn unexpected(arg: Arg<'_>, options: &[&str]) -> String {
+    let near = match arg {
+        Arg::Long(name) => nearest(name, options),
+        _ => None,
+    };
+    format!("{}{}", arg.unexpected(), meant(near, "--"))
+}
+
+fn meant(near: Option<&str>, dashes: &str) -> String {
+    near.map_or("; see --help".into(), |near| format!("; did you mean {dashes}{near}?"))
 }
 
 fn help(parser: &mut Parser) -> Result<Command, String> {
@@ -158,7 +223,7 @@ fn check(parser: &mut Parser) -> Result<Command, String> {
             Arg::Long("config") => check.configs.push(parser.value().map_err(|e| format!("check: {e}"))?.into()),
             Arg::Long("json") => check.json = true,
             Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
-            other => return Err(format!("check: {}; see --help", other.unexpected())),
+            other => return Err(format!("check: {}", unexpected(other, &["config", "json", "help"]))),
         }
     }
     Ok(Command::Check(check))
@@ -171,11 +236,41 @@ fn ps(parser: &mut Parser) -> Result<Command, String> {
             Arg::Long("state-dir") => ps.state_dir = Some(parser.value().map_err(|e| format!("ps: {e}"))?.into()),
             Arg::Long("json") => ps.json = true,
             Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
-            other => return Err(format!("ps: {}; see --help", other.unexpected())),
+            other => return Err(format!("ps: {}", unexpected(other, &["state-dir", "json", "help"]))),
         }
     }
     Ok(Command::Ps(ps))
 }
+
+/// The long options of `run`.
+const RUN: &[&str] = &[
+    "unveil",
+    "veil",
+    "no-defaults",
+    "view",
+    "protect-system",
+    "tmpfs-size",
+    "work-dir",
+    "user",
+    "group",
+    "cap-add",
+    "cap-drop",
+    "seccomp",
+    "net",
+    "bind-tcp",
+    "connect-tcp",
+    "memory",
+    "cpu-max",
+    "pids",
+    "ulimit",
+    "timeout",
+    "env",
+    "env-file",
+    "keep-env",
+    "status-fd",
+    "verbose",
+    "help",
+];
 
 fn run(parser: &mut Parser) -> Result<Command, String> {
     let mut run = Run::default();
@@ -183,12 +278,26 @@ fn run(parser: &mut Parser) -> Result<Command, String> {
     while let Some(arg) = parser.next().map_err(|e| format!("run: {e}"))? {
         match arg {
             Arg::Long("unveil") => run.unveil.push(value(parser, "--unveil")?),
+            Arg::Long("veil") => run.veil.push(value(parser, "--veil")?),
             Arg::Long("no-defaults") => run.no_defaults = true,
             Arg::Long("protect-system") => run.protect_system = limit(parser, "--protect-system", protect_system)?,
             Arg::Long("seccomp") => run.unfiltered = !limit(parser, "--seccomp", seccomp)?,
             Arg::Long("view") => run.view = limit(parser, "--view", view)?,
-            Arg::Long("user") => run.user = Some(value(parser, "--user")?),
-            Arg::Long("memory") => run.memory = Some(limit(parser, "--memory", |text| parse_bytes(text).map_err(|e| e.to_string()))?),
+            Arg::Long("tmpfs-size") => run.tmpfs_size = Some(limit(parser, "--tmpfs-size", values::tmpfs_size)?),
+            Arg::Long("user") => run.user = Some(limit(parser, "--user", values::not_empty)?),
+            Arg::Long("group") => run.group = Some(limit(parser, "--group", values::not_empty)?),
+            Arg::Long("cap-add") => run.cap_add.extend(limit(parser, "--cap-add", values::list)?),
+            Arg::Long("cap-drop") => run.cap_drop.extend(limit(parser, "--cap-drop", values::list)?),
+            Arg::Long("net") => run.no_net = limit(parser, "--net", values::no_net)?,
+            Arg::Long("bind-tcp") => run.bind_tcp.get_or_insert_default().extend(limit(parser, "--bind-tcp", values::ports)?),
+            Arg::Long("connect-tcp") => run.connect_tcp.get_or_insert_default().extend(limit(parser, "--connect-tcp", values::ports)?),
+            Arg::Long("ulimit") => {
+                let ulimit = limit(parser, "--ulimit", values::ulimit)?;
+                run.ulimits.retain(|other| other.resource != ulimit.resource);
+                run.ulimits.push(ulimit);
+            }
+            Arg::Long("status-fd") => run.status_fd = Some(limit(parser, "--status-fd", values::descriptor)?),
+            Arg::Long("memory") => run.memory = Some(limit(parser, "--memory", |text| parse_memory(text).map_err(|e| e.to_string()))?),
             Arg::Long("cpu-max") => run.cpu_max = Some(limit(parser, "--cpu-max", |text| parse_percent(text).map_err(|e| e.to_string()))?),
             Arg::Long("pids") => run.pids = Some(limit(parser, "--pids", pids)?),
             Arg::Long("env") => {
@@ -197,7 +306,7 @@ fn run(parser: &mut Parser) -> Result<Command, String> {
             }
             Arg::Long("env-file") => run.env.push(Variable::File(parser.value().map_err(|e| format!("run: {e}"))?)),
             Arg::Long("keep-env") => run.keep_env = true,
-            Arg::Long("work-dir") => run.work_dir = Some(value(parser, "--work-dir")?),
+            Arg::Long("work-dir") => run.work_dir = Some(limit(parser, "--work-dir", values::not_empty)?),
             Arg::Long("timeout") => run.timeout = Some(limit(parser, "--timeout", duration)?),
             Arg::Short('v') | Arg::Long("verbose") => run.verbose = true,
             Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
@@ -207,7 +316,7 @@ fn run(parser: &mut Parser) -> Result<Command, String> {
                 words.extend(parser.raw_args().map_err(|e| e.to_string())?);
                 break;
             }
-            other => return Err(format!("run: {}; see --help", other.unexpected())),
+            other => return Err(format!("run: {}", unexpected(other, RUN))),
         }
     }
     let mut words = words.into_iter().map(|word| word.into_string().map_err(|word| format!("run: {word:?} is not valid UTF-8")));
@@ -267,11 +376,22 @@ mod tests {
 
     #[test]
     fn reads_every_option() {
-        let line = "run --unveil r:/a --unveil=?rw:/b --no-defaults --protect-system off --seccomp off --view private --user 7:8 --memory 64MiB --cpu-max 50% --pids 9 \
+        let line = "run --unveil r:/a --unveil=?rw:/b --veil /a/x --tmpfs-size 1M --group g --cap-add chown,kill --cap-add=fowner --cap-drop kill \
+                    --net none --bind-tcp 80,81 --bind-tcp=none --connect-tcp none --ulimit nofile=9 --ulimit=nofile=1:2 --status-fd 7 --no-defaults --protect-system off --seccomp off --view private --user 7:8 --memory 64MiB --cpu-max 50% --pids 9 \
                     --env A=b=c --env B --env-file f --keep-env --work-dir /w --timeout 500ms -v -- prog -x --user y";
         let Command::Run(run) = typed(line).unwrap() else { panic!("not run") };
         let want = Run {
             unveil: vec!["r:/a".into(), "?rw:/b".into()],
+            veil: vec!["/a/x".into()],
+            tmpfs_size: Some(1 << 20),
+            group: Some("g".into()),
+            cap_add: ["chown", "kill", "fowner"].map(str::to_string).into(),
+            cap_drop: vec!["kill".into()],
+            no_net: true,
+            bind_tcp: Some(vec![80, 81]),
+            connect_tcp: Some(Vec::new()),
+            ulimits: vec![Ulimit { resource: 7, soft: 1, hard: 2 }],
+            status_fd: Some(7),
             no_defaults: true,
             protect_system: ProtectSystem::Off,
             unfiltered: true,
@@ -294,6 +414,19 @@ mod tests {
     }
 
     #[test]
+    fn help_has_every_option() {
+        for option in RUN {
+            assert!(
+                USAGE.lines().any(|line| line.trim_start().trim_start_matches("-v, ").trim_start_matches("-h, ").split([' ', ',']).next()
+                    == Some(&format!("--{option}"))),
+                "{option}"
+            );
+            let known = typed(&format!("run --{option}=1 -- x"));
+            assert!(!matches!(&known, Err(error) if error.contains("invalid option")), "{known:?}");
+        }
+    }
+
+    #[test]
     fn says_what_is_wrong() {
         for (line, want) in [
             ("run", "run: no COMMAND given"),
@@ -302,7 +435,26 @@ mod tests {
             ("run --pids 1 -- x", "run: --pids 1 is too few"),
             ("run --pids many -- x", "run: --pids \"many\": not a whole number"),
             ("run --memory lots -- x", "run: --memory \"lots\": "),
-            ("run --cpu-max 50 -- x", "run: --cpu-max \"50\": "),
+            ("run --memory 0 -- x", "run: --memory \"0\": it is too little: the least"),
+            ("run --cpu-max 50 -- x", "run: --cpu-max \"50\": the % is missing; 100% is one core"),
+            ("run --pids 0 -- x", "run: --pids 0 is too few"),
+            ("run --pids= -- x", "run: --pids \"\": not a whole number"),
+            ("run --net bridge -- x", "run: --net \"bridge\": neither host nor none"),
+            ("run --bind-tcp http -- x", "run: --bind-tcp \"http\": \"http\" is no TCP port"),
+            ("run --connect-tcp= -- x", "run: --connect-tcp \"\": \"\" is no TCP port"),
+            ("run --ulimit nofile -- x", "run: --ulimit \"nofile\": not NAME=SOFT[:HARD]"),
+            ("run --ulimit files=1 -- x", "run: --ulimit \"files\" is no limit; there are cpu, fsize"),
+            ("run --ulimit cpu=2:1 -- x", "run: --ulimit cpu = \"2:1\": the soft limit is above the hard one"),
+            ("run --tmpfs-size 0 -- x", "run: --tmpfs-size \"0\": "),
+            ("run --status-fd -1 -- x", "run: --status-fd \"-1\": not the number of a descriptor"),
+            ("run --user= -- x", "run: --user \"\": it is empty"),
+            ("run --cap-add=chown,, -- x", "run: --cap-add \"chown,,\": a name in it is empty"),
+            ("run --workdir / -- x", "run: invalid option '--workdir'; did you mean --work-dir?"),
+            ("run --network none -- x", "run: invalid option '--network'; did you mean --net?"),
+            ("run --privileged -- x", "run: invalid option '--privileged'; see --help"),
+            ("run --no-defaults=1 -- x", "run: unexpected argument for option '--no-defaults'"),
+            ("ps --jsn", "ps: invalid option '--jsn'; did you mean --json?"),
+            ("chek", "unknown command \"chek\"; did you mean check?"),
             ("run --timeout 5y -- x", "run: --timeout \"5y\": not a time"),
             ("run --timeout 0s -- x", "run: --timeout \"0s\": not a time"),
             ("run --env =A -- x", "run: --env: neither NAME=VALUE nor NAME"),

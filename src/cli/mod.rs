@@ -11,7 +11,9 @@ mod ps;
 mod run;
 mod scope;
 mod standard;
+mod status;
 mod temporary;
+mod values;
 
 use arguments::{Command, parse};
 use exit_code::SETUP_FAILED;

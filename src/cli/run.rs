@@ -7,10 +7,12 @@ use super::forwarded::Forwarded;
 use super::say;
 use super::scope::Scope;
 use super::standard::{self, Pipes};
+use super::status::{StatusFile, ended, failed};
 use super::temporary::{self, Temporary};
+use super::values::{absolute_unveil, absolute_veil, as_typed, user_and_group};
 use crate::launch::Launcher;
 use crate::lock::lock;
-use crate::policy::capability::Capabilities;
+use crate::policy::capability::{Capabilities, granted};
 use crate::policy::cgroup::Cgroup;
 use crate::policy::command::Command;
 use crate::policy::event::{Happening, Oom};
@@ -18,6 +20,7 @@ use crate::policy::filter::Subject;
 use crate::policy::grant::{grants, written};
 use crate::policy::limits::{CgroupWrite, cli_writes};
 use crate::policy::obstacle::Asker;
+use crate::policy::port::Ports;
 use crate::policy::privileges::Privileges;
 use crate::policy::request::PluginOptions;
 use crate::policy::rules::Rules;
@@ -26,14 +29,18 @@ use crate::policy::spec::TaskSpec;
 use crate::policy::stdio::Stdio;
 use crate::policy::ulimit::{CORE, Ulimit, without_core};
 use crate::policy::user::{Identity, NOBODY, User};
-use crate::policy::view::View;
+use crate::policy::veil::veils;
+use crate::policy::view::{Tmpfs, View};
 use crate::policy::view_mode::{ProtectSystem, ViewMode};
 use crate::sys::capability::drop_bounding_set;
+use crate::sys::namespace::new_network;
 use crate::task::{Accounts, Ended, Start, TaskError, Tasks};
 use crate::watch::limit;
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, setrlimit};
+use serde_json::Value;
 use std::fmt::{self, Display};
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex};
@@ -55,17 +62,36 @@ impl Display for Failure {
 }
 
 fn setup(reason: impl Display) -> Failure {
-    Failure { code: SETUP_FAILED, reason: reason.to_string() }
+    Failure { code: SETUP_FAILED, reason: as_typed(&reason.to_string()) }
 }
 
 /// Runs one command to its end. The exit code to pass on.
 pub fn run(options: Run) -> Result<u8, Failure> {
+    let open = |number| StatusFile::open(number).map_err(|reason| setup(format!("--status-fd: descriptor {number} {reason}")));
+    let file = options.status_fd.map(open).transpose()?;
+    let (code, status) = match ran(options) {
+        Ok((code, status)) => (Ok(code), status),
+        Err(failure) => {
+            let status = failed(failure.code, &failure.reason);
+            (Err(failure), status)
+        }
+    };
+    if let Some(file) = file {
+        file.tell(&status);
+    }
+    code
+}
+
+/// The exit code, and what to tell of the end.
+fn ran(options: Run) -> Result<(u8, Value), Failure> {
     if !rustix::process::geteuid().is_root() {
         return Err(setup("run: must be started by root: the cgroup, the namespaces and the change of user need it"));
     }
     let forwarded = Forwarded::block();
-    // No task of `run` has a capability, and each ignores what this process ignores.
-    drop_bounding_set();
+    // What it is not given it can't be given by a program either. It ignores what this process ignores.
+    if options.cap_add.is_empty() {
+        drop_bounding_set();
+    }
     let launcher = Launcher::of_this_process(true);
     let capabilities = launcher.capabilities();
     let tasks = Tasks::new(launcher);
@@ -76,8 +102,12 @@ pub fn run(options: Run) -> Result<u8, Failure> {
     let temporary = temporary::path(&spec.id);
     let is_granted = spec.rules.grants.iter().any(|grant| grant.path == temporary);
     let _temporary = is_granted.then(|| Temporary::create(temporary, uid, gid)).transpose().map_err(setup)?;
+    // Joined by its path.
+    let network = options.no_net.then(new_network).transpose().map_err(setup)?;
+    spec.namespaces.network = network.as_ref().map(|file| format!("/proc/self/fd/{}", file.as_raw_fd()).into());
     let _pipes = Pipes::give(uid);
-    standard::shield(uid);
+    // With a capability it may not take an owner to change a file.
+    standard::shield(spec.privileges.capabilities.is_empty().then_some(uid));
     spec.cgroup = Cgroup { path: scope.path().to_path_buf(), writes, is_tasks_own: false };
     if options.verbose {
         explain(&spec);
@@ -99,8 +129,8 @@ pub fn run(options: Run) -> Result<u8, Failure> {
         say(format_args!("started: after {} us", before.elapsed().as_micros()));
     }
 
-    let (ended, end) = channel();
-    tasks.wait(&id, move |result| ended.send(result).unwrap_or_default()).map_err(setup)?;
+    let (finished, end) = channel();
+    tasks.wait(&id, move |result| finished.send(result).unwrap_or_default()).map_err(setup)?;
     {
         let (tasks, id) = (tasks.clone(), id.clone());
         std::thread::spawn(move || {
@@ -127,11 +157,13 @@ pub fn run(options: Run) -> Result<u8, Failure> {
             Err(e) => return Err(setup(e)),
         },
     };
+    let wall = before.elapsed();
     let (destroyed, destroy) = channel();
     tasks.destroy(&id, true, move |result| drop(destroyed.send(result))).map_err(setup)?;
     destroy.recv().map_err(setup)?.map_err(setup)?;
     let oom = lock(&oom).take();
-    Ok(exit_code(&options, result, oom, timed_out))
+    let status = ended(&result, timed_out, wall, scope.path());
+    Ok((exit_code(&options, result, oom, timed_out), status))
 }
 
 fn exit_code(options: &Run, ended: Ended, oom: Option<Oom>, timed_out: bool) -> u8 {
@@ -157,18 +189,17 @@ fn not_started(error: TaskError, paths: &[String]) -> Failure {
         },
         _ => SETUP_FAILED,
     };
-    Failure { code, reason: error.to_string() }
+    Failure { code, reason: as_typed(&error.to_string()) }
 }
 
 fn spec(options: &Run, capabilities: Capabilities) -> Result<TaskSpec, Failure> {
     let abi = crate::task::landlock().map_err(setup)?;
-    let user = options.user.as_deref().map_or(Ok(User::Numeric { uid: NOBODY, gid: None }), User::parse);
-    let user = user.map_err(|e| setup(format!("--user: {e}")))?;
-    let accounts = Accounts::of(&user, &[]).map_err(setup)?;
-    let identity = user.resolve(&accounts.passwd, &accounts.group).map_err(|e| setup(format!("--user: {e}")))?;
+    let identity = identity(options)?;
+    let capabilities = Granted { own: capabilities, given: capabilities_of(options, capabilities)? };
     let id = name()?;
-    let mut grants =
-        grants(!options.no_defaults, options.view, &options.unveil, "--unveil").map_err(|e| setup(format!("--unveil: {e}")))?;
+    let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
+    let unveil: Vec<String> = options.unveil.iter().map(|text| absolute_unveil(text, &here)).collect();
+    let mut grants = grants(!options.no_defaults, options.view, &unveil, "--unveil").map_err(setup)?;
     // A private view has a /tmp of its own, where nothing of the host's is unveiled.
     let tmp_dir = match options.view == ViewMode::Private && !grants.iter().any(|grant| grant.path.starts_with("/tmp")) {
         true => "/tmp".to_string(),
@@ -182,23 +213,66 @@ fn spec(options: &Run, capabilities: Capabilities) -> Result<TaskSpec, Failure> 
     // What it is looked for in is text.
     let path = env.iter().filter(|(name, _)| name == "PATH");
     let path = path.map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())).collect();
-    let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
     let work_dir = here.join(options.work_dir.as_deref().unwrap_or("/")).to_string_lossy().into_owned();
+    let tmpfs = options.tmpfs_size.map(|size| Tmpfs { path: PathBuf::from(&tmp_dir), size });
+    let veil: Vec<String> = options.veil.iter().map(|text| absolute_veil(text, &here)).collect();
+    let named: Vec<_> = grants.iter().filter(|grant| grant.is_of_task()).map(|grant| (grant.option, grant.path.as_path())).collect();
+    let needed = [Path::new(&tmp_dir), Path::new(&work_dir)];
+    let veils = veils(&veil, "--veil", &needed[..if options.work_dir.is_some() { 2 } else { 1 }], &named).map_err(setup)?;
+    let ports = Ports::new(options.bind_tcp.as_deref(), options.connect_tcp.as_deref(), abi).map_err(setup)?;
     let hard = crate::watch::limit::of(CORE).map_or(0, |(_, hard)| hard);
-    let subject = Subject { is_root: identity.uid == 0, ..Subject::default() };
+    let subject = Subject {
+        is_root: identity.uid == 0,
+        capabilities: capabilities.given,
+        names_ports: ports.are_named(),
+        binds_nothing: ports.bind_nothing(),
+        ..Subject::default()
+    };
+    let lifted = lift_file_size().into_iter().filter(|lifted| options.ulimits.iter().all(|limit| limit.resource != lifted.resource));
+    let ulimits: Vec<Ulimit> = lifted.chain(options.ulimits.iter().copied()).collect();
     let command = Command::new(&options.command, &options.args, path, work_dir, &here).map_err(setup)?;
     Ok(TaskSpec {
         id,
         name: options.command.clone(),
         state_dir: PluginOptions::default().state_dir,
-        command: Command { env, ulimits: without_core(&lift_file_size(), hard, capabilities), ..command },
-        view: View { mode: options.view, protect_system: options.protect_system, ..View::default() },
-        rules: Rules { abi, grants, filter: (!options.unfiltered).then_some(subject), ..Rules::default() },
-        privileges: Privileges { identity, ..Privileges::default() },
+        command: Command { env, ulimits: without_core(&ulimits, hard, capabilities.own), ..command },
+        view: View { mode: options.view, protect_system: options.protect_system, tmpfs, veils, ..View::default() },
+        rules: Rules { abi, grants, ports, filter: (!options.unfiltered).then_some(subject), ..Rules::default() },
+        privileges: Privileges { identity, capabilities: capabilities.given, ..Privileges::default() },
         stdio: Stdio::Inherit,
         asker: Asker::Root,
         ..TaskSpec::default()
     })
+}
+
+struct Granted {
+    /// This process's.
+    own: Capabilities,
+    /// The command's.
+    given: Capabilities,
+}
+
+/// Whoever is root may give what it has.
+fn capabilities_of(options: &Run, own: Capabilities) -> Result<Capabilities, Failure> {
+    granted(&options.cap_add, &options.cap_drop, Capabilities::ALL, own).map_err(|(option, e)| setup(format!("{option}: {e}")))
+}
+
+fn identity(options: &Run) -> Result<Identity, Failure> {
+    let written = options.user.as_deref().map(user_and_group).transpose().map_err(|reason| setup(format!("--user {reason}")))?;
+    let (written, with) = written.map_or((None, None), |(user, group)| (Some(user), group));
+    let group = match (with, options.group.as_deref()) {
+        (Some(_), Some(_)) => return Err(setup("--group: --user names a group too")),
+        (with, group) => with.or(group),
+    };
+    let user = written.map_or(Ok(User::Numeric { uid: NOBODY, gid: None }), User::parse).map_err(setup)?;
+    let accounts = Accounts::of(&user, group.as_slice()).map_err(setup)?;
+    let mut identity = user.resolve(&accounts.passwd, &accounts.group).map_err(setup)?;
+    if with.is_some() {
+        identity.groups.clear();
+    }
+    // A group of --user is named by that option.
+    let regrouped = identity.regrouped(group, &[], &accounts.group).map_err(|e| e.to_string());
+    regrouped.map_err(|reason| setup(if with.is_some() { reason.replacen("group:", "--user:", 1) } else { reason }))
 }
 
 /// A small limit of file sizes is the command's, which gets it back: here it would meet the task's record.
@@ -217,13 +291,16 @@ fn name() -> Result<String, Failure> {
     Ok(format!("run-{}-{:08x}", std::process::id(), u32::from_ne_bytes(random)))
 }
 
-fn explain(TaskSpec { cgroup, view, rules, privileges, .. }: &TaskSpec) {
+fn explain(TaskSpec { cgroup, namespaces, view, rules, privileges, .. }: &TaskSpec) {
     let lacks = rules.abi.lacks();
     let lacks = if lacks.is_empty() { String::new() } else { format!(" (not mediated: {})", lacks.join(", ")) };
     say(format_args!("landlock: ABI {}{lacks}", rules.abi.0));
     for grant in &rules.grants {
         let note = if grant.required || exists(&grant.path) { "" } else { " (not there)" };
         say(format_args!("unveil: {}:{}{note}", grant.mode, grant.path.display()));
+    }
+    for veil in &view.veils {
+        say(format_args!("veil: {}", veil.path.display()));
     }
     say(format_args!("cgroup: {}", cgroup.path.display()));
     for CgroupWrite { file, value, .. } in &cgroup.writes {
@@ -232,8 +309,12 @@ fn explain(TaskSpec { cgroup, view, rules, privileges, .. }: &TaskSpec) {
     let filter = if rules.filter.is_some() { ", a system call filter" } else { "" };
     let user = &privileges.identity;
     let groups: Vec<String> = user.groups.iter().map(u32::to_string).collect();
+    let capabilities = match privileges.capabilities {
+        none if none.is_empty() => "no capabilities".to_string(),
+        some => format!("capabilities {some}"),
+    };
     say(format_args!(
-        "user: {} (uid {}, gid {}, groups [{}]), no capabilities, no_new_privs{filter}",
+        "user: {} (uid {}, gid {}, groups [{}]), {capabilities}, no_new_privs{filter}",
         user.name,
         user.uid,
         user.gid,
@@ -241,7 +322,8 @@ fn explain(TaskSpec { cgroup, view, rules, privileges, .. }: &TaskSpec) {
     ));
     let protected = if view.protect_system == ProtectSystem::Strict { "; read-only but for what is unveiled for writing" } else { "" };
     let root = if view.mode == ViewMode::Private { "; a root of its own" } else { "" };
-    say(format_args!("namespaces: pid, ipc, mount; fresh /proc{root}{protected}"));
+    let network = if namespaces.network.is_some() { ", network" } else { "" };
+    say(format_args!("namespaces: pid, ipc, mount{network}; fresh /proc{root}{protected}"));
 }
 
 fn exists(path: &Path) -> bool {

@@ -25,8 +25,8 @@ pub fn complete() {
     }
 }
 
-/// Puts them, where it can be had, on read-only mounts of their own: for a command of that user.
-pub fn shield(uid: u32) {
+/// Puts them, where it can be had, on read-only mounts of their own: for a command that is no more than that user.
+pub fn shield(uid: Option<u32>) {
     if let Ok(Some(own)) = read_only(rustix::stdio::stdin(), uid) {
         let _ = rustix::stdio::dup2_stdin(&own);
     }
@@ -41,11 +41,11 @@ pub fn shield(uid: u32) {
 /// Through a descriptor a file's owner changes its mode, times and attributes, whatever its view and rules are. A device, and what is only
 /// read, is opened anew on a read-only mount of its own, which keeps it from that. `None`: it stays where it was opened, which is so for what
 /// is written, as it is for what is unveiled for writing. No mount of this namespace has pipes, sockets, and what comes from another one.
-fn read_only(fd: BorrowedFd<'_>, uid: u32) -> Result<Option<OwnedFd>> {
+fn read_only(fd: BorrowedFd<'_>, uid: Option<u32>) -> Result<Option<OwnedFd>> {
     let (stat, flags) = (fstat(fd).at("stat")?, fcntl_getfl(fd).at("flags")?);
     let is_device = matches!(FileType::from_raw_mode(stat.st_mode), FileType::CharacterDevice | FileType::BlockDevice);
     let is_read = flags & OFlags::RWMODE == OFlags::RDONLY;
-    if stat.st_uid != uid || !is_device && !is_read {
+    if uid.is_some_and(|uid| uid != stat.st_uid) || !is_device && !is_read {
         return Ok(None);
     }
     let mount = mount::copy(fd, Copy::DEVICE, Path::new("a standard descriptor"))?;

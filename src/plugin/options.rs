@@ -50,6 +50,7 @@ pub fn task(msgpack: &[u8]) -> Result<TaskOptions, OptionError> {
         command,
         args: block.texts("args")?,
         unveil: block.unveil("unveil")?,
+        veil: block.texts("veil")?,
         oom_score_adj: block.number("oom_score_adj")?,
         cap_add: block.texts("cap_add")?,
         cap_drop: block.texts("cap_drop")?,
@@ -199,6 +200,7 @@ mod tests {
             ("oom_score_adj", &[0xcb, 0x40, 0x59, 0, 0, 0, 0, 0, 0]),
             ("ulimit", b"\x81\xa3cpu\xa17"),
             ("unveil", b"\x91\xa6r:/srv"),
+            ("veil", b"\x91\xa6/srv/x"),
             ("work_dir", b"\xa1w"),
             ("protect_system", b"\xa3off"),
             ("seccomp", b"\xa3off"),
@@ -210,6 +212,7 @@ mod tests {
             command: "/bin/sh".to_owned(),
             args: vec!["-c".to_owned(), String::new()],
             unveil: vec!["r:/srv".to_owned()],
+            veil: vec!["/srv/x".to_owned()],
             oom_score_adj: Some(100),
             cap_add: vec!["kill".to_owned()],
             cap_drop: vec!["all".to_owned()],
@@ -276,7 +279,8 @@ mod tests {
         assert_eq!(of_task("kill_mode", b"\xa3all"), "kill_mode: \"all\" is not \"group\" or \"main\"");
         assert_eq!(
             of_task("memory_swap", b"\xa2-1"),
-            "memory_swap: \"-1\": it is not a whole number of bytes with a unit of K, M, G, T, KiB, MiB, GiB, TiB or none"
+            "memory_swap: \"-1\": it is not a size such as 64M, 64MiB (the same), 64MB (64,000,000 bytes) or 1.5GiB: a number with K, M, G, T or no \
+             unit"
         );
         assert_eq!(of_task("ulimit", b"\x91\xa3cpu"), "ulimit: a list of 1 is not a map of strings");
         assert_eq!(refusal(task(&[])), "command: it is missing or empty");

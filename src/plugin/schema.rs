@@ -107,6 +107,12 @@ pub const TASK: &[Choice] = &[
         "`mode:path`, mode of the letters `r` read, `w` write, `x` execute, `c` create and remove; `?` in front: a missing path is no error; or a word, see below",
     ),
     choice(
+        "veil",
+        Kind::Texts,
+        NOTHING,
+        "absolute paths hidden below what is unveiled: an empty directory or file of the task's own stands there, read-only; `?` in front: a missing path is no error",
+    ),
+    choice(
         "view",
         Kind::Text,
         Unset::Null("`require_view`, or `\"host\"`"),

@@ -30,7 +30,7 @@ pub enum SpecError {
     User(#[from] UserError),
     #[error(transparent)]
     Limit(#[from] LimitError),
-    #[error(transparent)]
+    #[error("ulimit: {0}")]
     Ulimit(#[from] UlimitError),
     #[error(transparent)]
     Port(#[from] PortError),

@@ -5,6 +5,8 @@
 pub struct Fresh {
     pub kind: &'static str,
     pub options: &'static [(&'static str, &'static str)],
+    /// The most bytes in it, where that is the task's wish.
+    pub size: Option<u64>,
     /// Programs can be executed from it.
     has_programs: bool,
     has_devices: bool,
@@ -17,7 +19,7 @@ const NOEXEC: u32 = 8;
 
 impl Fresh {
     const fn tmpfs(options: &'static [(&'static str, &'static str)]) -> Fresh {
-        Fresh { kind: "tmpfs", options, has_programs: false, has_devices: false }
+        Fresh { kind: "tmpfs", options, size: None, has_programs: false, has_devices: false }
     }
 
     /// In which places are made for what is attached. More than any task's paths need: 64 KiB of symlinks that are too long for their inodes.
@@ -35,9 +37,15 @@ impl Fresh {
     pub const TERMINALS: Fresh = Fresh {
         kind: "devpts",
         options: &[("mode", "0620"), ("ptmxmode", "0666"), ("gid", "5"), ("max", "256")],
+        size: None,
         has_programs: false,
         has_devices: true,
     };
+
+    /// With room for so many bytes.
+    pub fn of_size(self, size: Option<u64>) -> Fresh {
+        Fresh { size, ..self }
+    }
 
     /// For fsmount(2).
     pub fn attributes(&self) -> u32 {

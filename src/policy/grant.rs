@@ -18,6 +18,18 @@ pub struct Grant {
     pub required: bool,
 }
 
+impl Grant {
+    /// Whether the task's own author wrote it, by this option: no default, nor the operator.
+    pub fn is_of_task(&self) -> bool {
+        is_of_task(self.option)
+    }
+}
+
+/// Whether what is granted by that option is the wish of a task's own author.
+pub fn is_of_task(option: &str) -> bool {
+    !["unveil_defaults", "unveil_paths", "view"].contains(&option)
+}
+
 /// The defaults, if wanted (of a private view at least its devices), and what the operator wrote as `option`.
 pub fn grants(defaults: bool, view: ViewMode, paths: &[String], option: &'static str) -> Result<Vec<Grant>, UnveilError> {
     let mut grants: Vec<Grant> = match (defaults, view) {

@@ -1,6 +1,6 @@
 //! Where what stands in a task's tree while its view is put together: paths alone, without symlinks.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Component, Path, PathBuf};
 
 /// What is known of one place. What is below a place that is known of none better is as the nearest above.
@@ -36,6 +36,8 @@ impl Make {
 #[derive(Debug, Default)]
 pub struct Layout {
     places: HashMap<PathBuf, Place>,
+    /// Directories of the task's own, in which nothing of the host's is.
+    own: HashSet<PathBuf>,
     /// Where the file systems are in which places are made.
     areas: Vec<PathBuf>,
     /// What stands without what the host has mounted below it, and its file system's device.
@@ -100,6 +102,17 @@ impl Layout {
         let (above, shallow) = self.shallow_above(path)?;
         let way: Vec<&Path> = path.ancestors().skip(1).take_while(|dir| *dir != above && dir.starts_with(above)).collect();
         way.into_iter().rev().find(|dir| device(dir).is_some_and(|device| device != shallow))
+    }
+
+    /// What is attached at `path` is the task's own.
+    pub fn own(&mut self, path: &Path) {
+        self.own.insert(path.to_path_buf());
+    }
+
+    /// Whether what the host has at `path`, on a file system of that device, is there for the task by now, or a directory in its place.
+    pub fn has(&self, path: &Path, device: u64) -> bool {
+        let is_in_own = path.ancestors().skip(1).any(|above| self.own.contains(above));
+        !is_in_own && (self.places.contains_key(path) || self.shows(path, Some(device)))
     }
 
     /// Whether nothing was made or attached at `path` for this task, nor attached above.
@@ -228,6 +241,17 @@ mod tests {
             assert_eq!(makes(layout.own_directory(Path::new(there))), made(&[]), "{there}");
         }
         assert_eq!([layout.directory(Path::new("/bin/x")), layout.directory(Path::new("/srv/a/x/file/y"))], [None, None]);
+    }
+
+    #[test]
+    fn what_is_in_a_directory_of_its_own_is_not_the_hosts() {
+        let mut layout = layout();
+        let has = |layout: &Layout, path: &str| layout.has(Path::new(path), 7);
+        assert!(has(&layout, "/dev/a") && has(&layout, "/srv") && has(&layout, "/srv/data/x") && has(&layout, "/bin"));
+        assert!(!has(&layout, "/opt") && !has(&layout, "/srv/other") && !layout.has(Path::new("/dev/a"), 8));
+        layout.attached(Path::new("/dev/shm"), true);
+        layout.own(Path::new("/dev/shm"));
+        assert!(has(&layout, "/dev/shm") && !has(&layout, "/dev/shm/x") && has(&layout, "/dev/a"));
     }
 
     #[test]

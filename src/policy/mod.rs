@@ -64,6 +64,7 @@ pub mod untrusted;
 pub mod unveil;
 pub mod usage;
 pub mod user;
+pub mod veil;
 pub mod view;
 pub mod view_mode;
 pub mod volume;

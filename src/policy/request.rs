@@ -82,6 +82,8 @@ pub struct TaskOptions {
     pub args: Vec<String>,
     /// Each `mode:path`, as written.
     pub unveil: Vec<String>,
+    /// Paths, as written.
+    pub veil: Vec<String>,
     pub oom_score_adj: Option<i64>,
     /// Names as written.
     pub cap_add: Vec<String>,

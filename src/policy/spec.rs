@@ -11,7 +11,7 @@ use super::directories::{Directories, absolute};
 use super::environment::environment;
 use super::error::SpecError;
 use super::filter::Subject;
-use super::grant::{QUEUES, grants, may_create, written};
+use super::grant::{Grant, QUEUES, grants, may_create, written};
 use super::kill::KillMode;
 use super::limits::{Limits, cgroup_writes, pids};
 use super::namespace::{NamespaceMode, Namespaces};
@@ -25,9 +25,10 @@ use super::rules::Rules;
 use super::stdio::Stdio;
 use super::ulimit::{self, Ulimit, without_core};
 use super::user::{Identity, User};
+use super::veil::{Veil, veils};
 use super::view::View;
 use super::view_mode::{ProtectSystem, ViewMode};
-use super::volume::{volumes, writable};
+use super::volume::{Volume, volumes, writable};
 use super::work_dir::{self, work_dir};
 use std::path::{Path, PathBuf};
 
@@ -91,7 +92,7 @@ pub fn compile(request: &TaskRequest, options: &PluginOptions, facts: &Facts<'_>
         rules.grants.extend(work_dir::granted(Path::new(&command.work_dir), &directories, mode, &request.mounts));
     }
     descriptors(&rules, (facts.hard_limits)(ulimit::NOFILE))?;
-    let view = view(request, options, mode, directories, &rules)?;
+    let view = view(request, options, mode, directories, &rules, Path::new(&command.work_dir))?;
     options.forbid_by_task.check(&Asked {
         seccomp: request.options.seccomp,
         pid_mode: request.options.pid_mode,
@@ -235,6 +236,7 @@ fn view(
     mode: ViewMode,
     directories: Directories,
     rules: &Rules,
+    work_dir: &Path,
 ) -> Result<View, SpecError> {
     let volumes = volumes(&request.mounts, &directories, &rules.grants)?;
     Ok(View {
@@ -242,11 +244,32 @@ fn view(
         protect_system: protect_system(request.options.protect_system.as_deref())?,
         no_pivot_root: options.no_pivot_root,
         devices: devices(&request.devices, &directories, &writable(&volumes), &rules.grants)?,
+        veils: task_veils(&request.options.veil, &directories, &rules.grants, &volumes, work_dir)?,
         volumes,
         directories: Some(directories),
+        tmpfs: None,
         dns: Dns::new(&request.dns)?,
         host_name: HostName::new(&request.host)?,
     })
+}
+
+/// What the job hides from its own task. Of the task's directories that is for others to see, nothing that it needs itself.
+fn task_veils(
+    written: &[String],
+    directories: &Directories,
+    grants: &[Grant],
+    volumes: &[Volume],
+    work_dir: &Path,
+) -> Result<Vec<Veil>, SpecError> {
+    let [local, alloc, tmp] = ["local", "alloc", "tmp"].map(|name| directories.task_dir.join(name));
+    let own = [local.as_path(), &alloc, &tmp, &directories.alloc_dir, work_dir];
+    let granted = grants.iter().filter(|grant| grant.is_of_task()).map(|grant| (grant.option, grant.path.as_path()));
+    let mounted = volumes.iter().map(|volume| ("volume_mount", volume.target.as_path()));
+    let veils = veils(written, "veil", &own, &granted.chain(mounted).collect::<Vec<_>>())?;
+    match veils.iter().find(|veil| veil.path.starts_with(&tmp)) {
+        Some(veil) => Err(SpecError::value("veil", format!("{:?}: nothing is there but what the task makes itself", veil.path))),
+        None => Ok(veils),
+    }
 }
 
 fn text(path: &Path) -> String {
@@ -274,7 +297,7 @@ mod tests {
     use crate::policy::defaults::DEFAULTS;
     use crate::policy::forbid::Ceilings;
     use crate::policy::ids::IdRanges;
-    use crate::policy::request::TaskOptions;
+    use crate::policy::request::{MountRequest, TaskOptions};
     use std::collections::BTreeMap;
 
     const M: &str = "/opt/nomad/alloc_mounts/a1-web";
@@ -552,6 +575,34 @@ mod tests {
             assert_eq!(rules.denial_events, told, "ABI {abi}, {wanted}, {asked}");
         }
         assert!(PluginOptions::default().denial_events);
+    }
+
+    #[test]
+    fn a_job_hides_what_it_does_not_need() {
+        let volume = MountRequest { host_path: "/opt/v".into(), task_path: "/data/v".into(), ..MountRequest::default() };
+        let with = |veil: &str, work_dir: Option<&str>| {
+            let task = TaskOptions {
+                unveil: vec!["r:/srv".into()],
+                veil: vec![veil.into()],
+                work_dir: work_dir.map(str::to_owned),
+                ..request().options
+            };
+            let options = PluginOptions { unveil_by_task: true, unveil_paths: vec!["r:/mnt".into()], ..PluginOptions::default() };
+            let request = TaskRequest { options: task, mounts: vec![volume.clone()], ..request() };
+            compiled(&request, &options).map(|mut spec| spec.view.veils.remove(0).path)
+        };
+        for path in ["/srv/x", "/mnt", "/usr/share", "/data/v/x", "/opt/nomad/alloc_mounts/a1-web/secrets"] {
+            assert_eq!(with(path, None), Ok(path.into()));
+        }
+        for (path, work_dir, why) in [
+            ("/srv", None, "it would hide /srv, which unveil names"),
+            ("/data", None, "it would hide /data/v, which volume_mount names"),
+            ("/etc/app", Some("/etc/app/x"), "it would hide /etc/app/x, which the task needs"),
+            ("/opt/nomad", None, "it would hide /opt/nomad/alloc_mounts/a1-web/local, which the task needs"),
+            ("/opt/nomad/alloc_mounts/a1-web/tmp/x", None, "nothing is there but what the task makes itself"),
+        ] {
+            assert_eq!(with(path, work_dir), Err(format!("veil: {path:?}: {why}")));
+        }
     }
 
     #[test]

@@ -17,6 +17,29 @@ pub fn keyed(text: &str, key: &str) -> Option<u64> {
     text.lines().find_map(|line| decimal(line.strip_prefix(key)?.strip_prefix(' ')?))
 }
 
+/// Which of `known` was probably meant by `written`, if one of them is near.
+pub fn nearest<'a>(written: &str, known: &[&'a str]) -> Option<&'a str> {
+    let longer = |one: &str, other: &str| other.len() > 2 && one.starts_with(other);
+    let steps = |word: &&&str| if longer(word, written) || longer(written, word) { 1 } else { distance(written, word) };
+    known.iter().min_by_key(|word| steps(word)).filter(|word| steps(word) <= (word.len().min(written.len()) / 3).max(1)).copied()
+}
+
+/// How many characters are to be put in, taken away or exchanged to make one of the other (Levenshtein).
+fn distance(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.chars().collect();
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (i, c) in one.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, d) in other.iter().enumerate() {
+            let exchanged = diagonal + usize::from(c != *d);
+            diagonal = row[j + 1];
+            row[j + 1] = exchanged.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[other.len()]
+}
+
 /// The pids of a `cgroup.procs`, the oldest processes first. The kernel writes 0 for one that has no pid here; what was read may end within
 /// a line, which would be another's pid.
 pub fn pids(procs: &str) -> impl Iterator<Item = u32> {
@@ -39,6 +62,30 @@ mod tests {
             assert_eq!(decimal::<u8>(text), None, "{text:?}");
         }
         assert!(is_decimal("99999999999999999999") && !is_decimal(""));
+    }
+
+    #[test]
+    fn what_was_meant() {
+        for (one, other, want) in [("", "", 0), ("", "ab", 2), ("kitten", "sitting", 3), ("veil", "unveil", 2), ("é", "e", 1)] {
+            assert_eq!((distance(one, other), distance(other, one)), (want, want), "{one} {other}");
+        }
+        let known = ["unveil", "veil", "memory", "no-defaults", "work-dir", "pids", "net"];
+        for (written, want) in [
+            ("unviel", Some("unveil")),
+            ("mem", Some("memory")),
+            ("network", Some("net")),
+            ("workdir", Some("work-dir")),
+            ("work_dir", Some("work-dir")),
+            ("no-default", Some("no-defaults")),
+            ("pid", Some("pids")),
+            ("vei", Some("veil")),
+            ("x", None),
+            ("", None),
+            ("privileged", None),
+        ] {
+            assert_eq!(nearest(written, &known), want, "{written}");
+        }
+        assert_eq!(nearest("x", &[]), None);
     }
 
     #[test]

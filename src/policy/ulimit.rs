@@ -40,11 +40,11 @@ const NAMES: [&str; 16] = [
 
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum UlimitError {
-    #[error("ulimit: {0:?} is no limit; there are {names}", names = NAMES.join(", "))]
+    #[error("{0:?} is no limit; there are {names}", names = NAMES.join(", "))]
     Unknown(String),
-    #[error("ulimit: {name} = {value:?} is not \"soft:hard\", a number or \"unlimited\"")]
+    #[error("{name} = {value:?} is not \"soft:hard\", a number or \"unlimited\"")]
     Value { name: String, value: String },
-    #[error("ulimit: {name} = {value:?}: the soft limit is above the hard one")]
+    #[error("{name} = {value:?}: the soft limit is above the hard one")]
     Inverted { name: String, value: String },
 }
 
@@ -54,7 +54,8 @@ impl Ulimit {
         map.iter().map(|(name, value)| Ulimit::parse(name, value)).collect()
     }
 
-    fn parse(name: &str, value: &str) -> Result<Ulimit, UlimitError> {
+    /// One limit by its name.
+    pub fn parse(name: &str, value: &str) -> Result<Ulimit, UlimitError> {
         let resource = NAMES.iter().position(|known| *known == name).ok_or_else(|| UlimitError::Unknown(name.into()))? as u32;
         let (soft, hard) = value.split_once(':').unwrap_or((value, value));
         let (soft, hard) = one(soft).zip(one(hard)).ok_or_else(|| UlimitError::Value { name: name.into(), value: value.into() })?;
@@ -127,7 +128,8 @@ fn one(text: &str) -> Option<u64> {
 mod tests {
     use super::*;
 
-    fn parse(name: &str, value: &str) -> Result<(u32, u64, u64), String> {
+    /// One limit by its name.
+    pub fn parse(name: &str, value: &str) -> Result<(u32, u64, u64), String> {
         let map = [(name.to_string(), value.to_string())].into();
         let all = Ulimit::parse_all(&map).map_err(|e| e.to_string())?;
         Ok((all[0].resource, all[0].soft, all[0].hard))
@@ -161,14 +163,14 @@ mod tests {
     #[test]
     fn refusals_name_limit_and_value() {
         for (name, value, want) in [
-            ("NOFILE", "1", "ulimit: \"NOFILE\" is no limit; there are cpu, fsize,"),
-            ("nofile", "", "ulimit: nofile = \"\" is not"),
-            ("nofile", "-1", "ulimit: nofile = \"-1\" is not \"soft:hard\", a number or \"unlimited\""),
-            ("nofile", "1:2:3", "ulimit: nofile = \"1:2:3\" is not"),
-            ("nofile", "1k", "ulimit: nofile = \"1k\" is not"),
-            ("nofile", "18446744073709551616", "ulimit: nofile = "),
-            ("nofile", "unlimited:5", "ulimit: nofile = \"unlimited:5\": the soft limit is above the hard one"),
-            ("nofile", "6:5", "ulimit: nofile = \"6:5\": the soft limit is above the hard one"),
+            ("NOFILE", "1", "\"NOFILE\" is no limit; there are cpu, fsize,"),
+            ("nofile", "", "nofile = \"\" is not"),
+            ("nofile", "-1", "nofile = \"-1\" is not \"soft:hard\", a number or \"unlimited\""),
+            ("nofile", "1:2:3", "nofile = \"1:2:3\" is not"),
+            ("nofile", "1k", "nofile = \"1k\" is not"),
+            ("nofile", "18446744073709551616", "nofile = "),
+            ("nofile", "unlimited:5", "nofile = \"unlimited:5\": the soft limit is above the hard one"),
+            ("nofile", "6:5", "nofile = \"6:5\": the soft limit is above the hard one"),
         ] {
             let error = parse(name, value).unwrap_err();
             assert!(error.starts_with(want), "{error}");

@@ -97,7 +97,8 @@ pub fn several(text: &str) -> Option<String> {
     (each.len() > 1).then(|| each.join(", "))
 }
 
-fn normalise(path: &str) -> Result<String, UnveilReason> {
+/// An absolute path without what means nothing in it.
+pub(super) fn normalise(path: &str) -> Result<String, UnveilReason> {
     if path.is_empty() {
         return Err(UnveilReason::EmptyPath);
     }

@@ -44,6 +44,9 @@ pub fn fresh(wanted: &Fresh) -> Result<OwnedFd> {
     for (name, value) in wanted.options {
         fsconfig_set_string(&file_system, *name, *value).at_path("fsconfig", kind)?;
     }
+    if let Some(size) = wanted.size {
+        fsconfig_set_string(&file_system, "size", size.to_string()).at_path("fsconfig", kind)?;
+    }
     fsconfig_create(&file_system).at_path("fsconfig create", kind)?;
     let attributes = MountAttrFlags::from_bits_retain(wanted.attributes());
     fsmount(&file_system, FsMountFlags::FSMOUNT_CLOEXEC, attributes).at_path("fsmount", kind)

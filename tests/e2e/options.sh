@@ -139,6 +139,11 @@ check_unveil_words() {
     says_found unveil-words
     is "nothing left" "$(find /tmp -maxdepth 1 -name "$alloc")" ''
 }
+check_veil() {
+    says_found veil
+    is "nothing else" "$(logs | xargs)" found
+    is "alloc exec" "$(inside sh -c 'ls "$NOMAD_SECRETS_DIR"; cat /etc/hosts')" ''
+}
 check_environment() {
     start environment
     soon "the job's own" 30 logged LD_LIBRARY_PATH=/of/the/job

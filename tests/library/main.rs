@@ -20,4 +20,5 @@ mod refuse;
 mod resolver;
 mod scopes;
 mod sockets;
+mod veils;
 mod volumes;

@@ -202,6 +202,32 @@ func TestProtectSystem(t *testing.T) {
 	d.alloc(t).refused(shell("exit 0", `protect_system = "full"`), "protect_system", `"full"`, "strict")
 }
 
+// TestVeil hides from a task what it was granted, in its sessions too.
+func TestVeil(t *testing.T) {
+	dir := filepath.Join(host.dir, "veiled")
+	if err := os.MkdirAll(filepath.Join(dir, "secret"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "secret/key"), []byte("key\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	d := start(t, "unveil_by_task = true")
+	script := fmt.Sprintf("cat %[1]s/secret/key 2>/dev/null; ls %[1]s/secret; exit 0", dir)
+	unveil := fmt.Sprintf("unveil = [\"r:%s\"]", dir)
+	for _, view := range []string{"host", "private"} {
+		view = fmt.Sprintf("view = %q", view)
+		if out := d.output(t, shell(script, unveil, view, `work_dir = "local"`)); out != "key\nkey\n" {
+			t.Errorf("without a veil, %s: %q", view, out)
+		}
+		if out := d.output(t, shell(script, unveil, view, fmt.Sprintf("veil = [\"%s/secret\"]", dir))); out != "" {
+			t.Errorf("%s: %q", view, out)
+		}
+	}
+	d.alloc(t).refused(shell("exit 0", unveil, fmt.Sprintf("veil = [%q]", dir)), "veil", dir, "which unveil names")
+	d.alloc(t).refused(shell("exit 0", fmt.Sprintf("veil = [\"%s/missing\"]", dir)), "veil", dir+"/missing", "not there")
+	d.alloc(t).start(shell("exit 0", fmt.Sprintf("veil = [\"?%s/missing\"]", dir))).ends(0)
+}
+
 // TestForbidByTask has jobs move what the operator keeps at its safe value.
 func TestForbidByTask(t *testing.T) {
 	kept, open := start(t), start(t, `forbid_by_task = ["pid_mode"]`)

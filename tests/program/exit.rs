@@ -233,7 +233,6 @@ fn values_that_can_not_be_honoured() {
     needs!(Need::Task);
     for (option, value, parts) in [
         ("--unveil", "zz:/etc", &["--unveil", "\"zz:/etc\"", "'z'"][..]),
-        ("--unveil", "r:etc", &["--unveil", "\"r:etc\"", "not absolute"]),
         ("--unveil", "r:/etc/../root", &["--unveil", "\"r:/etc/../root\""]),
         ("--unveil", "/etc", &["--unveil", "\"/etc\"", "no colon"]),
         ("--unveil", "r:/no/such/path", &["--unveil r:/no/such/path", "(ENOENT)"]),
@@ -241,9 +240,9 @@ fn values_that_can_not_be_honoured() {
         ("--user", "4294967295", &["--user", "4294967295", "largest"]),
         ("--user", "", &["--user"]),
         ("--env", "=VALUE", &["--env", "NAME=VALUE"]),
-        ("--work-dir", "/no/such/dir", &["work_dir /no/such/dir", "(ENOENT)"]),
-        ("--work-dir", "/etc/hosts", &["work_dir /etc/hosts", "(ENOTDIR)"]),
-        ("--memory", "64MB", &["--memory", "\"64MB\""]),
+        ("--work-dir", "/no/such/dir", &["--work-dir /no/such/dir", "(ENOENT)"]),
+        ("--work-dir", "/etc/hosts", &["--work-dir /etc/hosts", "(ENOTDIR)"]),
+        ("--memory", "64XB", &["--memory", "\"64XB\""]),
         ("--cpu-max", "50", &["--cpu-max", "\"50\""]),
         ("--pids", "-1", &["--pids -1", "too few"]),
         ("--timeout", "soon", &["--timeout", "\"soon\""]),

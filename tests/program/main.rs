@@ -13,6 +13,7 @@ mod link;
 mod manual;
 mod masks;
 mod mounts;
+mod options;
 mod plugin;
 mod ps;
 mod replaced;

@@ -9,7 +9,7 @@ use crate::policy::mount::Copy;
 use std::os::fd::AsFd;
 
 /// Grants each device, and mounts it where the host has it not.
-pub(super) fn mount(devices: &[Device], places: &mut Places<'_, '_>) -> Result<(), LaunchError> {
+pub(super) fn mount(devices: &[Device], places: &mut Places<'_, '_, '_>) -> Result<(), LaunchError> {
     for device in devices {
         let refused = |reason: String| LaunchError::refused(format!("device {:?}", device.written), reason);
         let file = match places.open(&device.source).map_err(refused)? {

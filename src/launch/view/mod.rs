@@ -7,6 +7,7 @@ mod own;
 mod places;
 mod resolver;
 mod tree;
+mod veils;
 mod volumes;
 
 pub(super) use directories::TaskDirectories;
@@ -64,14 +65,18 @@ pub(super) fn plan(spec: &TaskSpec, given: &Given<'_>, ruleset: &mut Ruleset, he
     resolver::mount(spec, given.record, &mut places)?;
     volumes::mount(&spec.view.volumes, &mut places)?;
     devices::mount(&spec.view.devices, &mut places)?;
-    let made = places.made;
+    let Places { made, volumes, .. } = places;
     // What is in there of other tasks, what a later plugin goes by, and by which way it is told what to do.
     tree.hide_own(allocation)?;
     let proc = own::proc(spec, given, ruleset, &mut tree)?;
     tree.cgroup(given.cgroup, &ruleset.granted)?;
-    let queues = (spec.namespaces.ipc == NamespaceMode::Private).then(|| own::ipc(&mut tree, ruleset)).transpose()?;
+    let tmpfs = spec.view.tmpfs.as_ref();
+    tmpfs.map_or(Ok(()), |tmpfs| own::temporary(&mut tree, ruleset, tmpfs))?;
+    let queues =
+        (spec.namespaces.ipc == NamespaceMode::Private).then(|| own::ipc(&mut tree, ruleset, tmpfs.map(|tmpfs| tmpfs.size))).transpose()?;
     if spec.view.mode == ViewMode::Private {
         own::furnish(&mut tree, ruleset, given.directories)?;
     }
+    veils::mount(spec, given, &volumes, &mut tree, ruleset)?;
     Ok((tree.finish(&base, spec.view.no_pivot_root, proc, queues)?, made))
 }

@@ -15,6 +15,7 @@ use crate::policy::mount::Copy;
 use crate::policy::place::{DEVICE_LINKS, OWN};
 use crate::policy::proc::{FIRMWARE, Proc, hides_firmware};
 use crate::policy::spec::TaskSpec;
+use crate::policy::view::Tmpfs;
 use crate::sys::{mount, path};
 use rustix::fs::lstat;
 use std::ffi::CString;
@@ -25,7 +26,7 @@ use std::path::Path;
 fn place(fresh: &Fresh, path: &Path, rules: &[(PathKind, Mode)], tree: &mut Tree<'_>, ruleset: &Ruleset) -> Result<(), LaunchError> {
     let mount = mount::fresh(fresh)?;
     rules.iter().try_for_each(|(kind, mode)| ruleset.add(&mount, *kind, *mode, path))?;
-    tree.place(mount, true, true, path)
+    tree.place_own(mount, path)
 }
 
 /// The last of what is attached for the task, which may have a say in what is at /dev/null before.
@@ -56,12 +57,18 @@ pub(super) fn proc(spec: &TaskSpec, given: &Given<'_>, ruleset: &Ruleset, tree: 
 /// Shared memory counts as the task's memory, as what is sent to a queue does, and both end with its namespaces. What was unveiled there
 /// stays. The queues' file system is the namespace's own, which is made with the child: that mounts it, and adds the rule. Without a place it
 /// goes where /proc will hide it: a mount that is nowhere costs a grace period when it is let go.
-pub(super) fn ipc(tree: &mut Tree<'_>, ruleset: &Ruleset) -> Result<CString, LaunchError> {
+pub(super) fn ipc(tree: &mut Tree<'_>, ruleset: &Ruleset, size: Option<u64>) -> Result<CString, LaunchError> {
     let memory = Path::new("/dev/shm");
     if tree.has_place(memory) {
-        place(&Fresh::MEMORY, memory, &[(PathKind::Directory, Mode::RWC)], tree, ruleset)?;
+        place(&Fresh::MEMORY.of_size(size), memory, &[(PathKind::Directory, Mode::RWC)], tree, ruleset)?;
     }
     Ok(tree.point_of_child(Path::new(QUEUES))?.unwrap_or_else(|| c"/proc".into()))
+}
+
+/// For temporary files.
+pub(super) fn temporary(tree: &mut Tree<'_>, ruleset: &Ruleset, tmpfs: &Tmpfs) -> Result<(), LaunchError> {
+    let fresh = Fresh::TEMPORARY.of_size(Some(tmpfs.size));
+    place(&fresh, &tmpfs.path, &[(PathKind::Directory, Mode::RWXC)], tree, ruleset)
 }
 
 /// What every program looks for in /dev beside its nodes, terminals and a /tmp, and the allocation's directories by the names that Nomad's exec
@@ -82,7 +89,7 @@ pub(super) fn furnish(tree: &mut Tree<'_>, ruleset: &Ruleset, directories: Optio
     }
     match directories {
         _ if tree.layout().holds(temporary) => Ok(()),
-        Some(directories) => tree.attach(directories.tmp.as_fd(), Copy::alone(false), temporary),
+        Some(directories) => tree.place_own(mount::copy(directories.tmp.as_fd(), Copy::alone(false), temporary)?, temporary),
         None => place(&Fresh::TEMPORARY, temporary, &[(PathKind::Directory, Mode::RWXC)], tree, ruleset),
     }
 }

@@ -15,14 +15,14 @@ use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-pub(super) struct Places<'a, 'h> {
+pub(super) struct Places<'a, 'v, 'h> {
     pub tree: &'a mut Tree<'h>,
     pub ruleset: &'a Ruleset,
     directories: Option<&'a TaskDirectories>,
     /// On the host, to mount on.
     pub made: Made,
     /// In the order in which they are mounted.
-    pub volumes: Vec<Mounted<'a>>,
+    pub volumes: Vec<Mounted<'v>>,
 }
 
 /// A volume that has its place.
@@ -33,8 +33,8 @@ pub(super) struct Mounted<'a> {
     pub target: PathBuf,
 }
 
-impl<'a, 'h> Places<'a, 'h> {
-    pub fn new(tree: &'a mut Tree<'h>, ruleset: &'a Ruleset, directories: Option<&'a TaskDirectories>) -> Places<'a, 'h> {
+impl<'a, 'h> Places<'a, '_, 'h> {
+    pub fn new(tree: &'a mut Tree<'h>, ruleset: &'a Ruleset, directories: Option<&'a TaskDirectories>) -> Self {
         Places { tree, ruleset, directories, made: Made::default(), volumes: Vec::new() }
     }
 

@@ -18,7 +18,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
 /// `record` is a directory of root's own with the task's lifetime. Before the volumes, one of which may cover /etc.
-pub(super) fn mount(spec: &TaskSpec, record: BorrowedFd<'_>, places: &mut Places<'_, '_>) -> Result<(), LaunchError> {
+pub(super) fn mount(spec: &TaskSpec, record: BorrowedFd<'_>, places: &mut Places<'_, '_, '_>) -> Result<(), LaunchError> {
     let dns = &spec.view.dns;
     if dns.is_some() || spec.namespaces.network.is_some() {
         let host = read(RESOLV_CONF, places)?;
@@ -42,7 +42,7 @@ pub(super) fn mount(spec: &TaskSpec, record: BorrowedFd<'_>, places: &mut Places
 }
 
 /// A file of the host's, if it is there.
-fn read(path: &str, places: &Places<'_, '_>) -> Result<Option<String>, LaunchError> {
+fn read(path: &str, places: &Places<'_, '_, '_>) -> Result<Option<String>, LaunchError> {
     let file = match path::open(Path::new(path), &places.ruleset.untrusted) {
         Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
         file => file.at_path("open", path)?,
@@ -56,7 +56,7 @@ fn read(path: &str, places: &Places<'_, '_>) -> Result<Option<String>, LaunchErr
 }
 
 /// Mounts a new file over the one that `path` leads to.
-fn cover(path: &str, text: &str, readable: bool, record: BorrowedFd<'_>, places: &mut Places<'_, '_>) -> Result<(), LaunchError> {
+fn cover(path: &str, text: &str, readable: bool, record: BorrowedFd<'_>, places: &mut Places<'_, '_, '_>) -> Result<(), LaunchError> {
     let path = Path::new(path);
     let name = Path::new(path.file_name().unwrap_or_default());
     let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;

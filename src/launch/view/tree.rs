@@ -121,7 +121,7 @@ impl<'h> Tree<'h> {
         self.place(mount::copy(file, how, target)?, is_directory, !how.is_read_only, target)
     }
 
-    pub fn place(&mut self, mount: OwnedFd, is_directory: bool, is_writable: bool, target: &Path) -> Result<(), LaunchError> {
+    fn place(&mut self, mount: OwnedFd, is_directory: bool, is_writable: bool, target: &Path) -> Result<(), LaunchError> {
         self.point(target, is_directory)?;
         self.put(mount, target)?;
         if is_directory {
@@ -135,6 +135,12 @@ impl<'h> Tree<'h> {
         self.layout.is_free(path) && (self.layout.makes(path) || directory_device(path).is_some())
     }
 
+    /// As [`Tree::place`], of a directory in which nothing of the host's is.
+    pub fn place_own(&mut self, mount: OwnedFd, target: &Path) -> Result<(), LaunchError> {
+        self.layout.own(target);
+        self.place(mount, true, true, target)
+    }
+
     /// Such a place, for a mount that is the child's to make.
     pub fn point_of_child(&mut self, path: &Path) -> Result<Option<CString>, LaunchError> {
         if !self.has_place(path) {
@@ -142,6 +148,7 @@ impl<'h> Tree<'h> {
         }
         self.point(path, true)?;
         self.layout.attached(path, true);
+        self.layout.own(path);
         c_string(path).map(Some)
     }
 

@@ -11,7 +11,7 @@ use crate::sys::path;
 use std::os::fd::AsFd;
 
 /// Mounts the volumes, in their order so that one can be in another, and grants what is in them: everything, or to read and execute it.
-pub(super) fn mount<'a>(volumes: &'a [Volume], places: &mut Places<'a, '_>) -> Result<(), LaunchError> {
+pub(super) fn mount<'a>(volumes: &'a [Volume], places: &mut Places<'_, 'a, '_>) -> Result<(), LaunchError> {
     for volume in volumes {
         let refused = |reason: String| LaunchError::refused(format!("volume_mount {:?}", volume.written), reason);
         let (file, kind) = places.open(&volume.source).map_err(refused)?;
