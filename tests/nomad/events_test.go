@@ -132,8 +132,8 @@ func TestEventOfADeniedCommand(t *testing.T) {
 	wantWords(t, err, "permission")
 	e := event(t, stream, "Denied: ")
 	k.about(e)
-	wantWords(t, errors.New(e.Message), "local/text", "permission", "unveiled")
-	a.refused(job{config: `command = "local/none"`}, "local/none")
+	wantWords(t, errors.New(e.Message), "local/text", "permission", "not executable", "mode 0644")
+	a.refused(job{config: `command = "local/none"`}, "command none", "not found in")
 	staysOpen(t, stream)
 }
 

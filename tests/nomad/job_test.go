@@ -211,7 +211,7 @@ func TestCommand(t *testing.T) {
 	}
 	for _, command := range []string{"no-such-command", "/no/such/command", "local/no-such-command"} {
 		t.Run("missing "+command, func(t *testing.T) {
-			d.alloc(t).refused(job{config: fmt.Sprintf("command = %q", command)}, command)
+			d.alloc(t).refused(job{config: fmt.Sprintf("command = %q", command)}, filepath.Base(command), "ENOENT")
 		})
 	}
 	t.Run("not executable", func(t *testing.T) {
