@@ -22,7 +22,7 @@ use core::arch::global_asm;
 use linux::*;
 use message::*;
 use sessions::{MOST, NONE, Sessions};
-use start::start;
+use start::{foreground, start};
 use syscall::syscall as call;
 
 // Entry: no arguments are looked at. The stack pointer is aligned as the kernel leaves it; `call` makes it what a function expects.
@@ -59,20 +59,20 @@ extern "C" fn main() -> ! {
         exit(126);
     }
     let record = record as *mut u32;
-    let task = match receive() {
+    let (task, options) = match receive() {
         Some((request, descriptors)) if request.kind == START => match start(&request, &descriptors, CLONE_VM_VFORK, &mut unsaid) {
             Some(pid) => {
                 if request.flags & BOUND != 0 {
                     close(PLUGIN_END);
                 }
-                pid
+                (pid, WNOHANG | if request.flags & JOB != 0 { WUNTRACED } else { 0 })
             }
             None => exit(127),
         },
         _ => exit(126),
     };
     loop {
-        reap(task, record, &mut sessions, &mut unsaid);
+        reap(task, options, record, &mut sessions, &mut unsaid);
         // A request may need a report: none is taken up before the last is said.
         let listens = unsaid.say(&mut sessions);
         let events = if listens { POLLIN } else { POLLOUT };
@@ -115,9 +115,17 @@ fn close(fd: i32) {
     }
 }
 
-/// Collects every child that has ended. The end of the task's own command is the end of everything.
-fn reap(task: u32, record: *mut u32, sessions: &mut Sessions<'_>, unsaid: &mut Unsaid) {
-    while let Some((pid, status)) = wait(-1) {
+/// Collects every child that has ended. The end of the task's own command is the end of everything. With WUNTRACED among the options children
+/// that were stopped are met too.
+fn reap(task: u32, options: usize, record: *mut u32, sessions: &mut Sessions<'_>, unsaid: &mut Unsaid) {
+    while let Some((pid, status)) = wait(-1, options) {
+        if status & 0xff == 0x7f {
+            if pid == task {
+                // Whoever started a job listens.
+                send(&Report { kind: STOPPED, id: pid, value: status >> 8 & 0xff, detail: 0 }, MSG_DONTWAIT);
+            }
+            continue;
+        }
         if pid == task {
             // Stored and not written: no limit of the task's making bears on that. The magic last: half a record is none.
             // SAFETY: the two words of the mapped record, which the plugin has given its length.
@@ -126,7 +134,7 @@ fn reap(task: u32, record: *mut u32, sessions: &mut Sessions<'_>, unsaid: &mut U
                 record.write_volatile(RECORD_MAGIC);
             }
             // What ended with it is known as well; the rest has no end of its own.
-            sessions.look(|pid| Some(wait(pid as i32)?.1));
+            sessions.look(|pid| Some(wait(pid as i32, WNOHANG)?.1));
             unsaid.say(sessions);
             exit(exit_code(status) as usize);
         }
@@ -135,10 +143,10 @@ fn reap(task: u32, record: *mut u32, sessions: &mut Sessions<'_>, unsaid: &mut U
 }
 
 /// Reaps the child `pid`, or any if that is -1, if it has ended: its pid and wait status.
-fn wait(pid: i32) -> Option<(u32, i32)> {
+fn wait(pid: i32, options: usize) -> Option<(u32, i32)> {
     let mut status = 0i32;
     // SAFETY: the kernel writes one i32.
-    let pid = unsafe { call(nr::WAIT4, [pid as isize as usize, &raw mut status as usize, WNOHANG, 0, 0, 0]) };
+    let pid = unsafe { call(nr::WAIT4, [pid as isize as usize, &raw mut status as usize, options, 0, 0, 0]) };
     (pid > 0).then_some((pid as u32, status))
 }
 
@@ -175,6 +183,10 @@ fn serve(task: u32, sessions: &mut Sessions<'_>, unsaid: &mut Unsaid) {
             for pid in sessions.running() {
                 kill(pid, SIGKILL, GROUP);
             }
+        }
+        FOREGROUND => {
+            foreground(descriptors[0], request.id);
+            descriptors.iter().for_each(|fd| close(*fd));
         }
         _ => unsaid.report(FAILED, request.id, EINVAL, FAILED_RECEIVE),
     }

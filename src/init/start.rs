@@ -10,8 +10,8 @@ use core::convert::Infallible;
 struct Command {
     block: *const Block,
     stdio: [i32; 3],
-    terminal: bool,
-    /// The request's, for the child's own report of a failure.
+    /// The request's; the token for the child's own report of a failure.
+    flags: u32,
     token: u32,
     failed: bool,
 }
@@ -25,7 +25,12 @@ pub fn start(request: &Request, descriptors: &[i32; 4], flags: usize, unsaid: &m
     let [block, stdin, stdout, stderr] = *descriptors;
     let started = map(block).and_then(|mapped| {
         let stdio = [stdin, stdout, stderr];
-        let mut command = Command { block: mapped, stdio, terminal: request.flags & TERMINAL != 0, token: request.id, failed: false };
+        let mut command = Command { block: mapped, stdio, flags: request.flags, token: request.id, failed: false };
+        if request.flags & JOB != 0 {
+            // This process leads a session, and has no terminal yet.
+            // SAFETY: no pointers.
+            tried(FAILED_SESSION, unsafe { call(nr::IOCTL, [stdin as usize, TIOCSCTTY, 0, 0, 0, 0]) })?;
+        }
         // clone, and not clone3, which the task's filter may refuse.
         // SAFETY: without a stack of its own the child runs below this frame, in a copy of it, or while this process stands still.
         let pid = unsafe { clone(nr::CLONE, [flags | SIGCHLD, 0, 0, 0, 0], execute, (&raw mut command).cast()) };
@@ -92,13 +97,16 @@ unsafe fn confined_already(command: &Command) -> Result<Infallible, (u32, i32)> 
         let block = command.block as usize;
         let head = &*command.block;
         // A group of its own for signals. A session of its own costs the scheduler an autogroup, and only a terminal needs it.
-        tried(FAILED_SESSION, call(if command.terminal { nr::SETSID } else { nr::SETPGID }, [0; 6]))?;
+        tried(FAILED_SESSION, call(if command.flags & TERMINAL != 0 { nr::SETSID } else { nr::SETPGID }, [0; 6]))?;
         // The sources are all above 2, because init's own 0 to 2 were open when they arrived.
         for (to, from) in command.stdio.iter().enumerate() {
             tried(FAILED_STDIO, call(nr::DUP3, [*from as isize as usize, to, 0, 0, 0, 0]))?;
         }
-        if command.terminal {
+        if command.flags & TERMINAL != 0 {
             tried(FAILED_SESSION, call(nr::IOCTL, [0, TIOCSCTTY, 0, 0, 0, 0]))?;
+        }
+        if command.flags & FRONT != 0 {
+            tried(FAILED_SESSION, foreground(0, call(nr::GETPID, [0; 6]) as u32))?;
         }
         tried(FAILED_WORK_DIR, call(nr::CHDIR, [block + head.work_dir as usize, 0, 0, 0, 0, 0]))?;
         // Hard limits that had to be raised have been, while there was the privilege. This process keeps its own: a low one would hamper it.
@@ -122,6 +130,12 @@ unsafe fn confined_already(command: &Command) -> Result<Infallible, (u32, i32)> 
         }
         Err((FAILED_EXEC, worst))
     }
+}
+
+/// Makes `group` the foreground process group of the terminal. That this process is in the background does not matter: SIGTTOU is blocked.
+pub fn foreground(terminal: i32, group: u32) -> isize {
+    // SAFETY: the kernel reads the local.
+    unsafe { call(nr::IOCTL, [terminal as isize as usize, TIOCSPGRP, &raw const group as usize, 0, 0, 0]) }
 }
 
 /// What a call has returned, or the step that it is with its errno.

@@ -41,6 +41,8 @@ pub struct Launcher {
     filter: Mutex<Option<(Subject, Arc<[Instruction]>)>>,
     /// Directories that no task sees.
     pub own: Own,
+    /// For the one task of a command line that has its streams there.
+    pub(super) terminal: Mutex<Option<OwnedFd>>,
 }
 
 /// The host's /dev/null.
@@ -73,6 +75,7 @@ impl Launcher {
             ready: Slot::default(),
             filter: Mutex::default(),
             own: Own::default(),
+            terminal: Mutex::default(),
         }
     }
 
@@ -86,6 +89,11 @@ impl Launcher {
         // Of this thread, and of those that it starts from now on.
         capability::drop_bounding_set();
         Launcher { giver, given_descriptors, ..Launcher::of_this_process(false) }
+    }
+
+    /// Gives the next task that terminal (see [`crate::policy::stdio::Stdio::Terminal`]).
+    pub fn with_terminal(self, terminal: Option<OwnedFd>) -> Launcher {
+        Launcher { terminal: Mutex::new(terminal), ..self }
     }
 
     /// What a task can be given here.

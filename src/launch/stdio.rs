@@ -5,6 +5,7 @@ use super::held::Held;
 use super::launcher::Launcher;
 use super::rules::Ruleset;
 use crate::error::{At, Error};
+use crate::lock::lock;
 use crate::policy::access::{Mode, PathKind};
 use crate::policy::stdio;
 use crate::sys::memfd::reopen;
@@ -12,7 +13,7 @@ use crate::sys::path;
 use crate::watch::fifo::log_reader;
 use rustix::fs::{FileType, Gid, OFlags, Uid};
 use rustix::io::fcntl_dupfd_cloexec;
-use std::os::fd::{OwnedFd, RawFd};
+use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -28,6 +29,16 @@ pub(super) struct Streams {
 }
 
 impl Streams {
+    /// This process's own standard descriptors, or where `on` says so the terminal.
+    fn inherit(&mut self, on: [bool; 3], terminal: Option<&OwnedFd>) -> Result<(), LaunchError> {
+        let own = [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()];
+        for ((given, own), on) in self.given.iter_mut().zip(own).zip(on) {
+            let fd = terminal.filter(|_| on).map_or(own, AsFd::as_fd);
+            *given = Arc::new(fcntl_dupfd_cloexec(fd, 3).at("dup of a standard descriptor")?);
+        }
+        Ok(())
+    }
+
     /// Opens the FIFO at `path` without following a symlink that the task could have made, and gives it to the task's user: for the command
     /// its writer, for init one that reads and writes, so that neither a missing reader nor a missing writer is ever seen. `None`: it is
     /// /dev/null, which Nomad names when log collection is off. Waits some 30 ms for a reader, and does without.
@@ -66,11 +77,14 @@ impl Stdio {
         let mut stdio = Stdio([held.hold(Arc::clone(&null))?; 3]);
         let mut streams = Streams { given: [null.clone(), null.clone(), null], unread: Vec::new() };
         match spec {
-            stdio::Stdio::Inherit => {
-                let standard = [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()];
-                for (given, fd) in streams.given.iter_mut().zip(standard) {
-                    *given = Arc::new(fcntl_dupfd_cloexec(fd, 3).at("dup of a standard descriptor")?);
+            stdio::Stdio::Inherit => streams.inherit([false; 3], None)?,
+            stdio::Stdio::Terminal { stdout, stderr, .. } => {
+                // Taken: as long as this process holds it, the relay does not hear of its end.
+                let terminal = lock(&launcher.terminal).take();
+                if let Some(terminal) = &terminal {
+                    ruleset.add(terminal, PathKind::Device, Mode::RW, Path::new("/dev/pts"))?;
                 }
+                streams.inherit([true, *stdout, *stderr], terminal.as_ref())?;
             }
             stdio::Stdio::Logs { stdout, stderr } => {
                 for (number, path) in [(1, stdout), (2, stderr)] {

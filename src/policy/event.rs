@@ -22,6 +22,8 @@ pub enum Happening {
     Blocked(Denial),
     /// And more than is told.
     BlockedMore,
+    /// The command, a job on a terminal, was stopped by this signal.
+    Stopped(i32),
 }
 
 /// Of a task's memory cgroup, in bytes.
@@ -80,6 +82,7 @@ impl Happening {
             Happening::Denied(reason) => format!("Denied: {reason}"),
             Happening::Blocked(denial) => format!("Denied by Landlock: {}", denial.words()),
             Happening::BlockedMore => "Denied by Landlock: more, which is in the node's audit log alone".to_owned(),
+            Happening::Stopped(signal) => format!("Stopped by signal {signal}"),
         }
     }
 
@@ -96,6 +99,7 @@ impl Happening {
             Happening::Denied(reason) => vec![("denied", reason.clone())],
             Happening::Blocked(denial) => vec![("landlock_blockers", denial.blockers.clone()), ("landlock_object", denial.object.clone())],
             Happening::BlockedMore => vec![("landlock_blockers", "more".to_owned())],
+            Happening::Stopped(signal) => vec![("stopped", signal.to_string())],
         }
     }
 }

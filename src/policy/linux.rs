@@ -17,6 +17,7 @@ numbers! {
     MUNMAP: 11, 215;
     RT_SIGPROCMASK: 14, 135;
     IOCTL: 16, 29;
+    GETPID: 39, 172;
     SENDTO: 44, 206;
     RECVMSG: 47, 212;
     CLONE: 56, 220;
@@ -45,6 +46,7 @@ pub const MSG_CMSG_CLOEXEC: usize = 0x4000_0000;
 pub const PROT_READ_WRITE: usize = 3;
 pub const MAP_SHARED: usize = 1;
 pub const WNOHANG: usize = 1;
+pub const WUNTRACED: usize = 2;
 pub const SIGCHLD: usize = 17;
 pub const SIGKILL: i32 = 9;
 pub const CLONE_VM_VFORK: usize = 0x100 | 0x4000;
@@ -57,6 +59,7 @@ pub const ESRCH: i32 = 3;
 pub const MAP_PRIVATE: usize = 2;
 pub const SIG_SETMASK: usize = 2;
 pub const TIOCSCTTY: usize = 0x540e;
+pub const TIOCSPGRP: usize = 0x5410;
 pub const ENOENT: i32 = 2;
 pub const EACCES: i32 = 13;
 pub const ENOTDIR: i32 = 20;
@@ -74,6 +77,7 @@ mod tests {
             (nr::MUNMAP, libc::SYS_munmap),
             (nr::RT_SIGPROCMASK, libc::SYS_rt_sigprocmask),
             (nr::IOCTL, libc::SYS_ioctl),
+            (nr::GETPID, libc::SYS_getpid),
             (nr::SENDTO, libc::SYS_sendto),
             (nr::RECVMSG, libc::SYS_recvmsg),
             (nr::CLONE, libc::SYS_clone),
@@ -107,9 +111,11 @@ mod tests {
             (PR_SET_NAME, libc::PR_SET_NAME),
             (CLONE_VM_VFORK, libc::CLONE_VM | libc::CLONE_VFORK),
             (WNOHANG, libc::WNOHANG),
+            (WUNTRACED, libc::WUNTRACED),
             (SIGCHLD, libc::SIGCHLD),
             (SIG_SETMASK, libc::SIG_SETMASK),
             (TIOCSCTTY, libc::TIOCSCTTY as i32),
+            (TIOCSPGRP, libc::TIOCSPGRP as i32),
         ];
         assert!(flags.iter().all(|(flag, header)| *flag == *header as usize), "{flags:?}");
         assert_eq!((SIGKILL, POLLIN, POLLOUT, POLLHUP), (libc::SIGKILL, libc::POLLIN, libc::POLLOUT, libc::POLLHUP));

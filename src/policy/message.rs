@@ -15,6 +15,9 @@ pub const START: u32 = 1;
 /// Send signal `value` to the process `id` (a pid of the task's namespace) that init started, and its process group if `flags` has `GROUP`.
 pub const SIGNAL: u32 = 2;
 
+/// The process group `id` is the foreground one of the terminal from now on. Descriptor: the terminal. It is not answered.
+pub const FOREGROUND: u32 = 4;
+
 /// SIGKILL for every process but the task's command that init started, and for their process groups. It is not answered.
 pub const END_SESSIONS: u32 = 3;
 
@@ -22,6 +25,11 @@ pub const END_SESSIONS: u32 = 3;
 pub const TERMINAL: u32 = 1;
 /// `START` of the task's own command: the task ends with whoever started it. Init lets go of `PLUGIN_END`, so that it sees the socket close.
 pub const BOUND: u32 = 2;
+/// `START` of the task's own command: standard input is a terminal, on which init leads the session and the command is a job, as under a shell:
+/// Ctrl-Z stops it, and init says so.
+pub const JOB: u32 = 4;
+/// With `JOB`: in the foreground from the first.
+pub const FRONT: u32 = 8;
 /// `SIGNAL`: the whole process group.
 pub const GROUP: u32 = 1;
 
@@ -44,6 +52,8 @@ pub const FAILED: u32 = 2;
 pub const ENDED: u32 = 3;
 /// The signal was sent, or `value` is the errno that it met.
 pub const SIGNALLED: u32 = 4;
+/// The task's own command, a `JOB`, was stopped by signal `value`.
+pub const STOPPED: u32 = 5;
 
 pub const FAILED_RECEIVE: u32 = 1;
 pub const FAILED_CLONE: u32 = 2;

@@ -30,8 +30,8 @@ struct Ask {
 enum Asked {
     Signal(Sent),
     Session(Open),
-    /// Nobody: the sessions are an earlier plugin's.
-    End,
+    /// Nobody.
+    Unanswered,
 }
 
 /// A signal to the process that init knows by that pid. The reply is nobody's if it belongs to a stop.
@@ -85,7 +85,13 @@ impl Asks {
     pub fn end_sessions(&mut self) {
         // An init that does not know this answers with an id of no session.
         let request = Request { kind: message::END_SESSIONS, id: u32::MAX, ..Request::default() };
-        self.waiting.push_back(Ask { request, descriptors: Vec::new(), what: Asked::End });
+        self.waiting.push_back(Ask { request, descriptors: Vec::new(), what: Asked::Unanswered });
+    }
+
+    /// The process group `id` becomes the foreground one of `terminal`.
+    pub fn foreground(&mut self, terminal: OwnedFd, id: u32) {
+        let request = Request { kind: message::FOREGROUND, id, ..Request::default() };
+        self.waiting.push_back(Ask { request, descriptors: vec![terminal], what: Asked::Unanswered });
     }
 
     /// Until when somebody waits for an answer.
@@ -118,7 +124,7 @@ impl Asks {
                 // Init has ended.
                 (Some(Asked::Session(session)), Err(Errno::PIPE | Errno::CONNRESET)) => session.finish(Err(TaskError::Ended)),
                 (Some(Asked::Session(session)), Err(errno)) => session.finish(Err(TaskError::Init(Words(errno).to_string()))),
-                (Some(Asked::End) | None, _) => {}
+                (Some(Asked::Unanswered) | None, _) => {}
             }
         }
     }
@@ -161,7 +167,7 @@ impl Asks {
             match what {
                 Asked::Signal(Sent { reply, .. }) => reply.into_iter().for_each(|reply| reply(Err(TaskError::Ended))),
                 Asked::Session(session) => session.finish(Err(TaskError::Ended)),
-                Asked::End => {}
+                Asked::Unanswered => {}
             }
         }
         self.sessions.end_all();

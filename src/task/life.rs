@@ -37,6 +37,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 const SETTLE: Duration = Duration::from_millis(20);
 /// How many reports are taken before orders are looked at.
 const REPORTS: usize = 64;
+/// In its own namespace.
+const INIT: u32 = 1;
 /// No socket holds more of them.
 const BUFFERED: usize = 4096;
 
@@ -206,6 +208,7 @@ impl Life {
             message::FAILED if report.id == 0 => {
                 self.failed = self.spec.as_ref().map(|spec| start_failed(report, spec));
             }
+            message::STOPPED if report.id == self.command => task.tell(&self.subject, Happening::Stopped(report.value)),
             _ => self.asks.report(report),
         }
     }
@@ -274,6 +277,9 @@ impl Life {
                     self.asks.session(record, session, reply, end);
                 }
                 Order::Session { reply, .. } => reply(Err(TaskError::Ended)),
+                Order::Foreground { terminal, is_commands } => {
+                    self.asks.foreground(terminal, if is_commands { self.command } else { INIT })
+                }
                 Order::Stop { signal, timeout, reply } => {
                     self.replies.push(reply);
                     self.stop(signal, timeout);

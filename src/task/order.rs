@@ -27,6 +27,11 @@ pub(super) enum Order {
         reply: Reply<u32>,
         end: SessionEnd,
     },
+    /// The command's process group, or init's, is the foreground one of its terminal from now on.
+    Foreground {
+        terminal: OwnedFd,
+        is_commands: bool,
+    },
     Destroy {
         force: bool,
         reply: Reply<()>,
@@ -41,6 +46,7 @@ impl Order {
             Order::Stop { reply, .. } | Order::Destroy { reply, .. } => reply(Ok(())),
             Order::Signal { reply, .. } => reply(Err(TaskError::Ended)),
             Order::Session { reply, .. } => reply(Err(TaskError::Ended)),
+            Order::Foreground { .. } => {}
         }
     }
 }

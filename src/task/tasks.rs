@@ -97,6 +97,11 @@ impl Tasks {
         self.order(id, Order::Signal { process: None, signal, reply: Box::new(reply) })
     }
 
+    /// Makes the command's process group, or init's, the foreground one of the terminal that its session is on.
+    pub fn foreground(&self, id: &str, terminal: OwnedFd, is_commands: bool) -> Result<(), NotFound> {
+        self.order(id, Order::Foreground { terminal, is_commands })
+    }
+
     /// Runs another command in the task. `reply` gets the pid of its process there, or why there is none; `end` is called once after an
     /// Ok, with its wait status, or why it was not executed, or that the task ended.
     pub fn exec(
