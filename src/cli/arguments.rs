@@ -66,6 +66,9 @@ Environment:
   --keep-env           all of the environment here; without it the command has
                        PATH, TERM, LANG, LC_* and TZ of it, and always USER,
                        LOGNAME, HOME and TMPDIR of its own
+  -t, --tty            with a terminal of its own, even where input and output
+                       aren't one; without this if both are
+  -T, --no-tty         without
 
   --status-fd N        at the end one line of JSON on descriptor N, which it does
                        not have: exit_code, signal, oom_killed, timed_out,
@@ -126,6 +129,16 @@ pub struct Check {
     pub json: bool,
 }
 
+/// Whether a command gets a terminal of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Tty {
+    /// If standard input and output are one.
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
 /// Options of `run`.
 #[derive(Debug, Default, PartialEq)]
 pub struct Run {
@@ -156,6 +169,7 @@ pub struct Run {
     pub pids: Option<u64>,
     pub env: Vec<Variable>,
     pub keep_env: bool,
+    pub tty: Tty,
     pub work_dir: Option<String>,
     pub timeout: Option<Duration>,
     pub verbose: bool,
@@ -251,6 +265,8 @@ const RUN: &[&str] = &[
     "protect-system",
     "tmpfs-size",
     "work-dir",
+    "tty",
+    "no-tty",
     "user",
     "group",
     "cap-add",
@@ -306,6 +322,8 @@ fn run(parser: &mut Parser) -> Result<Command, String> {
             }
             Arg::Long("env-file") => run.env.push(Variable::File(parser.value().map_err(|e| format!("run: {e}"))?)),
             Arg::Long("keep-env") => run.keep_env = true,
+            Arg::Short('t') | Arg::Long("tty") => run.tty = Tty::Always,
+            Arg::Short('T') | Arg::Long("no-tty") => run.tty = Tty::Never,
             Arg::Long("work-dir") => run.work_dir = Some(limit(parser, "--work-dir", values::not_empty)?),
             Arg::Long("timeout") => run.timeout = Some(limit(parser, "--timeout", duration)?),
             Arg::Short('v') | Arg::Long("verbose") => run.verbose = true,
@@ -378,7 +396,7 @@ mod tests {
     fn reads_every_option() {
         let line = "run --unveil r:/a --unveil=?rw:/b --veil /a/x --tmpfs-size 1M --group g --cap-add chown,kill --cap-add=fowner --cap-drop kill \
                     --net none --bind-tcp 80,81 --bind-tcp=none --connect-tcp none --ulimit nofile=9 --ulimit=nofile=1:2 --status-fd 7 --no-defaults --protect-system off --seccomp off --view private --user 7:8 --memory 64MiB --cpu-max 50% --pids 9 \
-                    --env A=b=c --env B --env-file f --keep-env --work-dir /w --timeout 500ms -v -- prog -x --user y";
+                    --env A=b=c --env B --env-file f --keep-env -T --tty --work-dir /w --timeout 500ms -v -- prog -x --user y";
         let Command::Run(run) = typed(line).unwrap() else { panic!("not run") };
         let want = Run {
             unveil: vec!["r:/a".into(), "?rw:/b".into()],
@@ -402,6 +420,7 @@ mod tests {
             pids: Some(9),
             env: vec![Variable::Set("A".into(), "b=c".into()), Variable::Pass("B".into()), Variable::File("f".into())],
             keep_env: true,
+            tty: Tty::Always,
             work_dir: Some("/w".into()),
             timeout: Some(Duration::from_millis(500)),
             verbose: true,
@@ -410,17 +429,15 @@ mod tests {
         };
         assert_eq!(*run, want);
         let Command::Run(run) = typed("run prog -v").unwrap() else { panic!("not run") };
-        assert_eq!((run.command.as_str(), run.args, run.verbose), ("prog", vec!["-v".to_string()], false));
+        assert_eq!((run.command.as_str(), run.args, run.verbose, run.tty), ("prog", vec!["-v".to_string()], false, Tty::Auto));
+        assert!(matches!(typed("run -T -- prog -t"), Ok(Command::Run(run)) if run.tty == Tty::Never));
     }
 
     #[test]
     fn help_has_every_option() {
+        let long = |line: &str| line.split([' ', ',']).find(|word| word.starts_with("--")).map(str::to_owned);
         for option in RUN {
-            assert!(
-                USAGE.lines().any(|line| line.trim_start().trim_start_matches("-v, ").trim_start_matches("-h, ").split([' ', ',']).next()
-                    == Some(&format!("--{option}"))),
-                "{option}"
-            );
+            assert!(USAGE.lines().any(|line| long(line) == Some(format!("--{option}"))), "{option}");
             let known = typed(&format!("run --{option}=1 -- x"));
             assert!(!matches!(&known, Err(error) if error.contains("invalid option")), "{known:?}");
         }

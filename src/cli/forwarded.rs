@@ -3,10 +3,9 @@
 use crate::policy::signal_set::Set;
 use crate::sys::signal;
 
-/// What a command line does not pass on: job control's, what the kernel tells of children and sockets, and what can't be waited for. libc keeps
-/// 32 and 33 for itself. A fault of this program's own (SIGSEGV) ends it although it is blocked, and the task ends with it.
-const LEFT: [i32; 10] =
-    [libc::SIGKILL, libc::SIGSTOP, libc::SIGCHLD, libc::SIGCONT, libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU, libc::SIGURG, 32, 33];
+/// What a command line does not wait for: what stops a background job that uses the terminal, what the kernel tells of children and sockets, and
+/// what nobody can. libc keeps 32 and 33 for itself. A fault of this program's own (SIGSEGV) ends it although it is blocked, and the task ends with it.
+const LEFT: [i32; 8] = [libc::SIGKILL, libc::SIGSTOP, libc::SIGCHLD, libc::SIGTTIN, libc::SIGTTOU, libc::SIGURG, 32, 33];
 
 /// Signals that this thread and those it starts from now on leave to [`Forwarded::each`].
 pub struct Forwarded(Set);

@@ -6,6 +6,7 @@ mod check;
 mod environment;
 mod exit_code;
 mod forwarded;
+mod job;
 mod manual;
 mod ps;
 mod run;
@@ -13,6 +14,7 @@ mod scope;
 mod standard;
 mod status;
 mod temporary;
+mod terminal;
 mod values;
 
 use arguments::{Command, parse};

@@ -4,11 +4,13 @@ use super::arguments::Run;
 use super::environment::environment;
 use super::exit_code::{NOT_EXECUTABLE, NOT_FOUND, SETUP_FAILED, TIMED_OUT};
 use super::forwarded::Forwarded;
+use super::job::{Job, Stopped};
 use super::say;
 use super::scope::Scope;
 use super::standard::{self, Pipes};
 use super::status::{StatusFile, ended, failed};
 use super::temporary::{self, Temporary};
+use super::terminal::{self, Other, Terminal};
 use super::values::{absolute_unveil, absolute_veil, as_typed, user_and_group};
 use crate::launch::Launcher;
 use crate::lock::lock;
@@ -44,6 +46,7 @@ use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// From the stop signal of `--timeout` to SIGKILL.
@@ -93,10 +96,9 @@ fn ran(options: Run) -> Result<(u8, Value), Failure> {
         drop_bounding_set();
     }
     let launcher = Launcher::of_this_process(true);
-    let capabilities = launcher.capabilities();
-    let tasks = Tasks::new(launcher);
+    let (terminal, other) = terminal::open(options.tty).map_err(setup)?.unzip();
     let writes = cli_writes(options.memory, options.cpu_max, options.pids);
-    let mut spec = spec(&options, capabilities)?;
+    let mut spec = spec(&options, launcher.capabilities(), other.as_ref())?;
     let scope = Scope::create(&spec.id, &spec.state_dir, &writes).map_err(setup)?;
     let Identity { uid, gid, .. } = spec.privileges.identity;
     let temporary = temporary::path(&spec.id);
@@ -108,44 +110,39 @@ fn ran(options: Run) -> Result<(u8, Value), Failure> {
     let _pipes = Pipes::give(uid);
     // With a capability it may not take an owner to change a file.
     standard::shield(spec.privileges.capabilities.is_empty().then_some(uid));
+    other.iter().try_for_each(|other| other.give(uid, gid)).map_err(setup)?;
+    let tasks = Tasks::new(launcher.with_terminal(other.map(|other| other.slave)));
     spec.cgroup = Cgroup { path: scope.path().to_path_buf(), writes, is_tasks_own: false };
     if options.verbose {
         explain(&spec);
     }
 
     let (id, paths) = (spec.id.clone(), spec.command.paths.clone());
-    let oom = Arc::new(Mutex::new(None));
-    let heard = Arc::clone(&oom);
-    tasks.listen(move |event| {
-        if let Happening::OomKilled(oom) = event.what {
-            *lock(&heard) = Some(oom);
-        }
+    let (oom, stopped) = (Arc::new(Mutex::new(None)), Stopped::default());
+    let heard = (Arc::clone(&oom), stopped.clone());
+    tasks.listen(move |event| match event.what {
+        Happening::OomKilled(oom) => *lock(&heard.0) = Some(oom),
+        Happening::Stopped(signal) => heard.1.by(signal),
+        _ => {}
     });
+    let attached = terminal.clone().map(Attached::to);
     let (started, start) = channel();
     let before = Instant::now();
     tasks.start(Start::Spec(Box::new(spec)), move |result| drop(started.send(result)));
     start.recv().map_err(setup)?.map_err(|e| not_started(e, &paths))?;
     if options.verbose {
-        say(format_args!("started: after {} us", before.elapsed().as_micros()));
+        // Our own terminal may leave a line's end as it is.
+        say(format_args!("started: after {} us{}", before.elapsed().as_micros(), if terminal.is_some() { "\r" } else { "" }));
     }
+    let relay = terminal.as_ref().map(|terminal| {
+        let (tasks, id) = (tasks.clone(), id.clone());
+        terminal.relay(move || tasks.signal(&id, Signal::HUP, |_| {}).unwrap_or_default())
+    });
 
     let (finished, end) = channel();
     tasks.wait(&id, move |result| finished.send(result).unwrap_or_default()).map_err(setup)?;
-    {
-        let (tasks, id) = (tasks.clone(), id.clone());
-        std::thread::spawn(move || {
-            forwarded.each(|number| {
-                if let Ok(signal) = Signal::parse(&number.to_string()) {
-                    // What ended in the meantime needs no signal.
-                    let _ = tasks.signal(&id, signal, |_| {});
-                    // What is stopped hears of none but this one.
-                    if matches!(signal, Signal::TERM | Signal::HUP | Signal::INT | Signal::QUIT) {
-                        let _ = tasks.signal(&id, Signal::CONT, |_| {});
-                    }
-                }
-            });
-        });
-    }
+    let job = Job { tasks: tasks.clone(), id: id.clone(), terminal, stopped };
+    std::thread::spawn(move || job.serve(&forwarded));
     let (result, timed_out) = match options.timeout {
         None => (end.recv().map_err(setup)?, false),
         Some(timeout) => match end.recv_timeout(timeout) {
@@ -161,9 +158,28 @@ fn ran(options: Run) -> Result<(u8, Value), Failure> {
     let (destroyed, destroy) = channel();
     tasks.destroy(&id, true, move |result| drop(destroyed.send(result))).map_err(setup)?;
     destroy.recv().map_err(setup)?.map_err(setup)?;
+    // Nothing has the other end any more, and what was written there is shown first.
+    relay.map(JoinHandle::join);
+    drop(attached);
     let oom = lock(&oom).take();
     let status = ended(&result, timed_out, wall, scope.path());
     Ok((exit_code(&options, result, oom, timed_out), status))
+}
+
+/// Our own terminal as the command's, until this is dropped.
+struct Attached(Arc<Terminal>);
+
+impl Attached {
+    fn to(terminal: Arc<Terminal>) -> Attached {
+        terminal.attach();
+        Attached(terminal)
+    }
+}
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        self.0.close();
+    }
 }
 
 fn exit_code(options: &Run, ended: Ended, oom: Option<Oom>, timed_out: bool) -> u8 {
@@ -192,7 +208,7 @@ fn not_started(error: TaskError, paths: &[String]) -> Failure {
     Failure { code, reason: as_typed(&error.to_string()) }
 }
 
-fn spec(options: &Run, capabilities: Capabilities) -> Result<TaskSpec, Failure> {
+fn spec(options: &Run, capabilities: Capabilities, terminal: Option<&Other>) -> Result<TaskSpec, Failure> {
     let abi = crate::task::landlock().map_err(setup)?;
     let identity = identity(options)?;
     let capabilities = Granted { own: capabilities, given: capabilities_of(options, capabilities)? };
@@ -200,7 +216,11 @@ fn spec(options: &Run, capabilities: Capabilities) -> Result<TaskSpec, Failure> 
     let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
     let unveil: Vec<String> = options.unveil.iter().map(|text| absolute_unveil(text, &here)).collect();
     let mut grants = grants(!options.no_defaults, options.view, &unveil, "--unveil").map_err(setup)?;
-    // A private view has a /tmp of its own, where nothing of the host's is unveiled.
+    // A private view has terminals of its own.
+    if let (ViewMode::Host, Some(path)) = (options.view, terminal.and_then(Other::path)) {
+        grants.extend(written(&[format!("rw:{path}")], "--tty").map_err(setup)?);
+    }
+    // And a /tmp of its own, where nothing of the host's is unveiled.
     let tmp_dir = match options.view == ViewMode::Private && !grants.iter().any(|grant| grant.path.starts_with("/tmp")) {
         true => "/tmp".to_string(),
         false => {
@@ -239,7 +259,7 @@ fn spec(options: &Run, capabilities: Capabilities) -> Result<TaskSpec, Failure> 
         view: View { mode: options.view, protect_system: options.protect_system, tmpfs, veils, ..View::default() },
         rules: Rules { abi, grants, ports, filter: (!options.unfiltered).then_some(subject), ..Rules::default() },
         privileges: Privileges { identity, capabilities: capabilities.given, ..Privileges::default() },
-        stdio: Stdio::Inherit,
+        stdio: terminal.map_or(Stdio::Inherit, |terminal| terminal.stdio.clone()),
         asker: Asker::Root,
         ..TaskSpec::default()
     })

@@ -18,5 +18,6 @@ mod plugin;
 mod ps;
 mod replaced;
 mod runner;
+mod terminal;
 mod unveil;
 mod view;
