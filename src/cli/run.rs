@@ -46,7 +46,6 @@ use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// From the stop signal of `--timeout` to SIGKILL.
@@ -109,7 +108,7 @@ fn ran(options: Run) -> Result<(u8, Value), Failure> {
     spec.namespaces.network = network.as_ref().map(|file| format!("/proc/self/fd/{}", file.as_raw_fd()).into());
     let _pipes = Pipes::give(uid);
     // With a capability it may not take an owner to change a file.
-    standard::shield(spec.privileges.capabilities.is_empty().then_some(uid));
+    standard::shield(spec.privileges.capabilities.is_empty().then_some(uid)).map_err(setup)?;
     other.iter().try_for_each(|other| other.give(uid, gid)).map_err(setup)?;
     let tasks = Tasks::new(launcher.with_terminal(other.map(|other| other.slave)));
     spec.cgroup = Cgroup { path: scope.path().to_path_buf(), writes, is_tasks_own: false };
@@ -158,8 +157,11 @@ fn ran(options: Run) -> Result<(u8, Value), Failure> {
     let (destroyed, destroy) = channel();
     tasks.destroy(&id, true, move |result| drop(destroyed.send(result))).map_err(setup)?;
     destroy.recv().map_err(setup)?.map_err(setup)?;
-    // Nothing has the other end any more, and what was written there is shown first.
-    relay.map(JoinHandle::join);
+    // What was written there is shown first.
+    if let (Some(relay), Some(Attached(terminal))) = (relay, &attached) {
+        terminal.end();
+        let _ = relay.join();
+    }
     drop(attached);
     let oom = lock(&oom).take();
     let status = ended(&result, timed_out, wall, scope.path());

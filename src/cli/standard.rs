@@ -6,6 +6,7 @@ use crate::sys::memfd::reopen;
 use crate::sys::mount;
 use rustix::fs::{FileType, Mode, OFlags, SeekFrom, Uid, fchown, fcntl_getfl, fcntl_setfl, fstat, fstatfs};
 use rustix::io::{FdFlags, fcntl_getfd};
+use rustix::termios::isatty;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
 
@@ -25,17 +26,38 @@ pub fn complete() {
     }
 }
 
-/// Puts them, where it can be had, on read-only mounts of their own: for a command that is no more than that user.
-pub fn shield(uid: Option<u32>) {
-    if let Ok(Some(own)) = read_only(rustix::stdio::stdin(), uid) {
+/// Makes them what a command that is no more than that user may have. An error is a terminal that it can't be kept from reading.
+pub fn shield(uid: Option<u32>) -> Result<()> {
+    let inward = |fd| read_only(fd, uid).unwrap_or_default();
+    let outward = |fd| Ok(write_only(fd)?.or_else(|| inward(fd)));
+    if let Some(own) = inward(rustix::stdio::stdin()) {
         let _ = rustix::stdio::dup2_stdin(&own);
     }
-    if let Ok(Some(own)) = read_only(rustix::stdio::stdout(), uid) {
-        let _ = rustix::stdio::dup2_stdout(&own);
+    if let Some(own) = outward(rustix::stdio::stdout())? {
+        rustix::stdio::dup2_stdout(&own).at("dup2")?;
     }
-    if let Ok(Some(own)) = read_only(rustix::stdio::stderr(), uid) {
-        let _ = rustix::stdio::dup2_stderr(&own);
+    if let Some(own) = outward(rustix::stdio::stderr())? {
+        rustix::stdio::dup2_stderr(&own).at("dup2")?;
     }
+    Ok(())
+}
+
+/// A terminal that is written to, opened for nothing else. As a shell hands it on it can be read, too: by a command in a session of its own,
+/// which no SIGTTIN stops, also what is typed for others.
+fn write_only(fd: BorrowedFd<'_>) -> Result<Option<OwnedFd>> {
+    let flags = fcntl_getfl(fd).at("flags")?;
+    if !isatty(fd) || flags & OFlags::RWMODE != OFlags::RDWR {
+        return Ok(None);
+    }
+    let how = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
+    // One that comes from another mount namespace can't be on a mount of its own.
+    let own = match mount::copy(fd, Copy::DEVICE, Path::new("a terminal")) {
+        Ok(mount) => reopen(&mount, how),
+        Err(_) => reopen(fd, how),
+    };
+    let own = own.at("open the terminal of standard output or error for writing alone")?;
+    fcntl_setfl(&own, flags).at("flags")?;
+    Ok(Some(own))
 }
 
 /// Through a descriptor a file's owner changes its mode, times and attributes, whatever its view and rules are. A device, and what is only

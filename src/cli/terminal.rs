@@ -19,10 +19,13 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// What the other end takes at once without waiting for whoever reads there.
 const TYPED: usize = 256;
 const SHOWN: usize = 16 << 10;
+/// What is shown of a task that has ended: no more than this often, and what comes within this time.
+const LAST: (usize, Duration) = (64, Duration::from_millis(50));
 
 /// The relay's end of it.
 pub struct Terminal {
@@ -31,6 +34,8 @@ pub struct Terminal {
     /// Whether standard input is read.
     reads: AtomicBool,
     wake: Wake,
+    /// The task has ended.
+    over: Wake,
 }
 
 /// Of the terminal on standard input.
@@ -94,8 +99,9 @@ pub fn open(tty: Tty) -> Result<Option<(Arc<Terminal>, Other)>, String> {
     let always = tty == Tty::Always;
     let stdio =
         Stdio::Terminal { stdout: on_terminal[1] || always, stderr: on_terminal[2] || always && is_same_file(stdout(), stderr()), front };
-    let wake = Wake::new().map_err(|e| e.to_string())?;
-    let terminal = Terminal { master: pty.master, modes: Mutex::default(), reads: AtomicBool::new(false), wake };
+    let wake = || Wake::new().map_err(|e| e.to_string());
+    let (wake, over) = (wake()?, wake()?);
+    let terminal = Terminal { master: pty.master, modes: Mutex::default(), reads: AtomicBool::new(false), wake, over };
     Ok(Some((Arc::new(terminal), Other { slave: pty.slave, stdio })))
 }
 
@@ -147,8 +153,14 @@ impl Terminal {
         ioctl_tiocgptpeer(&self.master, OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)
     }
 
-    /// Relays from now on. What is given back ends once nothing has the command's end open, and all that it wrote is written. `hang_up` is called
-    /// when nobody takes that any more.
+    /// The task has ended. Somebody to whom it has given its end of the terminal may still hold that: nobody waits for him, nor hears him.
+    pub fn end(&self) {
+        self.close();
+        self.over.wake();
+    }
+
+    /// Relays from now on. What is given back ends once nothing has the command's end open or the task has ended, and what it wrote is written.
+    /// `hang_up` is called when nobody takes that any more.
     pub fn relay(self: &Arc<Terminal>, hang_up: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
         let (typed, shown) = (self.clone(), self.clone());
         std::thread::spawn(move || typed.input());
@@ -202,8 +214,20 @@ impl Terminal {
     }
 
     fn output(&self, hang_up: impl FnOnce()) {
-        let (mut some, mut hang_up) = ([0; SHOWN], Some(hang_up));
+        let (mut some, mut hang_up, mut left) = ([0; SHOWN], Some(hang_up), None);
         loop {
+            let mut polled = [PollFd::new(&self.master, PollFlags::IN), self.over.polled()];
+            let watched = if left.is_some() { 1 } else { 2 };
+            let _ = poll(&mut polled[..watched], left.map(|_| LAST.1));
+            if left.is_none() && !polled[1].revents().is_empty() {
+                left = Some(LAST.0);
+            } else if polled[0].revents().is_empty() && left.is_some() || left == Some(0) {
+                return;
+            }
+            if polled[0].revents().is_empty() {
+                continue;
+            }
+            left = left.map(|left| left.saturating_sub(1));
             match read(&self.master, &mut some) {
                 Ok(count) if count > 0 => {
                     if hang_up.is_some()

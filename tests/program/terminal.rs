@@ -353,3 +353,41 @@ fn always_where_there_is_none() {
     drop(unread.stdout.take());
     assert_eq!(finish(unread).code, 128 + libc::SIGHUP);
 }
+
+/// Where the command has no terminal of its own, and one of its streams is ours: it may be in the background.
+#[test]
+fn what_is_typed_for_others_is_not_read_from_where_output_goes() {
+    needs!(Need::Task);
+    let scratch = Scratch::new();
+    let (out, prefix) = (scratch.file("out", ""), format!("{} run", bin().display()));
+    let reads = |fd: u32| format!("sh -c 'read x <&{fd} && echo got $x >&{fd} || echo no$((1+1))ne >&{fd}'");
+    for (fd, redirected) in [(2, format!("</dev/null >{}", out.display())), (1, format!("</dev/null 2>{}", out.display()))] {
+        let mut shell = Screen::shell(&prefix);
+        shell.types(&format!("{} {redirected}\nhello\n", reads(fd)));
+        shell.sees("got hello");
+        shell.types(&format!("$N -- {} {redirected}\n", reads(fd)));
+        shell.sees("no2ne");
+        shell.types("exit $?\n");
+        assert_eq!(shell.ends(), 0);
+    }
+}
+
+/// As a process outside has it to which the command has handed its own.
+#[test]
+fn who_else_has_its_terminal_is_not_waited_for() {
+    needs!(Need::Task);
+    let (mut shell, mark) = (Screen::shell(&format!("{} run", bin().display())), format!("mark-{}-end", unique()));
+    shell.types(&format!("$N -- sh -c 'echo be$((1+1))gun; read x; echo o$((1+1))ver' {mark}\n"));
+    shell.sees("be2gun");
+    let held: Vec<File> =
+        marked(&mark).iter().filter_map(|pid| File::options().read(true).write(true).open(format!("/proc/{pid}/fd/0")).ok()).collect();
+    assert!(!held.is_empty());
+    shell.types("\n");
+    shell.sees("o2ver");
+    assert!(are_gone(&mark));
+    shell.types("echo ba$((1+1))ck\n");
+    shell.sees("ba2ck");
+    drop(held);
+    shell.types("exit $?\n");
+    assert_eq!(shell.ends(), 0);
+}
