@@ -257,6 +257,9 @@ fn inner_directories() {
         let hidden = [&looked[1], &looked[2], &looked[3], &looked[4]].map(PathBuf::as_path);
         assert_eq!(seen(&hidden), ["0"; 5], "{view:?}");
         assert_eq!(seen(&[&looked[0]]), ["0", "0", "1", "1", "1"], "{view:?}");
+        // By its path on the node, and not what the volume itself is.
+        assert_eq!(seen(&[&source.join("hidden")]), ["1", "1", "1", "1", "0"], "{view:?}");
+        assert_eq!(seen(&[&source]), ["1"; 5], "{view:?}");
     }
     let error = place.refused(place.spec(&["exit 0"]).with(|spec| spec.view.veils = vec![veil(alloc.parent().unwrap())]));
     assert!(error.contains("which the task needs"), "{error}");

@@ -29,7 +29,8 @@ pub(super) struct Places<'a, 'v, 'h> {
 pub(super) struct Mounted<'a> {
     pub volume: &'a Volume,
     pub file: OwnedFd,
-    /// Without symlinks.
+    /// On the node. Both without symlinks.
+    pub source: PathBuf,
     pub target: PathBuf,
 }
 

@@ -14,7 +14,7 @@ use crate::policy::spec::TaskSpec;
 use crate::policy::veil::{NOT_THERE, Veil, hides, is_below_nothing};
 use crate::sys::path;
 use crate::watch::aliases::Aliases;
-use rustix::fs::{Mode as FileMode, OFlags, fstat, mkdirat, openat};
+use rustix::fs::{Mode as FileMode, OFlags, Stat, fstat, mkdirat, openat};
 use rustix::io::Errno;
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
@@ -39,6 +39,14 @@ pub(super) fn mount(
     if places.is_empty() {
         return Ok(());
     }
+    // What is in a volume has a place on the node, and what is there may be in volumes. What is itself one was asked for by that.
+    let moved = |from: &Path, to: &Path, places: &BTreeMap<PathBuf, Stat>| {
+        let below = places.iter().filter_map(|(place, stat)| Some((place.strip_prefix(from).ok()?, *stat)));
+        below.filter(|(below, _)| !below.as_os_str().is_empty()).map(|(below, stat)| (to.join(below), stat)).collect::<Vec<_>>()
+    };
+    for volume in volumes {
+        places.extend(moved(&volume.target, &volume.source, &places));
+    }
     // Where the host shows it too: through another mount, or the allocation's under its other name.
     for other in Aliases::default().of(&places.keys().cloned().collect())? {
         if let Ok(stat) = path::open_strict(&other).and_then(fstat)
@@ -46,6 +54,9 @@ pub(super) fn mount(
         {
             places.insert(other, stat);
         }
+    }
+    for volume in volumes {
+        places.extend(moved(&volume.source, &volume.target, &places));
     }
     // In the record, and gone with it.
     let [dir, file] = ["veil", "veil-file"].map(Path::new);

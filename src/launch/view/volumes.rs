@@ -28,7 +28,7 @@ pub(super) fn mount<'a>(volumes: &'a [Volume], places: &mut Places<'_, 'a, '_>) 
         places.tree.look_below(identity, &source, &target).map_err(refused)?;
         places.tree.attach(file.as_fd(), Copy::volume(volume.read_only, volume.follows_host), &target)?;
         places.ruleset.add(&file, kind, if volume.read_only { Mode::RX } else { Mode::RWXC }, &volume.source)?;
-        places.volumes.push(Mounted { volume, file, target });
+        places.volumes.push(Mounted { volume, file, source, target });
     }
     Ok(())
 }
