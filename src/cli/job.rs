@@ -6,6 +6,8 @@ use crate::policy::signal::Signal;
 use crate::policy::signal_set::Set;
 use crate::task::Tasks;
 use rustix::process;
+use rustix::stdio::stdin;
+use rustix::termios::tcgetpgrp;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::mpsc::channel;
@@ -64,9 +66,14 @@ impl Job {
         match (&self.terminal, self.stopped.0.swap(0, Ordering::AcqRel)) {
             // From elsewhere, and not of the terminal: the command is asked first.
             (Some(_), 0) => return self.signal(libc::SIGTSTP),
+            // Nobody could let this process go on: no shell has it as a job. What stopped itself stays so, and a timeout ends it.
+            (Some(_), _) if tcgetpgrp(stdin()).is_err() => return,
             // It has read in the background, but this process is in the foreground by now (fg does not tell what runs).
             (Some(terminal), libc::SIGTTIN | libc::SIGTTOU) if terminal.attach() => return self.go_on(),
-            (Some(terminal), _) => terminal.detach(),
+            (Some(terminal), _) => {
+                terminal.settle();
+                terminal.detach();
+            }
             // Its session is another than the terminal's: nothing but SIGSTOP stops it there.
             (None, _) => {
                 let (done, stopped) = channel();

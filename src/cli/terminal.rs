@@ -26,6 +26,8 @@ const TYPED: usize = 256;
 const SHOWN: usize = 16 << 10;
 /// What is shown of a task that has ended: no more than this often, and what comes within this time.
 const LAST: (usize, Duration) = (64, Duration::from_millis(50));
+/// How long nothing comes from a command that has written all, and how often that is looked for.
+const QUIET: (Duration, usize) = (Duration::from_millis(5), 200);
 
 /// The relay's end of it.
 pub struct Terminal {
@@ -36,6 +38,8 @@ pub struct Terminal {
     wake: Wake,
     /// The task has ended.
     over: Wake,
+    /// Held from reading what the command has written until it is shown.
+    showing: Mutex<()>,
 }
 
 /// Of the terminal on standard input.
@@ -101,7 +105,8 @@ pub fn open(tty: Tty) -> Result<Option<(Arc<Terminal>, Other)>, String> {
         Stdio::Terminal { stdout: on_terminal[1] || always, stderr: on_terminal[2] || always && is_same_file(stdout(), stderr()), front };
     let wake = || Wake::new().map_err(|e| e.to_string());
     let (wake, over) = (wake()?, wake()?);
-    let terminal = Terminal { master: pty.master, modes: Mutex::default(), reads: AtomicBool::new(false), wake, over };
+    let terminal =
+        Terminal { master: pty.master, modes: Mutex::default(), reads: AtomicBool::new(false), wake, over, showing: Mutex::default() };
     Ok(Some((Arc::new(terminal), Other { slave: pty.slave, stdio })))
 }
 
@@ -157,6 +162,17 @@ impl Terminal {
     pub fn end(&self) {
         self.close();
         self.over.wake();
+    }
+
+    /// Waits until what the command has written is shown, for a second at most: before this process is stopped, and its relay with it.
+    pub fn settle(&self) {
+        for _ in 0..QUIET.1 {
+            let quiet = poll(&mut [PollFd::new(&self.master, PollFlags::IN)], Some(QUIET.0)) == Ok(0);
+            if quiet && self.showing.try_lock().is_ok() {
+                return;
+            }
+            std::thread::sleep(QUIET.0);
+        }
     }
 
     /// Relays from now on. What is given back ends once nothing has the command's end open or the task has ended, and what it wrote is written.
@@ -228,6 +244,7 @@ impl Terminal {
                 continue;
             }
             left = left.map(|left| left.saturating_sub(1));
+            let _showing = lock(&self.showing);
             match read(&self.master, &mut some) {
                 Ok(count) if count > 0 => {
                     if hang_up.is_some()

@@ -222,9 +222,10 @@ fn ctrl_z_stops_both_and_fg_lets_both_go_on() {
 fn in_the_background_it_reads_nothing() {
     needs!(Need::Task);
     for prefix in prefixes() {
+        // By its path, so that a shell which has sh built in executes it, with the mark.
         let mark = format!("mark-{}-end", unique());
         let mut shell = Screen::shell(&prefix);
-        shell.types(&format!("$N sh -c 'echo begun$((1+1)); while read x; do echo \"<$x>\"; done; exit 9' {mark} &\n"));
+        shell.types(&format!("$N /bin/sh -c 'echo begun$((1+1)); while read x; do echo \"<$x>\"; done; exit 9' {mark} &\n"));
         shell.sees("begun2");
         shell.types("echo mine$((1+1))\n");
         shell.sees("mine2");
@@ -390,4 +391,16 @@ fn who_else_has_its_terminal_is_not_waited_for() {
     drop(held);
     shell.types("exit $?\n");
     assert_eq!(shell.ends(), 0);
+}
+
+/// Without a shell that could let it go on, as in a script, nothing stops the program with its command.
+#[test]
+fn what_stops_itself_where_there_are_no_jobs_ends_by_its_timeout() {
+    needs!(Need::Task);
+    let ended = Run::new().flag("-t").option("--timeout", "300ms").with(|command| command.stdin(Stdio::null())).command(&[
+        "sh",
+        "-c",
+        "kill -STOP $$; echo on",
+    ]);
+    assert_eq!(ended.code, 124);
 }
