@@ -68,19 +68,20 @@ func TestWeight(t *testing.T) {
 	}
 }
 
-// TestKilledUnderACeiling has a task that is killed die without its ceiling, and one that ends by the signal with it. The next start has
-// one again.
+// TestKilledUnderACeiling has a task that is killed die without its ceiling, and one that ends by the signal with it. (The next start
+// writes it anew: TestStaleLimits.)
 func TestKilledUnderACeiling(t *testing.T) {
 	needLimits(t)
-	a := start(t).alloc(t)
+	d := start(t)
 	ends := shell("echo ready; exec sleep 3600")
 	stays := shell("trap '' TERM; echo ready; while :; do :; done")
 	for _, c := range []struct {
 		job     job
 		timeout time.Duration
 		after   string
-	}{{ends, *patience, "20000 100000"}, {stays, 0, "max 100000"}, {stays, 100 * time.Millisecond, "max 100000"}, {ends, *patience, "20000 100000"}} {
+	}{{ends, *patience, "20000 100000"}, {stays, 0, "max 100000"}, {stays, 100 * time.Millisecond, "max 100000"}} {
 		c.job.cpu = 200
+		a := d.alloc(t)
 		k := a.start(c.job)
 		k.prints("ready")
 		if is := a.knob("cpu.max"); is != "20000 100000" {

@@ -207,6 +207,10 @@ fn one_sentence_says_why_it_did_not_start() {
     // The control: one of them as it should be.
     let good = make("good", b"#!/bin/sh\nexit 3\n", 0o755);
     assert_eq!(Run::new().unveil("rx", dir.display()).command(&[&good]).code, 3);
+    // A static shell needs no loader.
+    if !fs::read("/bin/sh").unwrap().iter().take(4096).copied().collect::<Vec<u8>>().windows(4).any(|part| part == b"/ld-") {
+        return;
+    }
     let bare = || Run::new().flag("--no-defaults").unveil("rx", "/bin/sh");
     refused(&bare().command(&["/bin/sh"]), 126, &["needs its ELF loader: ", "not unveiled; --unveil @shared does it"]);
     assert_eq!(bare().option("--unveil", "@shared").command(&["/bin/sh", "-c", "exit 4"]).code, 4);
