@@ -83,9 +83,13 @@ impl Job {
         }
         let stop = Set::of(&[libc::SIGTSTP]);
         let mask = stop.block();
-        // The whole job, as the terminal would. It takes effect here, and nowhere if no shell could let it go on.
+        // The whole job, as the terminal would; where there are no jobs, this process alone, whose group is somebody else's. It takes effect
+        // here, and nowhere if no shell could let it go on.
         Set(mask.0 & !stop.0).restore();
-        let _ = process::kill_current_process_group(process::Signal::TSTP);
+        let _ = match tcgetpgrp(stdin()) {
+            Ok(_) => process::kill_current_process_group(process::Signal::TSTP),
+            Err(_) => process::kill_process(process::getpid(), process::Signal::TSTP),
+        };
         mask.restore();
         // Whether it was stopped or not.
         let _ = process::kill_process(process::getpid(), process::Signal::CONT);

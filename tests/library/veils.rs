@@ -150,7 +150,9 @@ fn what_others_unveil_and_what_is_not_there() {
         let with = |veils: &[&Path]| node.output(spec(&node, who, &above, veils, &attempts));
         assert_eq!(with(&veils), ["0", "0", "ok"], "{who:?}");
         let control = with(&[]);
-        assert!(control[0] != "0" && control[1] != "0", "{control:?}");
+        // A machine of tests/vm has nothing in /usr/share.
+        let is_empty = std::fs::read_dir("/usr/share").unwrap().next().is_none();
+        assert!((is_empty || control[0] != "0") && control[1] != "0", "{control:?}");
         // What is in another goes with it.
         let nested = [above.join("a"), above.join("a/deep")];
         let nested = nested.each_ref().map(PathBuf::as_path);

@@ -1,7 +1,7 @@
 //! `run` on a terminal: the command has one of its own, and is a job as under a shell. Each test is a person who types.
 
 use crate::common::task::soon;
-use crate::common::{Need, Run, Scratch, bin, finish, marked, unique};
+use crate::common::{Need, Run, Scratch, bin, finish, marked, skip, unique};
 use nomad_driver_exec2::task::pty;
 use nomad_driver_exec2::watch::wake::poll;
 use rustix::event::{PollFd, PollFlags};
@@ -221,6 +221,9 @@ fn ctrl_z_stops_both_and_fg_lets_both_go_on() {
 #[test]
 fn in_the_background_it_reads_nothing() {
     needs!(Need::Task);
+    if fs::canonicalize("/bin/sh").is_ok_and(|shell| shell.ends_with("busybox")) {
+        return skip("terminal::in_the_background_it_reads_nothing", "sh is busybox, which waits for input before it reads");
+    }
     for prefix in prefixes() {
         // By its path, so that a shell which has sh built in executes it, with the mark.
         let mark = format!("mark-{}-end", unique());
@@ -361,11 +364,11 @@ fn what_is_typed_for_others_is_not_read_from_where_output_goes() {
     needs!(Need::Task);
     let scratch = Scratch::new();
     let (out, prefix) = (scratch.file("out", ""), format!("{} run", bin().display()));
-    let reads = |fd: u32| format!("sh -c 'read x <&{fd} && echo got $x >&{fd} || echo no$((1+1))ne >&{fd}'");
+    let reads = |fd: u32| format!("sh -c 'exec 3<&{fd}; x=$(head -n1 <&3) && echo go$((1+1))t $x >&{fd} || echo no$((1+1))ne >&{fd}'");
     for (fd, redirected) in [(2, format!("</dev/null >{}", out.display())), (1, format!("</dev/null 2>{}", out.display()))] {
         let mut shell = Screen::shell(&prefix);
         shell.types(&format!("{} {redirected}\nhello\n", reads(fd)));
-        shell.sees("got hello");
+        shell.sees("go2t hello");
         shell.types(&format!("$N -- {} {redirected}\n", reads(fd)));
         shell.sees("no2ne");
         shell.types("exit $?\n");
