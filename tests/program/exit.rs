@@ -75,7 +75,7 @@ fn a_timeout_stops_the_command() {
 fn a_command_that_ignores_sigterm_is_killed() {
     needs!(Need::Task);
     let begun = Instant::now();
-    let ended = Run::new().option("--timeout", "100ms").probe_ends(&["ignore 15", "bomb 3", "sleep 60000"]);
+    let ended = Run::new().option("--timeout", "2s").probe_ends(&["ignore 15", "bomb 3", "sleep 60000"]);
     assert_eq!((ended.code, ended.text().as_str()), (124, "ok\nforked 3"));
     // The grace of five seconds.
     assert!(begun.elapsed() >= Duration::from_secs(5) && begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
