@@ -10,8 +10,8 @@ use rustix::termios::isatty;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
 
-/// Makes /dev/null of those that it was started without. Rust's runtime does so too, but the C++ core's constructors come before it, and take the free numbers: what is
-/// closed on exec was not inherited. Nothing at a shell uses that core.
+/// Makes /dev/null of those that it was started without. Rust's runtime does so too, but the C++ core's constructors come before it, and take
+/// the free numbers: what is closed on exec was not inherited. Nothing at a shell uses that core.
 pub fn complete() {
     let is_ours = |fd: BorrowedFd<'_>| fcntl_getfd(fd).is_ok_and(|flags| flags.contains(FdFlags::CLOEXEC));
     let Ok(null) = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()) else { return };
