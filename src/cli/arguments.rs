@@ -56,13 +56,16 @@ Limits:
   --pids N             pids.max; its init is one of them
   --ulimit NAME=SOFT[:HARD]
                        a resource limit by its name in lower case, such as
-                       nofile=1024; a number or unlimited; may repeat
-  --timeout TIME       stop it after TIME, such as 10s or 500ms (exit code 124)
+                       nofile=1024 or, of those in bytes, memlock=64M; or
+                       unlimited; may repeat
+  --timeout TIME       stop it after TIME, such as 10s, 500ms, 1.5h or 1m30s; of
+                       a number alone the unit is s (exit code 124)
 
 Environment:
-  --env NAME=VALUE     set in its environment; may repeat
+  --env NAME=VALUE     set in its environment; may repeat; of two the last counts
   --env NAME           as it is here; may repeat
-  --env-file FILE      a line each as --env takes them; # begins a comment
+  --env-file FILE      a line each as --env takes them, which counts before these;
+                       # begins a comment; may repeat
   --keep-env           all of the environment here; without it the command has
                        PATH, TERM, LANG, LC_* and TZ of it, and always USER,
                        LOGNAME, HOME and TMPDIR of its own
@@ -325,7 +328,7 @@ fn run(parser: &mut Parser) -> Result<Command, String> {
             Arg::Short('t') | Arg::Long("tty") => run.tty = Tty::Always,
             Arg::Short('T') | Arg::Long("no-tty") => run.tty = Tty::Never,
             Arg::Long("work-dir") => run.work_dir = Some(limit(parser, "--work-dir", values::not_empty)?),
-            Arg::Long("timeout") => run.timeout = Some(limit(parser, "--timeout", duration)?),
+            Arg::Long("timeout") => run.timeout = Some(limit(parser, "--timeout", values::duration)?),
             Arg::Short('v') | Arg::Long("verbose") => run.verbose = true,
             Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
             // The first word is the command; everything behind it is the command's.
@@ -367,21 +370,6 @@ fn view(text: &str) -> Result<ViewMode, String> {
 
 fn pids(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| format!("{text:?}: not a whole number in range")).and_then(pids_in_range)
-}
-
-/// A number with ms, s, m or h; seconds without.
-fn duration(text: &str) -> Result<Duration, String> {
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let milliseconds = match unit {
-        "ms" => 1,
-        "" | "s" => 1000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        _ => 0,
-    };
-    let known = number.parse::<u64>().ok().and_then(|number| number.checked_mul(milliseconds)).filter(|ms| *ms > 0);
-    known.map(Duration::from_millis).ok_or_else(|| format!("{text:?}: not a time above 0 such as 500ms, 10s, 5m or 1h"))
 }
 
 #[cfg(test)]
@@ -457,10 +445,11 @@ mod tests {
             ("run --pids 0 -- x", "run: --pids 0 is too few"),
             ("run --pids= -- x", "run: --pids \"\": not a whole number"),
             ("run --net bridge -- x", "run: --net \"bridge\": neither host nor none"),
-            ("run --bind-tcp http -- x", "run: --bind-tcp \"http\": \"http\" is no TCP port"),
-            ("run --connect-tcp= -- x", "run: --connect-tcp \"\": \"\" is no TCP port"),
+            ("run --bind-tcp http -- x", "run: --bind-tcp \"http\": \"http\" is not a port"),
+            ("run --connect-tcp= -- x", "run: --connect-tcp \"\": no port is named"),
             ("run --ulimit nofile -- x", "run: --ulimit \"nofile\": not NAME=SOFT[:HARD]"),
             ("run --ulimit files=1 -- x", "run: --ulimit \"files\" is no limit; there are cpu, fsize"),
+            ("run --ulimit NOFILE=1 -- x", "run: --ulimit \"NOFILE\" is no limit; did you mean nofile?"),
             ("run --ulimit cpu=2:1 -- x", "run: --ulimit cpu = \"2:1\": the soft limit is above the hard one"),
             ("run --tmpfs-size 0 -- x", "run: --tmpfs-size \"0\": "),
             ("run --status-fd -1 -- x", "run: --status-fd \"-1\": not the number of a descriptor"),

@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use super::resources::{Compute, Resources};
-use super::text::{decimal, is_decimal};
+use super::text::{decimal, fixed, is_decimal};
 
 /// One value for one file of the cgroup.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -246,13 +246,7 @@ pub fn parse_bytes(text: &str) -> Result<u64, LimitError> {
     if !is_decimal(whole) || !is_decimal(part) {
         return Err(malformed());
     }
-    let unit = base.pow(power);
-    let too_large = || LimitError::BytesTooLarge(text.into());
-    // More digits than 18 tell nothing of a terabyte.
-    let part = &part[..part.len().min(18)];
-    let rest = part.parse::<u128>().map_err(|_| malformed())? * unit / 10u128.pow(part.len() as u32);
-    let bytes = whole.parse::<u64>().map_err(|_| too_large())?;
-    u64::try_from(u128::from(bytes) * unit + rest).map_err(|_| too_large())
+    fixed(number, base.pow(power)).and_then(|bytes| u64::try_from(bytes).ok()).ok_or_else(|| LimitError::BytesTooLarge(text.into()))
 }
 
 /// The least memory.max with which a start can succeed: init's and the command's kernel structures, page tables and stacks.
