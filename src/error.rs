@@ -92,13 +92,14 @@ pub fn clone_hint(errno: Errno) -> &'static str {
 /// Why a path can't be unveiled, and what to do.
 pub fn not_unveiled(errno: Errno, mode: Mode, path: &Path) -> String {
     match errno {
-        // A circle is rarer.
+        Errno::MLINK => "the symlinks on its way lead round in a circle".to_owned(),
         Errno::LOOP => "a symlink on its way is not followed, since the task or another user could have made it (ELOOP); unveil what it \
              leads to, unless that is in the task's own directories, which it has anyway"
             .to_owned(),
-        Errno::NOENT => match several(&format!("{mode}:{}", path.display())) {
-            Some(each) => format!("{}; each path is an unveil of its own: write {each}", Words(errno)),
-            None => Words(errno).to_string(),
+        Errno::NOENT => match (several(&format!("{mode}:{}", path.display())), path.to_string_lossy()) {
+            (Some(each), _) => format!("{}; each path is an unveil of its own: write {each}", Words(errno)),
+            (None, path) if path.ends_with(char::is_whitespace) => format!("{}; there is a blank at its end", Words(errno)),
+            (None, _) => Words(errno).to_string(),
         },
         _ => Words(errno).to_string(),
     }
@@ -130,7 +131,7 @@ const NAMES: &[(i32, &str)] = &[
     (libc::ENOSPC, "ENOSPC"), (libc::EROFS, "EROFS"), (libc::EPIPE, "EPIPE"), (libc::ERANGE, "ERANGE"), (libc::ENAMETOOLONG, "ENAMETOOLONG"),
     (libc::ENOSYS, "ENOSYS"), (libc::ENOTEMPTY, "ENOTEMPTY"), (libc::ELOOP, "ELOOP"), (libc::EOVERFLOW, "EOVERFLOW"), (libc::EUSERS, "EUSERS"),
     (libc::EMSGSIZE, "EMSGSIZE"), (libc::EOPNOTSUPP, "EOPNOTSUPP"), (libc::ECONNRESET, "ECONNRESET"), (libc::ETIMEDOUT, "ETIMEDOUT"),
-    (libc::ESTALE, "ESTALE"), (libc::ECONNREFUSED, "ECONNREFUSED"), (libc::ELIBBAD, "ELIBBAD"),
+    (libc::ESTALE, "ESTALE"), (libc::ECONNREFUSED, "ECONNREFUSED"), (libc::ELIBBAD, "ELIBBAD"), (libc::EMLINK, "EMLINK"),
 ];
 
 #[cfg(test)]

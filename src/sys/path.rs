@@ -80,7 +80,7 @@ pub fn open_again(path: &Path, identity: Identity) -> rustix::io::Result<OwnedFd
 
 /// Opens `path` (O_PATH, absolute) and follows the symlinks on its way that root made, as long as the task can't have made them: none below a
 /// directory that it may write, none that its user owns. Those of whom their directory belongs to lead to what is below it, which he could
-/// have moved there as well, and nowhere else. ELOOP otherwise. Magic links of /proc are never followed.
+/// have moved there as well, and nowhere else. ELOOP otherwise; EMLINK where they lead round in a circle. Magic links of /proc are never followed.
 pub fn open(path: &Path, untrusted: &Untrusted) -> rustix::io::Result<OwnedFd> {
     find(path, untrusted).map(|(file, _)| file)
 }
@@ -128,8 +128,11 @@ fn walk(path: &Path, untrusted: &Untrusted) -> rustix::io::Result<(OwnedFd, Way)
             continue;
         }
         let is_trusted = !at.writable && untrusted.may_follow(stat.st_uid, fstat(&at.dir)?.st_uid);
-        if !is_trusted || !way.may_follow() || is_magic(&at.dir, &name, &next)? {
+        if !is_trusted || is_magic(&at.dir, &name, &next)? {
             return Err(Errno::LOOP);
+        }
+        if !way.may_follow() {
+            return Err(Errno::MLINK);
         }
         way.led_by(stat.st_uid, at.identity);
         if way.follow(&name, text(&next, "")?) {
@@ -178,7 +181,7 @@ mod tests {
         let links = [(dir.join("link"), PathBuf::from("real")), (dir.join("real/dots"), PathBuf::from("../real/./sub/../sub"))];
         assert_eq!(found.links, links);
         assert!(found.passed.contains(&dir.join("real")) && !found.passed.contains(&found.path));
-        assert_eq!(open(&dir.join("loop"), &stranger).unwrap_err(), Errno::LOOP);
+        assert_eq!(open(&dir.join("loop"), &stranger).unwrap_err(), Errno::MLINK);
         assert_eq!(open(&dir.join("none"), &stranger).unwrap_err(), Errno::NOENT);
         assert_eq!(open_strict(&dir.join("link/sub/file")).unwrap_err(), Errno::LOOP);
         assert_eq!(open_strict(&dir.join("link")).unwrap_err(), Errno::LOOP);

@@ -103,6 +103,7 @@ fn kind_of(file: impl AsFd) -> rustix::io::Result<PathKind> {
 /// Why a place can't be opened.
 fn on_the_way(errno: Errno) -> String {
     match errno {
+        Errno::MLINK => "the symbolic links on the way to it lead round in a circle".into(),
         Errno::LOOP => "a symbolic link that the task could have made is on the way to it".into(),
         errno => format!("its place: {}", Words(errno)),
     }

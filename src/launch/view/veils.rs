@@ -100,6 +100,7 @@ fn find(
     let (file, place) = match found {
         Err(Errno::NOENT | Errno::NOTDIR) if !veil.required || is_below_nothing(veil, &spec.rules.grants, there) => return Ok(None),
         Err(Errno::NOENT | Errno::NOTDIR) => return Err(NOT_THERE.into()),
+        Err(Errno::MLINK) => return Err("the symbolic links on the way to it lead round in a circle".into()),
         Err(Errno::LOOP) => return Err("a symbolic link that the task could have made is on the way to it".into()),
         other => other.map_err(|errno| Words(errno).to_string())?,
     };
