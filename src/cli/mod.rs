@@ -7,6 +7,7 @@ mod environment;
 mod exit_code;
 mod forwarded;
 mod job;
+mod lifted;
 mod manual;
 mod ps;
 mod run;

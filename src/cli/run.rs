@@ -5,6 +5,7 @@ use super::environment::environment;
 use super::exit_code::{NOT_EXECUTABLE, NOT_FOUND, SETUP_FAILED, TIMED_OUT};
 use super::forwarded::Forwarded;
 use super::job::{Job, Stopped};
+use super::lifted::{hint, lift};
 use super::say;
 use super::scope::Scope;
 use super::standard::{self, Pipes};
@@ -37,9 +38,7 @@ use crate::policy::view_mode::{ProtectSystem, ViewMode};
 use crate::sys::capability::drop_bounding_set;
 use crate::sys::namespace::new_network;
 use crate::task::{Accounts, Ended, Start, TaskError, Tasks};
-use crate::watch::limit;
 use rustix::io::Errno;
-use rustix::process::{Resource, Rlimit, setrlimit};
 use serde_json::Value;
 use std::fmt::{self, Display};
 use std::os::fd::AsRawFd;
@@ -64,7 +63,8 @@ impl Display for Failure {
 }
 
 fn setup(reason: impl Display) -> Failure {
-    Failure { code: SETUP_FAILED, reason: as_typed(&reason.to_string()) }
+    let reason = as_typed(&reason.to_string());
+    Failure { code: SETUP_FAILED, reason: format!("{reason}{}", hint(&reason)) }
 }
 
 /// Runs one command to its end. The exit code to pass on.
@@ -90,6 +90,7 @@ fn ran(options: Run) -> Result<(u8, Value), Failure> {
         return Err(setup("run: must be started by root: the cgroup, the namespaces and the change of user need it"));
     }
     let forwarded = Forwarded::block();
+    let lifted = lift().map_err(setup)?;
     // What it is not given it can't be given by a program either. It ignores what this process ignores.
     if options.cap_add.is_empty() {
         drop_bounding_set();
@@ -97,7 +98,7 @@ fn ran(options: Run) -> Result<(u8, Value), Failure> {
     let launcher = Launcher::of_this_process(true);
     let (terminal, other) = terminal::open(options.tty).map_err(setup)?.unzip();
     let writes = cli_writes(options.memory, options.cpu_max, options.pids);
-    let mut spec = spec(&options, launcher.capabilities(), other.as_ref())?;
+    let mut spec = spec(&options, launcher.capabilities(), other.as_ref(), lifted)?;
     let scope = Scope::create(&spec.id, &spec.state_dir, &writes).map_err(setup)?;
     let Identity { uid, gid, .. } = spec.privileges.identity;
     let temporary = temporary::path(&spec.id);
@@ -205,12 +206,13 @@ fn not_started(error: TaskError, paths: &[String]) -> Failure {
             Errno::NOENT | Errno::NOTDIR | Errno::ACCESS if !there() => NOT_FOUND,
             _ => NOT_EXECUTABLE,
         },
-        _ => SETUP_FAILED,
+        _ => return setup(error),
     };
     Failure { code, reason: as_typed(&error.to_string()) }
 }
 
-fn spec(options: &Run, capabilities: Capabilities, terminal: Option<&Other>) -> Result<TaskSpec, Failure> {
+/// `lifted`: limits that the command gets back, unless others are asked for.
+fn spec(options: &Run, capabilities: Capabilities, terminal: Option<&Other>, lifted: Vec<Ulimit>) -> Result<TaskSpec, Failure> {
     let abi = crate::task::landlock().map_err(setup)?;
     let identity = identity(options)?;
     let capabilities = Granted { own: capabilities, given: capabilities_of(options, capabilities)? };
@@ -250,7 +252,7 @@ fn spec(options: &Run, capabilities: Capabilities, terminal: Option<&Other>) -> 
         binds_nothing: ports.bind_nothing(),
         ..Subject::default()
     };
-    let lifted = lift_file_size().into_iter().filter(|lifted| options.ulimits.iter().all(|limit| limit.resource != lifted.resource));
+    let lifted = lifted.into_iter().filter(|lifted| options.ulimits.iter().all(|limit| limit.resource != lifted.resource));
     let ulimits: Vec<Ulimit> = lifted.chain(options.ulimits.iter().copied()).collect();
     let command = Command::new(&options.command, &options.args, path, work_dir, &here).map_err(setup)?;
     Ok(TaskSpec {
@@ -295,15 +297,6 @@ fn identity(options: &Run) -> Result<Identity, Failure> {
     // A group of --user is named by that option.
     let regrouped = identity.regrouped(group, &[], &accounts.group).map_err(|e| e.to_string());
     regrouped.map_err(|reason| setup(if with.is_some() { reason.replacen("group:", "--user:", 1) } else { reason }))
-}
-
-/// A small limit of file sizes is the command's, which gets it back: here it would meet the task's record.
-fn lift_file_size() -> Vec<Ulimit> {
-    let Some((soft, hard)) = limit::of(libc::RLIMIT_FSIZE).filter(|(soft, _)| *soft != u64::MAX) else { return Vec::new() };
-    let lift = |limit| setrlimit(Resource::Fsize, Rlimit { current: limit, maximum: limit });
-    // Beyond the hard limit with the capability alone.
-    let lifted = lift(None).or_else(|_| lift(Some(hard)));
-    lifted.map(|()| Ulimit { resource: libc::RLIMIT_FSIZE, soft, hard }).into_iter().collect()
 }
 
 /// Of the task's record and cgroup: no two runs have the same, not even in two pid namespaces.
