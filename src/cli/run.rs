@@ -117,7 +117,8 @@ fn ran(options: Run) -> Result<(u8, Value), Failure> {
         explain(&spec);
     }
 
-    let (id, paths) = (spec.id.clone(), spec.command.paths.clone());
+    let (id, work_dir) = (spec.id.clone(), PathBuf::from(&spec.command.work_dir));
+    let paths: Vec<PathBuf> = spec.command.paths.iter().map(|path| work_dir.join(path)).collect();
     let (oom, stopped) = (Arc::new(Mutex::new(None)), Stopped::default());
     let heard = (Arc::clone(&oom), stopped.clone());
     tasks.listen(move |event| match event.what {
@@ -199,7 +200,7 @@ fn exit_code(options: &Run, ended: Ended, oom: Option<Oom>, timed_out: bool) -> 
 
 /// `paths` are those where the command was looked for. Found and not executable is 126, as in a shell, also where it is not unveiled, or the
 /// task's user may not look: whoever runs this may.
-fn not_started(error: TaskError, paths: &[String]) -> Failure {
+fn not_started(error: TaskError, paths: &[PathBuf]) -> Failure {
     let there = || paths.iter().any(|path| std::fs::metadata(path).is_ok());
     let code = match &error {
         TaskError::Command { errno, in_exec: true, .. } => match *errno {

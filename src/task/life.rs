@@ -2,6 +2,7 @@
 //! time.
 
 use super::ask::{Asks, PATIENCE};
+use super::diagnosis;
 use super::error::TaskError;
 use super::event::{Subject, oom};
 use super::failure::start_failed;
@@ -209,7 +210,10 @@ impl Life {
                 self.failed = self.spec.as_ref().map(|spec| start_failed(report, spec));
             }
             message::STOPPED if report.id == self.command => task.tell(&self.subject, Happening::Stopped(report.value)),
-            _ => self.asks.report(report),
+            _ => {
+                let (init, pidfd) = (self.launched.pid as u32, self.launched.pidfd.as_fd());
+                self.asks.report(report, |tried, errno| diagnosis::of_session(init, pidfd, record.path(), tried, errno));
+            }
         }
     }
 
