@@ -120,6 +120,11 @@ pub enum Command {
     /// The text of a page of the manual.
     Page(String),
     Run(Box<Run>),
+    /// A `run` that can't be.
+    Wrong {
+        reason: String,
+        status_fd: Option<i32>,
+    },
     Check(Check),
     Ps(Ps),
 }
@@ -291,59 +296,79 @@ const RUN: &[&str] = &[
     "help",
 ];
 
+/// What is wrong is said to who asked for it by --status-fd too, wherever that stands.
 fn run(parser: &mut Parser) -> Result<Command, String> {
-    let mut run = Run::default();
-    let mut words = Vec::new();
-    while let Some(arg) = parser.next().map_err(|e| format!("run: {e}"))? {
-        match arg {
-            Arg::Long("unveil") => run.unveil.push(value(parser, "--unveil")?),
-            Arg::Long("veil") => run.veil.push(value(parser, "--veil")?),
-            Arg::Long("no-defaults") => run.no_defaults = true,
-            Arg::Long("protect-system") => run.protect_system = limit(parser, "--protect-system", protect_system)?,
-            Arg::Long("seccomp") => run.unfiltered = !limit(parser, "--seccomp", seccomp)?,
-            Arg::Long("view") => run.view = limit(parser, "--view", view)?,
-            Arg::Long("tmpfs-size") => run.tmpfs_size = Some(limit(parser, "--tmpfs-size", values::tmpfs_size)?),
-            Arg::Long("user") => run.user = Some(limit(parser, "--user", values::not_empty)?),
-            Arg::Long("group") => run.group = Some(limit(parser, "--group", values::not_empty)?),
-            Arg::Long("cap-add") => run.cap_add.extend(limit(parser, "--cap-add", values::list)?),
-            Arg::Long("cap-drop") => run.cap_drop.extend(limit(parser, "--cap-drop", values::list)?),
-            Arg::Long("net") => run.no_net = limit(parser, "--net", values::no_net)?,
-            Arg::Long("bind-tcp") => run.bind_tcp.get_or_insert_default().extend(limit(parser, "--bind-tcp", values::ports)?),
-            Arg::Long("connect-tcp") => run.connect_tcp.get_or_insert_default().extend(limit(parser, "--connect-tcp", values::ports)?),
-            Arg::Long("ulimit") => {
-                let ulimit = limit(parser, "--ulimit", values::ulimit)?;
-                run.ulimits.retain(|other| other.resource != ulimit.resource);
-                run.ulimits.push(ulimit);
-            }
-            Arg::Long("status-fd") => run.status_fd = Some(limit(parser, "--status-fd", values::descriptor)?),
-            Arg::Long("memory") => run.memory = Some(limit(parser, "--memory", |text| parse_memory(text).map_err(|e| e.to_string()))?),
-            Arg::Long("cpu-max") => run.cpu_max = Some(limit(parser, "--cpu-max", |text| parse_percent(text).map_err(|e| e.to_string()))?),
-            Arg::Long("pids") => run.pids = Some(limit(parser, "--pids", pids)?),
-            Arg::Long("env") => {
-                let text = parser.value().map_err(|e| format!("run: {e}"))?;
-                run.env.push(Variable::parse(&text).map_err(|reason| format!("run: --env: {reason}"))?);
-            }
-            Arg::Long("env-file") => run.env.push(Variable::File(parser.value().map_err(|e| format!("run: {e}"))?)),
-            Arg::Long("keep-env") => run.keep_env = true,
-            Arg::Short('t') | Arg::Long("tty") => run.tty = Tty::Always,
-            Arg::Short('T') | Arg::Long("no-tty") => run.tty = Tty::Never,
-            Arg::Long("work-dir") => run.work_dir = Some(limit(parser, "--work-dir", values::not_empty)?),
-            Arg::Long("timeout") => run.timeout = Some(limit(parser, "--timeout", values::duration)?),
-            Arg::Short('v') | Arg::Long("verbose") => run.verbose = true,
-            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
+    let (mut run, mut wrong, mut words) = (Run::default(), None, Vec::new());
+    loop {
+        let option = match parser.next() {
+            Ok(None) => break,
+            Ok(Some(Arg::Short('h') | Arg::Long("help"))) => return Ok(Command::Help),
             // The first word is the command; everything behind it is the command's.
-            Arg::Value(word) => {
+            Ok(Some(Arg::Value(word))) => {
                 words.push(word);
                 words.extend(parser.raw_args().map_err(|e| e.to_string())?);
                 break;
             }
-            other => return Err(format!("run: {}", unexpected(other, RUN))),
+            Ok(Some(Arg::Long(name))) => Ok(format!("--{name}")),
+            Ok(Some(Arg::Short(letter))) => Ok(format!("-{letter}")),
+            Err(e) => Err(format!("run: {e}")),
+        };
+        if let Err(reason) = option.and_then(|option| take(&mut run, &option, parser)) {
+            wrong.get_or_insert(reason);
         }
     }
     let mut words = words.into_iter().map(|word| word.into_string().map_err(|word| format!("run: {word:?} is not valid UTF-8")));
-    run.command = words.next().ok_or("run: no COMMAND given; see --help")??;
-    run.args = words.collect::<Result<_, _>>()?;
-    Ok(Command::Run(Box::new(run)))
+    let command = words.next().unwrap_or_else(|| Err("run: no COMMAND given; see --help".into()));
+    let args: Result<Vec<String>, String> = words.collect();
+    match (wrong, command, args) {
+        (None, Ok(command), Ok(args)) => Ok(Command::Run(Box::new(Run { command, args, ..run }))),
+        (Some(reason), ..) | (_, Err(reason), _) | (.., Err(reason)) => Ok(Command::Wrong { reason, status_fd: run.status_fd }),
+    }
+}
+
+/// Takes an option, with its value.
+fn take(run: &mut Run, option: &str, parser: &mut Parser) -> Result<(), String> {
+    match option {
+        "--unveil" => run.unveil.push(value(parser, option)?),
+        "--veil" => run.veil.push(value(parser, option)?),
+        "--no-defaults" => run.no_defaults = true,
+        "--protect-system" => run.protect_system = limit(parser, option, protect_system)?,
+        "--seccomp" => run.unfiltered = !limit(parser, option, seccomp)?,
+        "--view" => run.view = limit(parser, option, view)?,
+        "--tmpfs-size" => run.tmpfs_size = Some(limit(parser, option, values::tmpfs_size)?),
+        "--user" => run.user = Some(limit(parser, option, values::not_empty)?),
+        "--group" => run.group = Some(limit(parser, option, values::not_empty)?),
+        "--cap-add" => run.cap_add.extend(limit(parser, option, values::list)?),
+        "--cap-drop" => run.cap_drop.extend(limit(parser, option, values::list)?),
+        "--net" => run.no_net = limit(parser, option, values::no_net)?,
+        "--bind-tcp" => run.bind_tcp.get_or_insert_default().extend(limit(parser, option, values::ports)?),
+        "--connect-tcp" => run.connect_tcp.get_or_insert_default().extend(limit(parser, option, values::ports)?),
+        "--ulimit" => {
+            let ulimit = limit(parser, option, values::ulimit)?;
+            run.ulimits.retain(|other| other.resource != ulimit.resource);
+            run.ulimits.push(ulimit);
+        }
+        "--status-fd" => run.status_fd = Some(limit(parser, option, values::descriptor)?),
+        "--memory" => run.memory = Some(limit(parser, option, |text| parse_memory(text).map_err(|e| e.to_string()))?),
+        "--cpu-max" => run.cpu_max = Some(limit(parser, option, |text| parse_percent(text).map_err(|e| e.to_string()))?),
+        "--pids" => run.pids = Some(limit(parser, option, pids)?),
+        "--env" => {
+            let text = parser.value().map_err(|e| format!("run: {e}"))?;
+            run.env.push(Variable::parse(&text).map_err(|reason| format!("run: --env: {reason}"))?);
+        }
+        "--env-file" => run.env.push(Variable::File(parser.value().map_err(|e| format!("run: {e}"))?)),
+        "--keep-env" => run.keep_env = true,
+        "-t" | "--tty" => run.tty = Tty::Always,
+        "-T" | "--no-tty" => run.tty = Tty::Never,
+        "--work-dir" => run.work_dir = Some(limit(parser, option, values::not_empty)?),
+        "--timeout" => run.timeout = Some(limit(parser, option, values::duration)?),
+        "-v" | "--verbose" => run.verbose = true,
+        unknown => {
+            let near = unknown.strip_prefix("--").and_then(|name| nearest(name, RUN));
+            return Err(format!("run: invalid option '{unknown}'{}", meant(near, "--")));
+        }
+    }
+    Ok(())
 }
 
 fn value(parser: &mut Parser, option: &str) -> Result<String, String> {
@@ -427,12 +452,16 @@ mod tests {
         for option in RUN {
             assert!(USAGE.lines().any(|line| long(line) == Some(format!("--{option}"))), "{option}");
             let known = typed(&format!("run --{option}=1 -- x"));
-            assert!(!matches!(&known, Err(error) if error.contains("invalid option")), "{known:?}");
+            assert!(!matches!(&known, Ok(Command::Wrong { reason, .. }) if reason.contains("invalid option")), "{known:?}");
         }
     }
 
     #[test]
     fn says_what_is_wrong() {
+        let wrong = |line: &str| match typed(line) {
+            Err(reason) | Ok(Command::Wrong { reason, .. }) => reason,
+            other => panic!("{line}: {other:?}"),
+        };
         for (line, want) in [
             ("run", "run: no COMMAND given"),
             ("run --view all -- x", "run: --view \"all\": neither host nor private"),
@@ -474,9 +503,14 @@ mod tests {
             ("ps --all", "ps: invalid option '--all'"),
             ("walk", "unknown command \"walk\""),
         ] {
-            let error = typed(line).unwrap_err();
+            let error = wrong(line);
             assert!(error.starts_with(want), "{line}: {error}");
         }
+        // The first is told, wherever it is to be told.
+        for line in ["run --memory x --pids y --status-fd 7 -- z", "run --status-fd=7 --memory x z", "run --memory x -v --status-fd 7"] {
+            assert!(matches!(typed(line), Ok(Command::Wrong { reason, status_fd: Some(7) }) if reason.contains("--memory")), "{line}");
+        }
+        assert!(matches!(typed("run --memory x -- z --status-fd 7"), Ok(Command::Wrong { status_fd: None, .. })));
         let check = Check { configs: vec!["/a".into(), "-".into()], json: true };
         assert_eq!(typed("check --config /a --json --config=-").unwrap(), Command::Check(check));
         let ps = Ps { state_dir: Some("/s".into()), json: true };

@@ -1,6 +1,6 @@
 //! Limits that this process was started with and that are its command's: here they would meet what a start takes.
 
-use crate::policy::ulimit::{FSIZE, NOFILE, Ulimit};
+use crate::policy::ulimit::{AS, DATA, FSIZE, NOFILE, NPROC, Ulimit};
 use crate::watch::limit;
 use rustix::process::{Resource, Rlimit, setrlimit};
 
@@ -11,10 +11,16 @@ const MANY: u64 = 4096;
 /// Raises them here as far as that goes: without CAP_SYS_RESOURCE to the hard limit. What the command is to get back. The error is one with which
 /// nothing can be started.
 pub fn lift() -> Result<Vec<Ulimit>, String> {
-    let (size, descriptors) = (raised(FSIZE, Resource::Fsize, u64::MAX), raised(NOFILE, Resource::Nofile, MANY));
+    let all = [
+        raised(FSIZE, Resource::Fsize, u64::MAX),
+        raised(NPROC, Resource::Nproc, u64::MAX),
+        raised(DATA, Resource::Data, u64::MAX),
+        raised(AS, Resource::As, u64::MAX),
+        raised(NOFILE, Resource::Nofile, MANY),
+    ];
     match limit::of(NOFILE) {
         Some((few, _)) if few < LEAST => Err(format!("ulimit -n {few}: too few; to start a command takes {LEAST} descriptors at least")),
-        _ => Ok(size.into_iter().chain(descriptors).collect()),
+        _ => Ok(all.into_iter().flatten().collect()),
     }
 }
 
@@ -37,6 +43,8 @@ pub fn hint(reason: &str) -> String {
     };
     match () {
         () if reason.contains("(EFBIG)") => of(FSIZE, 'f', " bytes, too few for what a start writes"),
+        // Counted once init has become that user.
+        () if reason.contains("(EAGAIN)") => of(NPROC, 'u', ", for all processes of the command's user on this host"),
         () if reason.contains("(EMFILE)") => of(NOFILE, 'n', ", too few for what a start opens"),
         () => String::new(),
     }

@@ -45,6 +45,7 @@ use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex};
+use std::thread::Builder;
 use std::time::{Duration, Instant};
 
 /// From the stop signal of `--timeout` to SIGKILL.
@@ -65,6 +66,10 @@ impl Display for Failure {
 fn setup(reason: impl Display) -> Failure {
     let reason = as_typed(&reason.to_string());
     Failure { code: SETUP_FAILED, reason: format!("{reason}{}", hint(&reason)) }
+}
+
+fn no_thread(e: std::io::Error) -> Failure {
+    setup(format!("start a thread: {e}"))
 }
 
 /// Runs one command to its end. The exit code to pass on.
@@ -88,6 +93,10 @@ pub fn run(options: Run) -> Result<u8, Failure> {
 fn ran(options: Run) -> Result<(u8, Value), Failure> {
     if !rustix::process::geteuid().is_root() {
         return Err(setup("run: must be started by root: the cgroup, the namespaces and the change of user need it"));
+    }
+    // A task's rules let it mount nothing, for good, and a start mounts.
+    if std::fs::read("/proc/1/comm").is_ok_and(|comm| comm == b"exec2-init\n") {
+        return Err(setup("run: this is in a task already, which can start none (Landlock lets it mount nothing)"));
     }
     let forwarded = Forwarded::block();
     let lifted = lift().map_err(setup)?;
@@ -127,6 +136,14 @@ fn ran(options: Run) -> Result<(u8, Value), Failure> {
         _ => {}
     });
     let attached = terminal.clone().map(Attached::to);
+    let job = Job { tasks: tasks.clone(), id: id.clone(), terminal: terminal.clone(), stopped };
+    let (serve, serves) = channel();
+    let serving = move || {
+        if serves.recv().is_ok() {
+            job.serve(&forwarded)
+        }
+    };
+    Builder::new().spawn(serving).map_err(no_thread)?;
     let (started, start) = channel();
     let before = Instant::now();
     tasks.start(Start::Spec(Box::new(spec)), move |result| drop(started.send(result)));
@@ -137,13 +154,13 @@ fn ran(options: Run) -> Result<(u8, Value), Failure> {
     }
     let relay = terminal.as_ref().map(|terminal| {
         let (tasks, id) = (tasks.clone(), id.clone());
-        terminal.relay(move || tasks.signal(&id, Signal::HUP, |_| {}).unwrap_or_default())
+        terminal.relay(move || tasks.signal(&id, Signal::HUP, |_| {}).unwrap_or_default()).map_err(no_thread)
     });
+    let relay = relay.transpose()?;
 
     let (finished, end) = channel();
     tasks.wait(&id, move |result| finished.send(result).unwrap_or_default()).map_err(setup)?;
-    let job = Job { tasks: tasks.clone(), id: id.clone(), terminal, stopped };
-    std::thread::spawn(move || job.serve(&forwarded));
+    let _ = serve.send(());
     let (result, timed_out) = match options.timeout {
         None => (end.recv().map_err(setup)?, false),
         Some(timeout) => match end.recv_timeout(timeout) {

@@ -19,7 +19,7 @@ use std::borrow::Cow;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
+use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 /// What the other end takes at once without waiting for whoever reads there.
@@ -178,10 +178,10 @@ impl Terminal {
 
     /// Relays from now on. What is given back ends once nothing has the command's end open or the task has ended, and what it wrote is written.
     /// `hang_up` is called when nobody takes that any more.
-    pub fn relay(self: &Arc<Terminal>, hang_up: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
+    pub fn relay(self: &Arc<Terminal>, hang_up: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
         let (typed, shown) = (self.clone(), self.clone());
-        std::thread::spawn(move || typed.input());
-        std::thread::spawn(move || shown.output(hang_up))
+        Builder::new().spawn(move || typed.input())?;
+        Builder::new().spawn(move || shown.output(hang_up))
     }
 
     fn input(&self) {

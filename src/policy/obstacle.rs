@@ -257,7 +257,7 @@ impl Told {
 
 /// Where a command was looked for, in one line.
 pub fn list(directories: &[&str]) -> String {
-    const ENOUGH: usize = 240;
+    const ENOUGH: usize = 120;
     let mut length = 0;
     let fit = directories.iter().take_while(|dir| {
         length += dir.len() + 2;
@@ -442,7 +442,7 @@ mod tests {
         let many: Vec<String> = (0..256).map(|n| format!("/opt/tools/{n}/bin")).collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
         let line = list(&many);
-        assert!(line.len() < 300 && line.ends_with(" more"), "{line}");
+        assert!(line.len() < 150 && line.ends_with(" more"), "{line}");
         let long = format!("/{}", "x".repeat(400));
         assert_eq!(list(&[&long]), long);
     }

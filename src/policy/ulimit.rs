@@ -73,10 +73,16 @@ impl Ulimit {
 
 /// RLIMIT_FSIZE.
 pub const FSIZE: u32 = 1;
+/// RLIMIT_DATA.
+pub const DATA: u32 = 2;
 /// RLIMIT_CORE.
 pub const CORE: u32 = 4;
+/// RLIMIT_NPROC.
+pub const NPROC: u32 = 6;
 /// RLIMIT_NOFILE.
 pub const NOFILE: u32 = 7;
+/// RLIMIT_AS.
+pub const AS: u32 = 9;
 
 /// A task's limits, with no core dumps where the job says nothing of them. The limit is 1: with 0 the kernel writes none either, but still
 /// starts the program of the host's core_pattern, as root, for what the task has chosen (core(5)). `hard` is this process's own limit of

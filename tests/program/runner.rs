@@ -1,7 +1,7 @@
 //! How `run` lives and dies: its task ends with it, its streams may be closed or full, and what its parent ignored stays ignored.
 
 use crate::common::task::soon;
-use crate::common::{Need, Run, Scratch, bin, finish, places};
+use crate::common::{Need, Run, Scratch, bin, exe, finish, places};
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
@@ -83,7 +83,11 @@ fn output_that_nobody_takes_ends_quietly() {
         let status = Command::new(bin()).args(arguments).stdout(full()).status().unwrap();
         assert_eq!(status.code(), Some(125), "{arguments:?}");
     }
-    for (arguments, code) in [(&[][..], 1), (&["--nonsense"], 125), (&["run", "-v", "--", "true"], 0), (&["run", "--", "/no/such"], 127)] {
+    let file = exe();
+    let no_directory = &["ps", "--state-dir", file.to_str().unwrap()][..];
+    for (arguments, code) in
+        [(&[][..], 1), (no_directory, 125), (&["--nonsense"], 125), (&["run", "-v", "--", "true"], 0), (&["run", "--", "/no/such"], 127)]
+    {
         let status = Command::new(bin()).args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(full()).status().unwrap();
         assert_eq!(status.code(), Some(code), "{arguments:?}");
     }
@@ -120,7 +124,17 @@ fn closed_descriptors_are_dev_null() {
     needs!(Need::Task);
     let scratch = Scratch::new();
     let out = scratch.file("out", "");
-    for (closed, fd) in [("<&-", 0), (">&-", 1), ("2>&-", 2), ("<&- >&- 2>&-", 0)] {
+    for (closed, fd) in [
+        ("<&-", 0),
+        (">&-", 1),
+        ("2>&-", 2),
+        ("<&- >&-", 1),
+        ("<&- 2>&-", 2),
+        (">&- 2>&-", 1),
+        ("<&- >&- 2>&-", 0),
+        ("<&- >&- 2>&-", 1),
+        ("<&- >&- 2>&-", 2),
+    ] {
         // The shell's own are what was given.
         let tells = format!("x=$(readlink /proc/$$/fd/{fd}); echo $x >>\"$0\"");
         let script = format!("exec \"$0\" run --unveil rw:\"$1\" -- sh -c '{tells}' \"$1\" {closed}");
@@ -216,6 +230,29 @@ fn a_small_limit_of_descriptors_is_the_commands() {
     let unveil = |run: Run, number: u32| run.unveil("r", scratch.file(&number.to_string(), "").display());
     let hardly = (0..60).fold(limited(libc::RLIMIT_NOFILE, 64, 64).option("--view", "private"), unveil).command(&shown);
     assert!(hardly.code == 125 && hardly.stderr.ends_with("(EMFILE); ulimit -n is 64, too few for what a start opens\n"), "{hardly:?}");
+}
+
+#[test]
+fn a_small_limit_of_processes_is_the_commands() {
+    needs!(Need::Task);
+    // bash has -u, dash -p.
+    let shown = ["sh", "-c", "ulimit -Su 2>/dev/null || ulimit -Sp; ulimit -Hu 2>/dev/null || ulimit -Hp"];
+    let ended = limited(libc::RLIMIT_NPROC, 0, 60_000).option("--user", "54321").command(&shown);
+    assert_eq!((ended.code, ended.text().as_str()), (0, "0\n60000"), "{ended:?}");
+    let few = limited(libc::RLIMIT_NPROC, 0, 0).option("--user", "54321").command(&shown);
+    let hint = "(EAGAIN); ulimit -u is 0, for all processes of the command's user on this host\n";
+    assert!(few.code == 125 && few.stderr.ends_with(hint), "{few:?}");
+}
+
+#[test]
+fn in_a_task_none_is_started() {
+    needs!(Need::Task);
+    let run = || Run::root().unveil("rx", bin().display());
+    let inner = bin().display().to_string();
+    let ended = run().command(&[&inner, "run", "--", "true"]);
+    assert_eq!((ended.code, ended.stderr.lines().count()), (125, 1), "{ended:?}");
+    assert!(ended.stderr.contains(": run: this is in a task already"), "{ended:?}");
+    assert_eq!(run().command(&[&inner, "--version"]).code, 0, "the control");
 }
 
 #[test]
