@@ -157,9 +157,12 @@ fn commands_where_the_view_has_them() {
         read_only: true,
         follows_host: false,
     };
+    let hidden = own.task_dir.join("local/hidden");
+    script(&hidden, 0o755);
     let say = |command: &str| {
         let mut spec = node.spec(&[]);
         spec.view.mode = ViewMode::Private;
+        spec.view.veils = vec![Veil { path: hidden.clone(), option: "veil", required: true }];
         (spec.view.directories, spec.view.volumes) = (Some(own.clone()), vec![volume.clone()]);
         executes(&mut spec, command);
         node.start(spec).map(|_| ()).unwrap_err().to_string()
@@ -172,6 +175,10 @@ fn commands_where_the_view_has_them() {
     assert_eq!(say("/local/link"), format!("command /local/link: {missing}: it leads to /alloc/none, which is not there"));
     assert_eq!(say("/data/plain"), format!("command /data/plain: {denied}: it is not executable for user nobody: owner 0:0, mode 0644"));
     assert_eq!(say("/data/none"), format!("command /data/none: {missing}: it is not there"));
+    let hidden = hidden.display().to_string();
+    for command in [hidden.as_str(), "/local/hidden"] {
+        assert_eq!(say(command), format!("command {command}: {denied}: it is hidden by veil {hidden:?}"));
+    }
 }
 
 #[test]
