@@ -282,6 +282,17 @@ mod tests {
         }
     }
 
+    /// Of an option that does not take every value of its kind, the manual says what is refused.
+    #[test]
+    fn the_manual_has_what_is_said_of_a_wrong_value() {
+        let manual = include_str!("../manual/troubleshooting.md");
+        let takes_any = ["denied_envvars"];
+        for Choice { name, kind, .. } in PLUGIN.iter().chain(TASK) {
+            let is_named = [format!("`{name}"), format!(" {name}:")].iter().any(|named| manual.contains(named));
+            assert!(is_named || *kind == Kind::Bool || takes_any.contains(name), "{name}");
+        }
+    }
+
     #[test]
     fn a_default_wraps_a_named_attribute_and_a_literal() {
         let literal = |name: &str| {
