@@ -27,7 +27,7 @@ check_examples() {
     submit backup
     said=$(nomad job periodic force -detach backup 2>&1) || failed "backup forced" "$said"
     soon "backup is launched" 60 child_of backup && soon "backup ends" 90 ended
-    is "backup is made" "$(status) $(logs stdout backup | xargs) $(stat -c %U /srv/backup/www.tar.gz)" 'complete www/*www/index.html* backup'
+    is "backup is made" "$(status) $(logs stdout backup | xargs) $(stat -c %U /srv/backup/www.tar.gz)" 'complete ./ ./index.html* backup'
 
     start web-server
     soon "web-server serves" 60 serves "$(port http)" "served from the host"

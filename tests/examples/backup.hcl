@@ -17,9 +17,10 @@ job "backup" {
       driver = "exec2"
       user   = "backup"
 
+      # -C names a directory that is unveiled: /srv, above it, can't be opened.
       config {
         command = "sh"
-        args    = ["-ec", "tar -czf /srv/backup/www.tar.gz.new -C /srv www; mv /srv/backup/www.tar.gz.new /srv/backup/www.tar.gz; tar -tzf /srv/backup/www.tar.gz"]
+        args    = ["-ec", "cd /srv/backup; tar -czf www.tar.gz.new -C /srv/www .; mv www.tar.gz.new www.tar.gz; tar -tzf www.tar.gz"]
         unveil  = ["r:/srv/www", "rwc:/srv/backup"]
       }
 

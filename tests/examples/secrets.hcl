@@ -10,12 +10,11 @@ job "secrets" {
 
       config {
         command = "sh"
-        args    = ["-c", "echo \"the password has $(wc -m <\"$NOMAD_SECRETS_DIR/password\") letters\""]
+        args    = ["-ec", "letters=$(wc -m <\"$NOMAD_SECRETS_DIR/password\"); echo \"the password has $letters letters\""]
       }
 
       template {
         destination = "secrets/password"
-        perms       = "0400"
         data        = "{{ with nomadVar \"nomad/jobs/secrets\" }}{{ .password }}{{ end }}"
       }
 
