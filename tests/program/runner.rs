@@ -1,7 +1,7 @@
 //! How `run` lives and dies: its task ends with it, its streams may be closed or full, and what its parent ignored stays ignored.
 
 use crate::common::task::soon;
-use crate::common::{Need, Run, Scratch, bin, finish, outside_with, places};
+use crate::common::{Need, Run, Scratch, bin, finish, outside_with, places, skip};
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -203,6 +203,19 @@ fn a_temporary_directory_of_its_own() {
         assert_eq!(first, "here", "{view}");
         assert!(directory.starts_with(way), "{directory}");
         assert!(view == "private" || !PathBuf::from(directory).exists(), "{directory}");
+    }
+}
+
+#[test]
+fn a_compiler_needs_no_unveil() {
+    needs!(Need::Task);
+    if !["/usr/bin/gcc", "/usr/include/stdio.h"].iter().all(|path| Path::new(path).exists()) {
+        return skip("program::runner::a_compiler_needs_no_unveil", "no gcc with headers");
+    }
+    let script = "cd $TMPDIR && printf '#include <stdio.h>\nint main(void) { puts(\"hello\"); }\n' >a.c && gcc a.c -o a && ./a";
+    for (view, user) in [("host", "nobody"), ("private", "root")] {
+        let ended = Run::new().option("--user", user).option("--view", view).command(&["sh", "-c", script]);
+        assert_eq!((ended.code, ended.text().as_str(), ended.stderr.as_str()), (0, "hello\n", ""), "{view} {user}");
     }
 }
 
