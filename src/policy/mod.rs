@@ -40,6 +40,7 @@ pub mod mountinfo;
 pub mod names;
 pub mod namespace;
 pub mod obstacle;
+pub mod peer;
 pub mod place;
 pub mod port;
 pub mod privileges;

@@ -3,6 +3,7 @@
 pub mod capability;
 pub mod cgroup;
 pub mod clone;
+pub mod grpc;
 pub mod heap;
 pub mod landlock;
 pub mod memfd;
