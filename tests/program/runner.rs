@@ -215,7 +215,7 @@ fn a_compiler_needs_no_unveil() {
     let script = "cd $TMPDIR && printf '#include <stdio.h>\nint main(void) { puts(\"hello\"); }\n' >a.c && gcc a.c -o a && ./a";
     for (view, user) in [("host", "nobody"), ("private", "root")] {
         let ended = Run::new().option("--user", user).option("--view", view).command(&["sh", "-c", script]);
-        assert_eq!((ended.code, ended.text().as_str(), ended.stderr.as_str()), (0, "hello\n", ""), "{view} {user}");
+        assert_eq!((ended.code, ended.text().as_str(), ended.stderr.as_str()), (0, "hello", ""), "{view} {user}");
     }
 }
 
