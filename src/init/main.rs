@@ -94,13 +94,6 @@ extern "C" fn main() -> ! {
     }
 }
 
-#[repr(C)]
-struct Poll {
-    fd: i32,
-    events: i16,
-    revents: i16,
-}
-
 fn exit(code: usize) -> ! {
     loop {
         // SAFETY: ends this process.
@@ -216,32 +209,6 @@ fn send(report: &Report, flags: usize) -> bool {
     sent != -EAGAIN as isize
 }
 
-#[repr(C)]
-struct Iovec {
-    base: *mut Request,
-    length: usize,
-}
-
-#[repr(C)]
-struct Header {
-    name: usize,
-    name_length: usize,
-    iov: *mut Iovec,
-    iov_length: usize,
-    control: *mut Control,
-    control_length: usize,
-    flags: u32,
-}
-
-/// One SCM_RIGHTS message with room for four descriptors.
-#[repr(C, align(8))]
-struct Control {
-    length: usize,
-    level: i32,
-    kind: i32,
-    descriptors: [i32; 4],
-}
-
 /// The next request and its descriptors, -1 where it had none.
 fn receive() -> Option<(Request, [i32; 4])> {
     let mut request = Request::default();
@@ -258,9 +225,9 @@ fn receive() -> Option<(Request, [i32; 4])> {
     };
     // SAFETY: the kernel fills the locals that the header names, within the lengths given.
     let got = unsafe { call(nr::RECVMSG, [SOCKET as usize, &raw mut header as usize, MSG_DONTWAIT | MSG_CMSG_CLOEXEC, 0, 0, 0]) };
-    // A control message that is not SCM_RIGHTS (1, 1) carries none of our descriptors.
+    // A control message of another kind carries none of our descriptors.
     let mut descriptors = [-1; 4];
-    if header.control_length >= 20 && control.level == 1 && control.kind == 1 {
+    if header.control_length >= 20 && (control.level, control.kind) == (SOL_SOCKET, SCM_RIGHTS) {
         descriptors = control.descriptors;
     }
     if got == LENGTH as isize {
