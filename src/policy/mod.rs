@@ -68,6 +68,7 @@ pub mod veil;
 pub mod view;
 pub mod view_mode;
 pub mod volume;
+pub mod walk;
 pub mod way;
 pub mod words;
 pub mod work_dir;
