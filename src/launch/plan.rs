@@ -71,7 +71,7 @@ impl Plan {
         let namespaces = Namespaces::plan(&spec.namespaces, &mut held)?;
         let directories = spec.view.directories.as_ref().map(TaskDirectories::open).transpose()?;
         let allocation = directories.as_ref().map(|directories| &directories.allocation);
-        let mut ruleset = launcher.ready.ruleset(spec, allocation)?;
+        let ruleset = launcher.ready.ruleset(spec, allocation)?;
         ruleset.add(&cgroup.dir, PathKind::Directory, Mode::R, cgroup.path())?;
         if init.is_file {
             ruleset.add(&init.image, PathKind::File, Mode::RX, &spec.state_dir)?;
@@ -79,7 +79,7 @@ impl Plan {
         let (stdio, streams) = Stdio::plan(&spec.stdio, spec.privileges.identity.gid, launcher, &ruleset, &mut held)?;
         *log = Some(Arc::clone(&streams.given[2]));
         let given = Given { launcher, record, cgroup: &cgroup, directories: directories.as_ref() };
-        let (view, made) = view::plan(spec, &given, &mut ruleset, &mut held)?;
+        let (view, made) = view::plan(spec, &given, &ruleset, &mut held)?;
         let rules = ruleset.finish(spec.rules.restrict_flags(), launcher.filter(spec.rules.filter.as_ref()), &mut held)?;
         let privileges = Privileges::plan(&spec.privileges, &spec.command.ulimits, launcher)?;
         let (command, plugin_end) = Command::plan(spec, &streams.given, exit, &init, &mut held)?;

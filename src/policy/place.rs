@@ -55,6 +55,9 @@ pub fn fits(kind: PathKind, there: PathKind) -> Result<(), &'static str> {
 pub const NOT_THERE: &str = "it is not there on the node, and in what the task sees of the node no place for it is made: mount it below /local or \
     ${NOMAD_TASK_DIR}, or make it on the node";
 
+/// Why a path is not followed.
+pub const LED_BY_TASK: &str = "a symbolic link that the task could have made is on the way to it";
+
 /// Refuses a path, without symlinks, where the task's root is, or what it has of its own: /proc, its cgroup, its allocation's directories.
 pub fn check(path: &Path, allocation: Option<&Allocation>) -> Result<(), String> {
     let holds_cgroup = path.starts_with(CGROUPS) || Path::new(CGROUPS).starts_with(path);
