@@ -1,11 +1,11 @@
 //! Who launches: what all launches of this process share, and what is ready before a task comes.
 
 use super::base::Bases;
-use super::error::LaunchError;
 use super::ready::Slot;
 use crate::descriptor::{self, lift, settle};
 use crate::error::At;
 use crate::init::IMAGE;
+use crate::launch_error::LaunchError;
 use crate::lock::{lock, once};
 use crate::policy::capability::Capabilities;
 use crate::policy::filter::{self, Arch, Instruction, Subject};

@@ -6,7 +6,7 @@ mod cgroup;
 mod child;
 mod command;
 mod empty;
-mod error;
+mod fifo;
 mod held;
 mod launcher;
 mod namespaces;
@@ -17,6 +17,6 @@ mod rules;
 mod stdio;
 mod view;
 
-pub use error::LaunchError;
+pub use fifo::log_reader;
 pub use launcher::Launcher;
 pub use plan::{Launched, Plan};

@@ -3,7 +3,6 @@
 use super::cgroup;
 use super::child::{Orders, start};
 use super::command::Command;
-use super::error::LaunchError;
 use super::held::Held;
 use super::launcher::Launcher;
 use super::namespaces::Namespaces;
@@ -11,7 +10,8 @@ use super::privileges::Privileges;
 use super::stdio::Stdio;
 use super::view::{self, Given, TaskDirectories};
 use crate::descriptor::settle;
-use crate::error::{clone_hint, io};
+use crate::error::io;
+use crate::launch_error::LaunchError;
 use crate::policy::access::{Mode, PathKind};
 use crate::policy::capability::Capabilities;
 use crate::policy::spec::TaskSpec;
@@ -129,7 +129,7 @@ impl Plan {
     /// The clone, into the cgroup or not, and what the child left.
     fn clone(&self, into_cgroup: bool) -> Result<(clone::Child, Failure), LaunchError> {
         let cgroup = into_cgroup.then(|| self.cgroup.dir.as_fd());
-        start(&self.orders, &self.launcher.stacks, cgroup).map_err(|errno| LaunchError::Clone { errno, hint: clone_hint(errno) })
+        start(&self.orders, &self.launcher.stacks, cgroup).map_err(LaunchError::of_clone)
     }
 
     /// What the child's failed step was done to.

@@ -4,9 +4,9 @@
 //! It holds no file open: what that is on could not be unmounted. Who takes it looks at each name again that led to what is granted, and does
 //! without it where one differs.
 
-use super::error::LaunchError;
 use super::rules::Ruleset;
 use crate::error::At;
+use crate::launch_error::LaunchError;
 use crate::policy::allocation::Allocation;
 use crate::policy::grant::Grant;
 use crate::policy::identity::Identity;

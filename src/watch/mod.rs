@@ -4,7 +4,6 @@
 pub mod ahead;
 pub mod aliases;
 pub mod cgroup;
-pub mod fifo;
 pub mod host;
 pub mod keeper;
 pub mod limit;
@@ -16,4 +15,5 @@ pub mod process;
 #[allow(unsafe_code)]
 pub mod raw;
 pub mod thread;
+pub mod umask;
 pub mod wake;

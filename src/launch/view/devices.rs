@@ -1,7 +1,7 @@
 //! A task's devices.
 
-use super::super::error::LaunchError;
 use super::places::Places;
+use crate::launch_error::LaunchError;
 use crate::policy::access::{Mode, PathKind};
 use crate::policy::device::{Device, OPEN};
 use crate::policy::mount::Copy;

@@ -1,9 +1,9 @@
 //! The allocation's directories: what the task may do in them, and how they look to it.
 
-use super::super::error::LaunchError;
 use super::super::rules::Ruleset;
 use super::tree::Tree;
 use crate::error::At;
+use crate::launch_error::LaunchError;
 use crate::policy::access::PathKind;
 use crate::policy::allocation::Allocation;
 use crate::policy::allocation_view::{Part, views};

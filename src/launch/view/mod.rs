@@ -13,10 +13,10 @@ mod volumes;
 pub(super) use directories::TaskDirectories;
 pub use orders::{Attachment, View};
 
-use super::error::LaunchError;
 use super::held::Held;
 use super::launcher::Launcher;
 use super::rules::Ruleset;
+use crate::launch_error::LaunchError;
 use crate::policy::granted::comes_from_elsewhere;
 use crate::policy::hidden::Hidden;
 use crate::policy::identity::Identity;

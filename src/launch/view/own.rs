@@ -1,12 +1,12 @@
 //! What a task has of its own in its view: /proc, shared memory and message queues, and where nothing of the host's stands what every
 //! program looks for.
 
-use super::super::error::LaunchError;
 use super::super::rules::Ruleset;
 use super::Given;
 use super::directories::TaskDirectories;
 use super::tree::Tree;
 use crate::error::At;
+use crate::launch_error::LaunchError;
 use crate::policy::access::{Mode, PathKind};
 use crate::policy::fresh::Fresh;
 use crate::policy::grant::QUEUES;

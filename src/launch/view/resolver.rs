@@ -1,8 +1,8 @@
 //! The task's own /etc/resolv.conf and /etc/hosts: files in its record, mounted over the host's.
 
-use super::super::error::LaunchError;
 use super::places::Places;
 use crate::error::At;
+use crate::launch_error::LaunchError;
 use crate::policy::access::{Mode, PathKind};
 use crate::policy::grant::may_read;
 use crate::policy::mount::Copy;

@@ -1,8 +1,8 @@
 //! What is hidden from the task below what it may use: something empty is mounted over it, the last of all.
 
-use super::super::error::LaunchError;
 use super::places::Places;
 use crate::error::At;
+use crate::launch_error::LaunchError;
 use crate::policy::access::{Mode, PathKind};
 use crate::policy::identity::Identity;
 use crate::policy::mount::Copy;

@@ -1,8 +1,8 @@
 //! A task's volumes: opened where the host has them, and mounted where the task wants them.
 
-use super::super::error::LaunchError;
 use super::places::{Mounted, Places};
 use crate::error::Words;
+use crate::launch_error::LaunchError;
 use crate::policy::access::{Mode, PathKind};
 use crate::policy::identity::Identity;
 use crate::policy::mount::Copy;
