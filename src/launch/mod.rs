@@ -15,8 +15,10 @@ mod privileges;
 mod ready;
 mod rules;
 mod stdio;
+mod terminals;
 mod view;
 
 pub use fifo::log_reader;
 pub use launcher::Launcher;
 pub use plan::{Launched, Plan};
+pub use terminals::give_terminals;
