@@ -18,13 +18,11 @@ use crate::policy::untrusted::Untrusted;
 use crate::sys::path;
 use crate::watch::ahead::Ahead;
 use rustix::io::Errno;
-use std::path::PathBuf;
+use std::path::Path;
 
 struct Ready {
     ruleset: Ruleset,
     names: Names,
-    /// What is granted and is not there.
-    absent: Vec<PathBuf>,
 }
 
 /// For what the last start wanted.
@@ -69,12 +67,12 @@ impl Ready {
     fn new(wanted: &OfPlugin) -> Result<Ready, LaunchError> {
         // Whether a task may follow what was followed is known once there is one.
         let mut ruleset = Ruleset::empty(wanted.abi, &wanted.ports, wanted.own_proc, Untrusted::default())?;
-        let (mut names, mut absent) = (Names::default(), Vec::new());
+        let mut names = Names::default();
         for grant in &wanted.grants {
             let known = ruleset.granted.len();
             ruleset.grant(std::slice::from_ref(grant), None)?;
             let Some(one) = ruleset.granted.get(known) else {
-                absent.push(grant.path.clone());
+                names.add_absent(&grant.path);
                 continue;
             };
             let leads_there = names.add(one, |name| Mark::of(name).at_path("stat", name))?;
@@ -83,17 +81,17 @@ impl Ready {
                 return Ok(Err(Errno::AGAIN).at_path("open", one.path())?);
             }
         }
-        Ok(Ready { ruleset, names, absent })
+        Ok(Ready { ruleset, names })
     }
 
     /// Whether the symlinks that were followed are none that a task with these could have made.
     fn is_trusted(&self, untrusted: &Untrusted) -> bool {
-        self.ruleset.granted.iter().all(|one| self.names.trusts(one, untrusted))
+        self.names.trusts(&self.ruleset.granted, untrusted)
     }
 
     fn is_current(&self) -> bool {
-        let is_absent = |path: &PathBuf| matches!(rustix::fs::stat(path), Err(Errno::NOENT | Errno::NOTDIR));
-        self.names.are_current(|name| Mark::of(name).ok()) && self.absent.iter().all(is_absent)
+        let is_absent = |path: &Path| matches!(rustix::fs::stat(path), Err(Errno::NOENT | Errno::NOTDIR));
+        self.names.are_current(|name| Mark::of(name).ok(), is_absent)
     }
 }
 
@@ -118,7 +116,7 @@ mod tests {
     use crate::policy::port::Ports;
     use std::fs;
     use std::os::unix::fs::symlink;
-    use std::path::Path;
+    use std::path::PathBuf;
 
     struct Files(PathBuf);
 
