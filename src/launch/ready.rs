@@ -98,14 +98,9 @@ impl Ready {
 /// The directories in which the task may create files. A path that leads there by a link of the task's own making is found all the same:
 /// what this names is only not to be trusted, and opening it for a rule refuses the link.
 fn writable(spec: &TaskSpec) -> Result<Vec<Identity>, LaunchError> {
-    let mut trees = Vec::new();
-    for path in spec.creates_in() {
-        // What can't be opened is reported, or passed over, where it is granted.
-        if let Ok(dir) = path::open(path, &Untrusted::default()) {
-            trees.push(Identity::of(&dir).at_path("stat", path)?);
-        }
-    }
-    Ok(trees)
+    // What can't be opened is reported, or passed over, where it is granted.
+    let there = spec.creates_in().filter_map(|path| Some((path, path::open(path, &Untrusted::default()).ok()?)));
+    Ok(there.map(|(path, dir)| Identity::of(&dir).at_path("stat", path)).collect::<Result<_, _>>()?)
 }
 
 #[cfg(test)]
