@@ -60,6 +60,7 @@ pub mod stdio;
 pub mod step;
 pub mod text;
 pub mod ulimit;
+pub mod unsaid;
 pub mod untrusted;
 pub mod unveil;
 pub mod usage;
