@@ -13,8 +13,8 @@ use grpcio::{Server, ServerCredentials};
 use rustix::fs::Mode;
 use rustix::process::umask;
 
+use crate::policy::passwd::gid_of;
 use crate::policy::request::HOME;
-use crate::policy::user::gid_of;
 
 use super::error::ServeError;
 use super::handshake::Terms;
