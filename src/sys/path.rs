@@ -1,8 +1,6 @@
 //! Opening paths that a task could have had a hand in.
 
-use super::mount::{device, look};
 use crate::policy::identity::Identity;
-use crate::policy::names::Mark;
 use crate::policy::untrusted::Untrusted;
 use crate::policy::walk::{Next, Walk};
 use crate::policy::way::Way;
@@ -45,31 +43,11 @@ impl Identity {
     pub fn of(file: impl AsFd) -> rustix::io::Result<Identity> {
         fstat(file).map(Identity::from)
     }
-
-    /// `None` where nothing is found.
-    pub fn at(path: &Path) -> Option<Identity> {
-        rustix::fs::stat(path).ok().map(Identity::from)
-    }
 }
 
 impl From<Stat> for Identity {
     fn from(stat: Stat) -> Identity {
         Identity { dev: stat.st_dev, ino: stat.st_ino }
-    }
-}
-
-impl Mark {
-    /// Of what `path` is itself. A server that does not answer is not asked.
-    pub fn of(path: &Path) -> rustix::io::Result<Mark> {
-        let stat = look(path)?;
-        let is_link = FileType::from_raw_mode(stat.stx_mode.into()).is_symlink();
-        Ok(Mark {
-            identity: Identity { dev: device(&stat), ino: stat.stx_ino },
-            uid: stat.stx_uid,
-            mode: stat.stx_mode,
-            mount: stat.stx_mnt_id,
-            changed: is_link.then_some((stat.stx_ctime.tv_sec, stat.stx_ctime.tv_nsec)),
-        })
     }
 }
 

@@ -9,6 +9,7 @@ pub mod keeper;
 pub mod limit;
 pub mod memory;
 pub mod mount_table;
+mod names;
 pub mod own;
 pub mod pidfd;
 pub mod process;
