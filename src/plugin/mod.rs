@@ -40,6 +40,7 @@ mod lifecycle;
 mod stats;
 
 // The process: its log, its socket, its main thread. The server binds all.
+mod accept;
 mod error;
 pub mod handshake;
 pub mod log;

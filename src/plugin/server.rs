@@ -1,7 +1,6 @@
 //! The plugin process from its handshake to its end.
 
 use std::io::Write;
-use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 
@@ -9,6 +8,7 @@ use grpcio::{ChannelBuilder, EnvBuilder, Server, ServerBuilder};
 
 use crate::task::Tasks;
 
+use super::accept::accept;
 use super::error::ServeError;
 use super::event::Event;
 use super::handshake::Terms;
@@ -34,11 +34,11 @@ pub fn serve(tasks: Tasks) -> Result<(), ServeError> {
     let hidden = tasks.clone();
     let plugin = Arc::new(Plugin::new(tasks, events.clone()));
     let mut server = server(plugin.clone())?;
-    let socket = Socket::bind(&mut server, &terms)?;
+    let (socket, listener) = Socket::bind(&terms)?;
     hidden.hide(socket.directory());
     server.start();
-    // Taking it down would wait for calls that never end, such as WaitTask; the end of the process does it at once.
-    let _server = ManuallyDrop::new(server);
+    // Nobody takes it down: that would wait for calls that never end, such as WaitTask; the end of the process does it at once.
+    accept(server, listener, terms.socket_group.is_some())?;
     announce(&terms.line(socket.path())).map_err(|error| ServeError::Announce(error.to_string()))?;
     attend(&plugin, &events, &inbox);
     Ok(())

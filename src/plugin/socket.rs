@@ -6,10 +6,9 @@ use std::fs;
 use std::hash::{BuildHasher, Hasher};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt, chown};
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
-use grpcio::{Server, ServerCredentials};
 use rustix::fs::Mode;
 use rustix::process::umask;
 
@@ -19,9 +18,6 @@ use crate::policy::request::HOME;
 use super::error::ServeError;
 use super::handshake::Terms;
 
-/// sizeof(sockaddr_un.sun_path), with the final NUL.
-const PATH_MAX: usize = 108;
-
 /// Below [`HOME`]. No task's id makes a record of this name.
 pub const SOCKETS: &str = ".sockets";
 const PREFIX: &str = "plugin";
@@ -30,29 +26,23 @@ const PREFIX: &str = "plugin";
 pub struct Socket(PathBuf);
 
 impl Socket {
-    /// Lets `server` listen on a new socket as `terms` ask. Connections are accepted by the kernel from then on.
-    pub fn bind(server: &mut Server, terms: &Terms) -> Result<Socket, ServeError> {
+    /// Listens on a new socket as `terms` ask. Connections are taken by the kernel from then on.
+    pub fn bind(terms: &Terms) -> Result<(Socket, UnixListener), ServeError> {
         let dir = directory(terms)?;
         clear(&dir);
         let path = name(&dir);
-        let refuse = |reason: String| ServeError::Socket { path: path.clone(), reason };
-        let address = path.to_str().ok_or_else(|| refuse("not UTF-8".to_owned()))?;
-        if address.len() >= PATH_MAX {
-            return Err(refuse(format!("longer than {} bytes; set PLUGIN_UNIX_SOCKET_DIR to a shorter directory", PATH_MAX - 1)));
+        if path.to_str().is_none() {
+            return Err(ServeError::Socket { path, reason: "not UTF-8, as the handshake's line is".to_owned() });
         }
-        // The C core decodes %-escapes in what it takes for a URI.
-        let address = format!("unix:{}", address.replace('%', "%25"));
         let before = umask(Mode::from_raw_mode(0o177));
-        let bound = server.add_listening_port(address, ServerCredentials::insecure());
+        let bound = UnixListener::bind(&path);
         umask(before);
-        if bound.is_err() {
-            return Err(refuse("could not be bound".to_owned()));
-        }
+        let listener = bound.map_err(|error| ServeError::Socket { path: path.clone(), reason: error.to_string() })?;
         let socket = Socket(path);
         if let Some(group) = &terms.socket_group {
             socket.admit(group)?;
         }
-        Ok(socket)
+        Ok((socket, listener))
     }
 
     pub fn path(&self) -> &Path {
@@ -77,7 +67,6 @@ impl Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        // The C core may have removed it already.
         let _ = fs::remove_file(&self.0);
     }
 }

@@ -43,6 +43,7 @@ pub mod names;
 pub mod namespace;
 pub mod obstacle;
 pub mod passwd;
+pub mod peer;
 pub mod place;
 pub mod port;
 pub mod privileges;

@@ -441,3 +441,68 @@ fn a_directory_that_is_open_to_others_is_refused() {
         assert!(String::from_utf8_lossy(&output.stderr).contains("it is open to others"), "{output:?}");
     }
 }
+
+/// Whether a process that does `change` first, and then connects to `socket`, is served: the server's first bytes reach it.
+fn is_served(socket: &Path, change: fn() -> i32) -> bool {
+    // SAFETY: zeros are an address without a name.
+    let mut address: libc::sockaddr_un = unsafe { std::mem::zeroed() };
+    address.sun_family = libc::AF_UNIX as u16;
+    // It may have another root by then: the socket has its name there, too.
+    for (to, from) in address.sun_path.iter_mut().zip(socket.file_name().unwrap().as_encoded_bytes()) {
+        *to = *from as libc::c_char;
+    }
+    let mut command = Command::new("true");
+    command.current_dir(socket.parent().unwrap());
+    let attempt = move || {
+        // SAFETY: system calls on locals; the process of its own does nothing else, and ends.
+        unsafe {
+            if change() != 0 {
+                return Err(std::io::Error::last_os_error());
+            }
+            // In a new pid namespace is who is started from now on.
+            let child = libc::fork();
+            if child == 0 {
+                let (fd, mut byte) = (libc::socket(libc::AF_UNIX, libc::SOCK_STREAM, 0), 0u8);
+                let size = size_of::<libc::sockaddr_un>() as u32;
+                let connected = libc::connect(fd, (&raw const address).cast(), size) == 0;
+                libc::_exit(if connected { libc::read(fd, (&raw mut byte).cast(), 1) as i32 & 3 } else { 9 });
+            }
+            let mut status = 0;
+            libc::waitpid(child, &mut status, 0);
+            // To the parent as an error: there is no other way from here.
+            Err(std::io::Error::from_raw_os_error(1000 + libc::WEXITSTATUS(status)))
+        }
+    };
+    // SAFETY: see above.
+    let ended = unsafe { command.pre_exec(attempt) }.spawn().unwrap_err();
+    match ended.raw_os_error() {
+        Some(1001) => true,
+        // The end of what is to be read, or a reset.
+        Some(1000 | 1003) => false,
+        _ => panic!("{ended}"),
+    }
+}
+
+#[test]
+fn only_the_hosts_own_processes_are_served() {
+    needs!(Need::Task);
+    let plugin = Plugin::start();
+    let change = |change: fn() -> i32| is_served(&plugin.socket, change);
+    // SAFETY: system calls on constants.
+    unsafe {
+        assert!(change(|| 0));
+        assert!(!change(|| libc::chroot(c".".as_ptr())));
+        assert!(!change(|| libc::unshare(libc::CLONE_NEWPID)));
+        // An agent that a service manager has started anew may have mounts of its own.
+        assert!(change(|| libc::unshare(libc::CLONE_NEWNS)));
+        std::fs::set_permissions(&plugin.socket, std::fs::Permissions::from_mode(0o666)).unwrap();
+        std::fs::set_permissions(plugin.socket.parent().unwrap(), std::fs::Permissions::from_mode(0o755)).unwrap();
+        assert!(!change(|| libc::setuid(65534)));
+    }
+    let directory = Directory::new();
+    let path = directory.0.to_str().unwrap();
+    let plugin = Plugin::start_with(&[("PLUGIN_UNIX_SOCKET_DIR", path), ("PLUGIN_UNIX_SOCKET_GROUP", "65534")], |_| ());
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    // SAFETY: as above.
+    assert!(is_served(&plugin.socket, || unsafe { libc::setgid(65534) | libc::setuid(65534) }));
+}
