@@ -29,7 +29,7 @@ fn pids() {
 fn cpu() {
     needs!(Need::Task, Need::Controller("cpu"));
     for (percent, want) in [("50%", "50000 100000\n"), ("150%", "150000 100000\n"), ("0.1%", "1000 100000\n")] {
-        let mut run = Run::new().option("--cpu-max", percent).spawn_probe(&["say ready", "sleep 300"]);
+        let mut run = Run::new().option("--cpu-max", percent).spawn_probe(&["say ready", "sleep 60"]);
         run.stdout.as_mut().unwrap().read_exact(&mut [0; 6]).unwrap();
         let scope = &places(run.id())[0];
         assert_eq!(std::fs::read_to_string(scope.join("cpu.max")).unwrap(), want, "{percent}");

@@ -189,11 +189,11 @@ fn a_small_limit_of_file_sizes_is_the_commands() {
 #[test]
 fn a_stopped_task_hears_of_its_end() {
     needs!(Need::Task);
-    let script = "trap 'exit 9' TERM; echo ready; kill -STOP $$; sleep 600";
+    let script = "trap 'exit 9' TERM; echo ready; kill -STOP $$; sleep 60";
     let mut run = Run::new().spawn(&["sh", "-c", script]);
     ready(&mut run);
     send(&run, libc::SIGTERM);
     assert!(matches!(finish(run).code, 9 | 143));
-    let ended = Run::new().option("--timeout", "300ms").command(&["sh", "-c", "trap 'echo bye; exit 9' TERM; kill -STOP $$; sleep 600"]);
+    let ended = Run::new().option("--timeout", "300ms").command(&["sh", "-c", "trap 'echo bye; exit 9' TERM; kill -STOP $$; sleep 60"]);
     assert_eq!((ended.code, ended.text().as_str()), (124, "bye"));
 }

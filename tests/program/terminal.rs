@@ -175,14 +175,17 @@ fn what_is_typed_is_the_commands() {
 fn its_modes_are_put_back_whatever_ends_it() {
     needs!(Need::Task);
     for signal in [libc::SIGTERM, libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGUSR1, libc::SIGALRM] {
-        let mut screen = Screen::run(&[], "echo ready; exec sleep 600");
+        let mark = format!("mark-{}-end", unique());
+        let mut screen = Screen::run(&[], &format!(": {mark}; echo ready; exec sleep 60"));
         screen.sees("ready");
         assert!(screen.is_raw());
+        // What is left with the mark is `run`: busybox's shell ignores SIGQUIT until it has gone.
+        assert!(soon(|| marked(&mark).len() == 1));
         // SAFETY: no pointers; the process is this test's child.
         unsafe { libc::kill(screen.program.id() as i32, signal) };
         assert_eq!(screen.ends(), 128 + signal);
     }
-    assert_eq!(Screen::run(&["--timeout", "200ms"], "exec sleep 600").ends(), 124);
+    assert_eq!(Screen::run(&["--timeout", "200ms"], "exec sleep 60").ends(), 124);
     assert_eq!(Screen::run(&["--work-dir", "/no/such"], "exit 0").ends(), 125);
 }
 
@@ -286,7 +289,7 @@ fn fg_of_what_runs_in_the_background() {
 fn a_shell_in_it_has_job_control() {
     needs!(Need::Task);
     let mut screen = Screen::run(&[], "exec sh -i");
-    screen.types("sh -c 'echo run$((1+1)); exec sleep 600'\n");
+    screen.types("sh -c 'echo run$((1+1)); exec sleep 60'\n");
     screen.sees("run2");
     screen.types("\x1a");
     screen.types("echo in$((1+1)); jobs\n");
