@@ -105,7 +105,8 @@ lists the node's tasks: user, state, time since the start, memory, CPU time.
 
   nomad-driver-exec2 help [TOPIC]
 
-prints a page of the manual: architecture, migration, seccomp.
+prints a page of the manual: architecture, migration, performance, programs,
+reference, seccomp, security, troubleshooting.
 ";
 
 #[derive(Debug, PartialEq)]
@@ -441,6 +442,14 @@ mod tests {
             let known = typed(&format!("run --{option}=1 -- x"));
             assert!(!matches!(&known, Err(error) if error.contains("invalid option")), "{known:?}");
         }
+        let Command::Page(page) = typed("help reference").unwrap() else { panic!("no page") };
+        let (_, table) = page.split_once("\n| option | without it | as in a job |\n|---|---|---|\n").unwrap();
+        let rows = table.lines().take_while(|line| line.starts_with("| "));
+        let mut shown: Vec<&str> = rows.filter_map(|row| row.strip_prefix("| `--")?.split(['`', ' ']).next()).collect();
+        let mut known = RUN.to_vec();
+        shown.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(shown, known, "the table of reference.md");
     }
 
     #[test]

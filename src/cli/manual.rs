@@ -9,19 +9,44 @@ struct Page {
     text: fn() -> String,
 }
 
-const PAGES: [Page; 3] = [
-    Page { topic: "architecture", about: "how the code is built, and where a change goes", text: architecture },
-    Page { topic: "migration", about: "from the Go driver, exec, raw_exec and podman to this one, and back", text: migration },
+const PAGES: [Page; 8] = [
+    Page {
+        topic: "architecture",
+        about: "how the code is built, and where a change goes",
+        text: || include_str!("../manual/architecture.md").into(),
+    },
+    Page {
+        topic: "migration",
+        about: "from the Go driver, exec, raw_exec and podman to this one, and back",
+        text: || include_str!("../manual/migration.md").into(),
+    },
+    Page {
+        topic: "performance",
+        about: "what a task costs, and how that is measured",
+        text: || include_str!("../manual/performance.md").into(),
+    },
+    Page {
+        topic: "programs",
+        about: "what programs need to have unveiled, and how to find it",
+        text: || include_str!("../manual/programs.md").into(),
+    },
+    Page {
+        topic: "reference",
+        about: "every option and its default, the default paths, what a task sees",
+        text: || include_str!("../manual/reference.md").into(),
+    },
     Page { topic: "seccomp", about: "which system calls are refused to whom, with which errno, and why", text: seccomp },
+    Page {
+        topic: "security",
+        about: "who is kept from what, by which test, on which kernel; known limits",
+        text: || include_str!("../manual/security.md").into(),
+    },
+    Page {
+        topic: "troubleshooting",
+        about: "what each error means, and what to do",
+        text: || include_str!("../manual/troubleshooting.md").into(),
+    },
 ];
-
-fn architecture() -> String {
-    include_str!("../manual/architecture.md").into()
-}
-
-fn migration() -> String {
-    include_str!("../manual/migration.md").into()
-}
 
 fn seccomp() -> String {
     format!(
@@ -49,9 +74,10 @@ mod tests {
 
     #[test]
     fn pages_fit_a_terminal() {
-        let text = [architecture(), migration()].join("\n");
-        for (number, line) in text.lines().filter(|line| !line.starts_with("| ")).enumerate() {
-            assert!(line.chars().count() <= 130 && !line.contains('\t'), "line {}: {line}", number + 1);
+        for Page { topic, text, .. } in PAGES.iter().filter(|page| page.topic != "seccomp") {
+            for (number, line) in text().lines().enumerate().filter(|(_, line)| !line.starts_with("| ")) {
+                assert!(line.chars().count() <= 130 && !line.contains('\t'), "{topic}, line {}: {line}", number + 1);
+            }
         }
     }
 
@@ -61,7 +87,7 @@ mod tests {
         if !jobs.exists() {
             return println!("skipped: each_row_of_the_migration_names_a_job: no sources here");
         }
-        let (text, mut rows) = (migration(), 0);
+        let (text, mut rows) = (page("migration").unwrap(), 0);
         for row in text.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| there")) {
             let named = row.trim_end_matches(" |").rsplit("| ").next().unwrap();
             for job in named.split(", ") {
@@ -79,6 +105,6 @@ mod tests {
             let text = page(topic).unwrap();
             assert!(text.to_lowercase().starts_with(&format!("# {topic}\n\n")) && text.ends_with('\n'), "{topic}");
         }
-        assert_eq!(page("run"), Err("help: no topic \"run\"; there are: architecture, migration, seccomp".into()));
+        assert_eq!(page("run"), Err(format!("help: no topic \"run\"; there are: {}", PAGES.map(|page| page.topic).join(", "))));
     }
 }

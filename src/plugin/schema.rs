@@ -1,4 +1,4 @@
-//! The options of the two configuration blocks: one list each, from which Nomad's HCL schema is made. The README's tables show the same.
+//! The options of the two configuration blocks: one list each, from which Nomad's HCL schema is made. The tables of src/manual/reference.md show the same.
 
 use crate::policy::capability::DEFAULT_ALLOWED;
 
@@ -9,7 +9,7 @@ pub struct Choice {
     pub name: &'static str,
     pub kind: Kind,
     pub unset: Unset,
-    /// For a person, one line: what the README says.
+    /// For a person, one line: what the manual says.
     pub doc: &'static str,
 }
 
@@ -29,12 +29,12 @@ pub enum Kind {
 pub enum Unset {
     /// It must not be.
     Refused,
-    /// Null; with what that comes to, as the README shows it.
+    /// Null; with what that comes to, as the manual shows it.
     Null(&'static str),
     Bool(bool),
     Number(i64),
     Text(&'static str),
-    /// With how the README shows them.
+    /// With how the manual shows them.
     Texts(&'static [&'static str], &'static str),
 }
 
@@ -55,7 +55,7 @@ pub const PLUGIN: &[Choice] = &[
         ),
         "the most that `cap_add` may ask for; `all` for every one",
     ),
-    choice("seccomp", Kind::Text, Unset::Text("default"), "`default`: a system call filter for every task, see below; `off`: none"),
+    choice("seccomp", Kind::Text, Unset::Text("default"), "`default`: a system call filter for every task (`help seccomp`); `off`: none"),
     choice(
         "forbid_by_task",
         Kind::Texts,
@@ -257,7 +257,7 @@ mod tests {
         assert_eq!(attr(&object.attributes["oom_score_adj"]), ("oom_score_adj", "number", false));
     }
 
-    /// A row of the README's tables.
+    /// A row of the manual's tables.
     fn row(choice: &Choice) -> String {
         let unset = match choice.unset {
             Unset::Refused => String::new(),
@@ -268,16 +268,28 @@ mod tests {
     }
 
     #[test]
-    fn the_readme_shows_these_options_and_no_others() {
-        let readme = include_str!("../../README.md");
-        for (heading, choices) in [("### Plugin options\n", PLUGIN), ("### Task options\n", TASK)] {
-            let (_, section) = readme.split_once(heading).unwrap();
-            let shown: Vec<&str> = section.trim_start().lines().take_while(|line| line.starts_with('|')).collect();
+    fn the_manual_shows_these_options_and_no_others() {
+        let manual = include_str!("../manual/reference.md");
+        for (heading, choices) in [("## Plugin options\n", PLUGIN), ("## Task options\n", TASK)] {
+            let (_, section) = manual.split_once(heading).unwrap();
+            let shown: Vec<&str> =
+                section.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|')).collect();
             let want: Vec<String> = ["| option | default | meaning |".to_owned(), "|---|---|---|".to_owned()]
                 .into_iter()
                 .chain(choices.iter().map(row))
                 .collect();
             assert_eq!(shown, want, "{heading}");
+        }
+    }
+
+    /// Of an option that does not take every value of its kind, the manual says what is refused.
+    #[test]
+    fn the_manual_has_what_is_said_of_a_wrong_value() {
+        let manual = include_str!("../manual/troubleshooting.md");
+        let takes_any = ["denied_envvars"];
+        for Choice { name, kind, .. } in PLUGIN.iter().chain(TASK) {
+            let is_named = [format!("`{name}"), format!(" {name}:")].iter().any(|named| manual.contains(named));
+            assert!(is_named || *kind == Kind::Bool || takes_any.contains(name), "{name}");
         }
     }
 

@@ -75,6 +75,17 @@ mod tests {
     }
 
     #[test]
+    fn the_manual_lists_them() {
+        let (_, section) = include_str!("../manual/reference.md").split_once("\n| mode | paths |\n|---|---|\n").unwrap();
+        let rows = section.lines().map_while(|line| line.strip_prefix("| `")?.strip_suffix(" |")?.split_once("` | "));
+        let mut shown: Vec<String> = rows.flat_map(|(mode, paths)| paths.split(", ").map(move |path| format!("{mode}:{path}"))).collect();
+        let mut known: Vec<String> = DEFAULTS.iter().map(|(mode, path)| format!("{mode}:{path}")).collect();
+        shown.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(shown, known);
+    }
+
+    #[test]
     fn devices_are_the_usual_ones() {
         let mut names: Vec<&str> = nodes().map(|(_, path)| *path).collect();
         names.sort_unstable();

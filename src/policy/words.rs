@@ -146,6 +146,24 @@ mod tests {
     }
 
     #[test]
+    fn the_manual_lists_them() {
+        let manual = include_str!("../manual/reference.md");
+        for (word, paths) in WORDS {
+            let row = manual.lines().find(|line| line.starts_with(&format!("| `{word}` | "))).unwrap_or_else(|| panic!("no row of {word}"));
+            let lists = row.trim_end_matches(" |").rsplit(" | ").next().unwrap().split("; ");
+            let of = |list: &str| {
+                let (mode, paths) = list.strip_prefix('`').unwrap().split_once("`: ").unwrap();
+                paths.split(", ").map(|path| format!("{mode}:{path}")).collect::<Vec<_>>()
+            };
+            let mut shown: Vec<String> = lists.flat_map(of).collect();
+            let mut known: Vec<String> = paths.iter().map(|(mode, path)| format!("{mode}:{path}")).collect();
+            shown.sort_unstable();
+            known.sort_unstable();
+            assert_eq!(shown, known, "{word}");
+        }
+    }
+
+    #[test]
     fn no_word_reaches_what_stays_hidden() {
         let hidden =
             ["/etc/passwd", "/etc/shadow", "/etc/ssl/private", "/home", "/root", "/run", "/var", "/dev/mem", "/sys/fs/cgroup/x", "/proc"];

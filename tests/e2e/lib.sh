@@ -72,14 +72,14 @@ plugin_pid() { pgrep -nfx /opt/nomad/plugins/nomad-driver-exec2; }
 # api PATH [CURL OPTION...]
 api() { curl -sS --fail --max-time 30 "$NOMAD_ADDR/v1/$1" "${@:2}"; }
 
-# submit JOB: hands it in, with the check's view if it has one. Sets $job. It is stopped when the check ends, unless the check takes it off
+# submit JOB: hands it in, of the directory $jobs, with the check's view if it has one. Sets $job. It is stopped when the check ends, unless the check takes it off
 # the list.
 submitted=()
 submit() {
     local said
     job=$1 alloc=
     submitted+=("$job")
-    said=$(nomad job run -detach ${view:+-var "view=$view"} "/opt/jobs/$job.hcl" 2>&1) || { failed "submitted" "$said"; exit 0; }
+    said=$(nomad job run -detach ${view:+-var "view=$view"} "${jobs:-/opt/jobs}/$job.hcl" 2>&1) || { failed "submitted" "$said"; exit 0; }
 }
 
 # placed [INDEX]: sets $alloc to the job's newest allocation, or to that of $group.

@@ -17,13 +17,17 @@ import (
 	ctyjson "github.com/zclconf/go-cty/cty/json"
 )
 
-var jobsDir = flag.String("jobs", "../jobs", "the folder of job files, tests/jobs")
+var jobsDir = flag.String("jobs", "../jobs", "the folder of job files, tests/jobs; tests/examples is beside it")
 
 // TestJobFiles takes each task's config block through the plugin's schema, as the client does when the task starts.
 func TestJobFiles(t *testing.T) {
-	files, err := filepath.Glob(filepath.Join(*jobsDir, "*.hcl"))
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no job files in %s: %v", *jobsDir, err)
+	var files []string
+	for _, dir := range []string{*jobsDir, filepath.Join(*jobsDir, "../examples")} {
+		found, err := filepath.Glob(filepath.Join(dir, "*.hcl"))
+		if err != nil || len(found) == 0 {
+			t.Fatalf("no job files in %s: %v", dir, err)
+		}
+		files = append(files, found...)
 	}
 	schema := start(t).schema
 	for _, file := range files {

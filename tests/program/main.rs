@@ -19,5 +19,6 @@ mod ps;
 mod replaced;
 mod runner;
 mod terminal;
+mod troubleshooting;
 mod unveil;
 mod view;
