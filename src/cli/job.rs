@@ -70,8 +70,12 @@ impl Job {
             (Some(_), _) if tcgetpgrp(stdin()).is_err() => return,
             // It has read in the background, but this process is in the foreground by now (fg does not tell what runs).
             (Some(terminal), libc::SIGTTIN | libc::SIGTTOU) if terminal.attach() => return self.go_on(),
-            (Some(terminal), _) => {
+            (Some(terminal), signal) => {
                 terminal.settle();
+                // That takes its time, in which fg may have come.
+                if matches!(signal, libc::SIGTTIN | libc::SIGTTOU) && terminal.attach() {
+                    return self.go_on();
+                }
                 terminal.detach();
             }
             // Its session is another than the terminal's: nothing but SIGSTOP stops it there.
