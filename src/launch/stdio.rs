@@ -1,16 +1,16 @@
 //! A task's standard descriptors: the command's, and what init keeps open of them.
 
-use super::error::LaunchError;
+use super::fifo::log_reader;
 use super::held::Held;
 use super::launcher::Launcher;
 use super::rules::Ruleset;
 use crate::error::{At, Error};
+use crate::launch_error::LaunchError;
 use crate::lock::lock;
 use crate::policy::access::{Mode, PathKind};
 use crate::policy::stdio;
 use crate::sys::memfd::reopen;
 use crate::sys::path;
-use crate::watch::fifo::log_reader;
 use rustix::fs::{FileType, Gid, OFlags, Uid, fcntl_getfl, fstat};
 use rustix::io::fcntl_dupfd_cloexec;
 use std::os::fd::{AsFd, OwnedFd, RawFd};

@@ -2,10 +2,10 @@
 //! it are made. What is made where is the layout's to say. One way to attach, one place that makes.
 
 use super::super::base::Base;
-use super::super::error::LaunchError;
 use super::super::held::Held;
 use super::orders::{Attachment, View};
 use crate::error::At;
+use crate::launch_error::LaunchError;
 use crate::policy::acl;
 use crate::policy::allocation::Allocation;
 use crate::policy::cgroup::{CGROUPS, Top};
@@ -20,7 +20,7 @@ use crate::policy::standing::Extent;
 use crate::sys::cgroup::Cgroup;
 use crate::sys::mount;
 use crate::sys::path;
-use crate::sys::point::Umask;
+use crate::watch::umask::Umask;
 use rustix::fs::{AtFlags, FileType, Gid, Mode as FileMode, Uid, chmodat, chownat, fstat, lgetxattr, lstat, mkdirat, mknodat, symlinkat};
 use rustix::io::Errno;
 use std::cell::LazyCell;
