@@ -27,7 +27,7 @@ pub fn accept(server: Server, listener: UnixListener, admits_group: bool) -> Res
         loop {
             match listener.accept() {
                 Ok((connection, _)) => match admit(&connection, admits_group) {
-                    Ok(()) => crate::watch::raw::grpc::add_channel(&mut server, connection.into()),
+                    Ok(()) => crate::sys::grpc::add_channel(&mut server, connection.into()),
                     Err(reason) => log::warn!("a connection to the plugin's socket is refused: {reason}"),
                 },
                 Err(error) => {
@@ -51,7 +51,7 @@ fn admit(connection: &UnixStream, admits_group: bool) -> Result<(), String> {
     let is_same = |name: &str| Ok(own != 0 || same(&metadata(format!("/proc/{pid}/{name}"))?, &metadata(format!("/proc/self/{name}"))?));
     let peer = Peer { uid, has_our_pids: is_same("ns/pid").map_err(unknown)?, has_our_root: is_same("root").map_err(unknown)? };
     // Somebody else may have the pid by now; not while whoever connected is still there. Before kernel 6.5 that isn't told.
-    if let Ok(process) = crate::watch::raw::socket::peer(connection.as_fd())
+    if let Ok(process) = crate::sys::socket::peer(connection.as_fd())
         && poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(Duration::ZERO)) != Ok(0)
     {
         return Err(format!("process {pid} has ended"));

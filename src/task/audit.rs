@@ -2,7 +2,7 @@
 
 use crate::error::{At, Result};
 use crate::policy::filter::Instruction;
-use crate::watch::raw;
+use crate::sys;
 use rustix::io::Errno;
 use rustix::net::netlink::{self, SocketAddrNetlink};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
@@ -33,7 +33,7 @@ impl Log {
     pub fn open() -> Result<Log> {
         let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, Some(netlink::AUDIT));
         let socket = socket.at("socket NETLINK_AUDIT")?;
-        raw::socket::filter(socket.as_fd(), &filter()).at("SO_ATTACH_FILTER")?;
+        sys::socket::filter(socket.as_fd(), &filter()).at("SO_ATTACH_FILTER")?;
         bind(&socket, &SocketAddrNetlink::new(0, READLOG)).at("bind to the audit log")?;
         Ok(Log(crate::descriptor::settle(socket)))
     }

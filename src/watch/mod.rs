@@ -13,8 +13,6 @@ mod names;
 pub mod own;
 pub mod pidfd;
 pub mod process;
-#[allow(unsafe_code)]
-pub mod raw;
 pub mod thread;
 pub mod umask;
 pub mod wake;

@@ -1,11 +1,11 @@
 //! Which mounts there are in a mount namespace: by mountinfo of proc(5), and by listmount(2) and statmount(2), which come with
 //! kernel 6.8 and need not tell again of the thousands that are known.
 
-use super::raw::statmount;
 use super::wake::poll;
 use crate::error::{At, Result};
 use crate::policy;
 use crate::policy::mountinfo::{FileSystem, Mount, parse};
+use crate::sys::statmount;
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::Errno;

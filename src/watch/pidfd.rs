@@ -1,8 +1,8 @@
 //! Processes by pidfd: a descriptor that means one process, whatever becomes of its pid.
 
-use super::raw;
 use super::wake::poll;
 use crate::error::{At, Result};
+use crate::sys;
 use rustix::event::{PollFd, PollFlags};
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, WaitId, WaitIdOptions, waitid};
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -45,10 +45,10 @@ pub fn take_descriptor(pidfd: BorrowedFd<'_>, number: i32) -> Result<OwnedFd> {
 /// The wait status of a process that has ended while `pidfd` was open, whoever reaps it: `patience` is how long that may take. `None` before
 /// 6.15.
 pub fn exit_status(pidfd: BorrowedFd<'_>, patience: Duration) -> Option<i32> {
-    if let Some(status) = raw::pidfd::exit_status(pidfd)? {
+    if let Some(status) = sys::pidfd::exit_status(pidfd)? {
         return Some(status);
     }
     // Hanging up, which poll(2) always reports, is how the kernel says that it was reaped.
     let _ = poll(&mut [PollFd::from_borrowed_fd(pidfd, PollFlags::empty())], Some(patience));
-    raw::pidfd::exit_status(pidfd)?
+    sys::pidfd::exit_status(pidfd)?
 }

@@ -1,7 +1,7 @@
 //! A socket's filter, and who is at its other end.
 
+use super::checked;
 use crate::policy::filter::Instruction;
-use crate::sys::checked;
 use libc::{SO_ATTACH_FILTER, SOL_SOCKET, sock_fprog, socklen_t};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 

@@ -1,6 +1,6 @@
 //! The mounts of a namespace by listmount(2) and statmount(2). ENOSYS before kernel 6.8.
 
-use crate::sys::checked;
+use super::checked;
 
 const SYS_STATMOUNT: libc::c_long = 457;
 const SYS_LISTMOUNT: libc::c_long = 458;
