@@ -25,6 +25,7 @@ fn init() {
         "src/policy/linux.rs",
         "src/policy/message.rs",
         "src/policy/sessions.rs",
+        "src/policy/unsaid.rs",
         "src/sys/syscall.rs",
         "src/init/init.ld",
     ] {

@@ -1,7 +1,5 @@
 //! A failed operation: the step, what it was done to, and the kernel's errno, if it was the kernel that refused.
 
-use crate::policy::access::Mode;
-use crate::policy::unveil::several;
 use rustix::io::Errno;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -75,34 +73,6 @@ pub fn io(step: &'static str) -> impl FnOnce(std::io::Error) -> Error {
 /// Whether the same may be done at another time.
 pub fn is_transient(errno: Errno) -> bool {
     matches!(errno, Errno::AGAIN | Errno::NOMEM | Errno::NFILE | Errno::MFILE | Errno::BUSY)
-}
-
-/// What clone3 says of the cgroup into which it clones, or of the node.
-pub fn clone_hint(errno: Errno) -> &'static str {
-    match errno {
-        Errno::BUSY => ": the task's cgroup has controllers enabled for children",
-        Errno::NODEV => ": the task's cgroup is being removed",
-        Errno::OPNOTSUPP => ": the task's cgroup is \"domain invalid\" (cgroup.type): one above it is threaded or has threaded ones",
-        Errno::NOSYS | Errno::TOOBIG => ": the kernel is older than 5.7",
-        Errno::NOSPC => ": too many pid namespaces",
-        _ => "",
-    }
-}
-
-/// Why a path can't be unveiled, and what to do.
-pub fn not_unveiled(errno: Errno, mode: Mode, path: &Path) -> String {
-    match errno {
-        Errno::MLINK => "the symlinks on its way lead round in a circle".to_owned(),
-        Errno::LOOP => "a symlink on its way is not followed, since the task or another user could have made it (ELOOP); unveil what it \
-             leads to, unless that is in the task's own directories, which it has anyway"
-            .to_owned(),
-        Errno::NOENT => match (several(&format!("{mode}:{}", path.display())), path.to_string_lossy()) {
-            (Some(each), _) => format!("{}; each path is an unveil of its own: write {each}", Words(errno)),
-            (None, path) if path.ends_with(char::is_whitespace) => format!("{}; there is a blank at its end", Words(errno)),
-            (None, _) => Words(errno).to_string(),
-        },
-        _ => Words(errno).to_string(),
-    }
 }
 
 /// An errno in libc's words with its name behind, as `strerror` and errno(3) give them.

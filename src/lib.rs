@@ -7,6 +7,7 @@ mod descriptor;
 pub mod error;
 pub mod init;
 pub mod launch;
+mod launch_error;
 mod lock;
 pub mod plugin;
 pub mod policy;

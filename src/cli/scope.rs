@@ -1,6 +1,7 @@
 //! A cgroup for one command, made and removed here. Under Nomad the client does both.
 
 use super::{say, temporary};
+use crate::policy::cgroup::Top;
 use crate::policy::limits::CgroupWrite;
 use crate::sys::cgroup::Cgroup;
 use crate::task::kill_all;
@@ -25,6 +26,8 @@ const COMM: &str = "nomad-driver-ex";
 pub struct Scope {
     slice: PathBuf,
     path: PathBuf,
+    /// The slice, locked together with other runs: what is in it for all is removed by the last.
+    shared: Option<OwnedFd>,
     /// The directory, locked for as long as this process lives: see [`clear`].
     lock: Option<OwnedFd>,
 }
@@ -35,7 +38,7 @@ impl Scope {
         let root = cgroups().ok_or("cgroup v2 is not mounted")?;
         let slice = root.join(SLICE);
         clear(&slice, state_dir);
-        let mut scope = Scope { path: slice.join(format!("{name}.scope")), slice, lock: None };
+        let mut scope = Scope { path: slice.join(format!("{name}.scope")), slice, shared: None, lock: None };
         let needed: BTreeSet<&str> = writes.iter().filter_map(|write| write.file.split('.').next()).collect();
         let have = fs::read_to_string(root.join("cgroup.controllers")).map_err(|e| failed("read", &root.join("cgroup.controllers"), &e))?;
         if let Some(missing) = needed.iter().find(|name| !have.split_whitespace().any(|have| have == **name)) {
@@ -43,22 +46,25 @@ impl Scope {
             let option = write.and_then(|write| write.option).unwrap_or_default();
             return Err(format!("{option} can't be enforced: cgroup v2 at {} has no {missing} controller", root.display()));
         }
-        // Another run may remove the slice between the two, when its own scope was the last one.
+        // Another run may remove the slice before it is locked, when its own scope was the last one.
         for _ in 0..100 {
             make(&scope.slice)?;
-            let enabled = needed.iter().try_for_each(|name| [&root, &scope.slice].iter().try_for_each(|dir| enable(dir, name)));
-            match enabled.map(|()| fs::create_dir(&scope.path)) {
-                Ok(Ok(())) => {
-                    scope.lock = lock(&scope.path);
+            scope.shared = lock(&scope.slice, FlockOperation::LockShared);
+            if scope.shared.is_none() {
+                continue;
+            }
+            needed.iter().try_for_each(|name| [&root, &scope.slice].iter().try_for_each(|dir| enable(dir, name)))?;
+            match fs::create_dir(&scope.path) {
+                Ok(()) => {
+                    scope.lock = lock(&scope.path, FlockOperation::NonBlockingLockExclusive);
                     if scope.lock.is_some() {
                         return Ok(scope);
                     }
                     // Another run cleared it away before it was locked.
                 }
-                Ok(Err(e)) if e.kind() == ErrorKind::NotFound => {}
-                Ok(Err(e)) => return Err(failed("mkdir", &scope.path, &e)),
-                Err(_) if !scope.slice.exists() => {}
-                Err(e) => return Err(e),
+                // One of an earlier version, which doesn't lock the slice, removed it.
+                Err(e) if e.kind() == ErrorKind::NotFound => {}
+                Err(e) => return Err(failed("mkdir", &scope.path, &e)),
             }
         }
         Err(format!("mkdir {}: removed again and again", scope.slice.display()))
@@ -76,15 +82,21 @@ impl Drop for Scope {
         {
             say(format_args!("nomad-driver-exec2: {}", failed("rmdir", &self.path, &e)));
         }
-        // Fails while other runs have a scope there; the last one removes it.
-        let _ = fs::remove_dir(&self.slice);
+        // Not while another run has a scope there, or is about to.
+        let is_last = |slice| flock(slice, FlockOperation::NonBlockingLockExclusive).is_ok();
+        if self.shared.as_ref().is_some_and(is_last) {
+            let top = Top::of(&self.path).map(|top| [top.path.join(top.first), top.path]);
+            for dir in top.iter().flatten().chain([&self.slice]) {
+                let _ = fs::remove_dir(dir);
+            }
+        }
     }
 }
 
-/// The scope's directory, locked by this process, if nobody else holds the lock and it is still there.
-fn lock(path: &Path) -> Option<OwnedFd> {
+/// That directory, locked by this process, if no lock of another's forbids it and it is still there.
+fn lock(path: &Path, how: FlockOperation) -> Option<OwnedFd> {
     let dir = rustix::fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok()?;
-    flock(&dir, FlockOperation::NonBlockingLockExclusive).ok()?;
+    flock(&dir, how).ok()?;
     let inode = rustix::fs::fstat(&dir).ok()?.st_ino;
     fs::metadata(path).is_ok_and(|now| now.ino() == inode).then_some(dir)
 }
@@ -102,7 +114,7 @@ fn clear(slice: &Path, state_dir: &Path) {
         if runner_lives(name) {
             continue;
         }
-        let Some(_lock) = lock(&path) else { continue };
+        let Some(_lock) = lock(&path, FlockOperation::NonBlockingLockExclusive) else { continue };
         let emptied = Cgroup::open(&path).and_then(|cgroup| match wait_empty(&cgroup, Duration::ZERO) {
             Ok(false) => kill_all(&cgroup).and_then(|()| wait_empty(&cgroup, SETTLE)),
             other => other,

@@ -17,6 +17,8 @@ mod sessions;
 mod start;
 #[path = "../sys/syscall.rs"]
 mod syscall;
+#[path = "../policy/unsaid.rs"]
+mod unsaid;
 
 use core::arch::global_asm;
 use linux::*;
@@ -24,6 +26,7 @@ use message::*;
 use sessions::{MOST, NONE, Sessions};
 use start::{foreground, start};
 use syscall::syscall as call;
+use unsaid::Unsaid;
 
 // Entry: no arguments are looked at. The stack pointer is aligned as the kernel leaves it; `call` makes it what a function expects.
 #[cfg(target_arch = "x86_64")]
@@ -36,13 +39,10 @@ fn panic(_: &core::panic::PanicInfo) -> ! {
     exit(255)
 }
 
-/// An answer that the plugin has not been told yet. It may read nothing for as long as it likes: nothing is lost, and nobody waits for it.
-struct Unsaid(Option<Report>);
-
 extern "C" fn main() -> ! {
     let mut sessions = [NONE; MOST];
     let mut sessions = Sessions::new(&mut sessions);
-    let mut unsaid = Unsaid(None);
+    let mut unsaid = Unsaid::default();
     // SAFETY: no pointers but the name, which the kernel copies.
     unsafe {
         call(nr::CLOSE_RANGE, [SOCKET as usize, u32::MAX as usize, CLOSE_RANGE_CLOEXEC, 0, 0, 0]);
@@ -74,7 +74,7 @@ extern "C" fn main() -> ! {
     loop {
         reap(task, options, record, &mut sessions, &mut unsaid);
         // A request may need a report: none is taken up before the last is said.
-        let listens = unsaid.say(&mut sessions);
+        let listens = say_all(&mut sessions, &mut unsaid);
         let events = if listens { POLLIN } else { POLLOUT };
         let mut polled = [Poll { fd: SOCKET, events, revents: 0 }, Poll { fd: signals, events: POLLIN, revents: 0 }];
         // SAFETY: the kernel fills the two entries, which outlive the call.
@@ -92,13 +92,6 @@ extern "C" fn main() -> ! {
             serve(task, &mut sessions, &mut unsaid);
         }
     }
-}
-
-#[repr(C)]
-struct Poll {
-    fd: i32,
-    events: i16,
-    revents: i16,
 }
 
 fn exit(code: usize) -> ! {
@@ -122,7 +115,7 @@ fn reap(task: u32, options: usize, record: *mut u32, sessions: &mut Sessions<'_>
         if status & 0xff == 0x7f {
             if pid == task {
                 // Whoever started a job listens.
-                send(&Report { kind: STOPPED, id: pid, value: status >> 8 & 0xff, detail: 0 }, MSG_DONTWAIT);
+                say(&Report { kind: STOPPED, id: pid, value: status >> 8 & 0xff, detail: 0 });
             }
             continue;
         }
@@ -135,7 +128,7 @@ fn reap(task: u32, options: usize, record: *mut u32, sessions: &mut Sessions<'_>
             }
             // What ended with it is known as well; the rest has no end of its own.
             sessions.look(|pid| Some(wait(pid as i32, WNOHANG)?.1));
-            unsaid.say(sessions);
+            say_all(sessions, unsaid);
             exit(exit_code(status) as usize);
         }
         sessions.ended(pid, status);
@@ -169,7 +162,7 @@ fn serve(task: u32, sessions: &mut Sessions<'_>, unsaid: &mut Unsaid) {
         START => match sessions.room() {
             Some(room) => *room = start(&request, &descriptors, 0, unsaid).unwrap_or(0),
             None => {
-                unsaid.report(FAILED, request.id, EAGAIN, FAILED_CLONE);
+                unsaid.answer(Report { kind: FAILED, id: request.id, value: EAGAIN, detail: FAILED_CLONE }, say);
                 descriptors.iter().for_each(|fd| close(*fd));
             }
         },
@@ -177,7 +170,7 @@ fn serve(task: u32, sessions: &mut Sessions<'_>, unsaid: &mut Unsaid) {
             // Only what has not been reaped can be named: a pid that was given to another process is never hit.
             let is_there = request.id == task || sessions.running().any(|pid| pid == request.id);
             let errno = if is_there { kill(request.id, request.value, request.flags) } else { ESRCH };
-            unsaid.report(SIGNALLED, request.id, errno, 0);
+            unsaid.answer(Report { kind: SIGNALLED, id: request.id, value: errno, detail: 0 }, say);
         }
         END_SESSIONS => {
             for pid in sessions.running() {
@@ -188,25 +181,18 @@ fn serve(task: u32, sessions: &mut Sessions<'_>, unsaid: &mut Unsaid) {
             foreground(descriptors[0], request.id);
             descriptors.iter().for_each(|fd| close(*fd));
         }
-        _ => unsaid.report(FAILED, request.id, EINVAL, FAILED_RECEIVE),
+        _ => unsaid.answer(Report { kind: FAILED, id: request.id, value: EINVAL, detail: FAILED_RECEIVE }, say),
     }
 }
 
-impl Unsaid {
-    /// Reports now, or once there is room: a request is answered once, and none is taken up while an answer waits.
-    fn report(&mut self, kind: u32, id: u32, value: i32, detail: u32) {
-        let report = Report { kind, id, value, detail };
-        self.0 = (!send(&report, MSG_DONTWAIT)).then_some(report);
-    }
+/// Says what has not been said. Whether there was room for all of it.
+fn say_all(sessions: &mut Sessions<'_>, unsaid: &mut Unsaid) -> bool {
+    unsaid.say(say) && sessions.say(|pid, status| say(&Report { kind: ENDED, id: pid, value: status, detail: 0 }))
+}
 
-    /// Says what there is room for. Whether that was all.
-    fn say(&mut self, sessions: &mut Sessions<'_>) -> bool {
-        if self.0.is_some_and(|report| !send(&report, MSG_DONTWAIT)) {
-            return false;
-        }
-        self.0 = None;
-        sessions.say(|pid, status| send(&Report { kind: ENDED, id: pid, value: status, detail: 0 }, MSG_DONTWAIT))
-    }
+/// Whether there was room for it now.
+fn say(report: &Report) -> bool {
+    send(report, MSG_DONTWAIT)
 }
 
 /// Whether there was room for it. Without MSG_DONTWAIT among the flags there is, in time.
@@ -214,32 +200,6 @@ fn send(report: &Report, flags: usize) -> bool {
     // SAFETY: sixteen bytes that the kernel copies.
     let sent = unsafe { call(nr::SENDTO, [SOCKET as usize, report as *const Report as usize, LENGTH, flags | MSG_NOSIGNAL, 0, 0]) };
     sent != -EAGAIN as isize
-}
-
-#[repr(C)]
-struct Iovec {
-    base: *mut Request,
-    length: usize,
-}
-
-#[repr(C)]
-struct Header {
-    name: usize,
-    name_length: usize,
-    iov: *mut Iovec,
-    iov_length: usize,
-    control: *mut Control,
-    control_length: usize,
-    flags: u32,
-}
-
-/// One SCM_RIGHTS message with room for four descriptors.
-#[repr(C, align(8))]
-struct Control {
-    length: usize,
-    level: i32,
-    kind: i32,
-    descriptors: [i32; 4],
 }
 
 /// The next request and its descriptors, -1 where it had none.
@@ -258,9 +218,9 @@ fn receive() -> Option<(Request, [i32; 4])> {
     };
     // SAFETY: the kernel fills the locals that the header names, within the lengths given.
     let got = unsafe { call(nr::RECVMSG, [SOCKET as usize, &raw mut header as usize, MSG_DONTWAIT | MSG_CMSG_CLOEXEC, 0, 0, 0]) };
-    // A control message that is not SCM_RIGHTS (1, 1) carries none of our descriptors.
+    // A control message of another kind carries none of our descriptors.
     let mut descriptors = [-1; 4];
-    if header.control_length >= 20 && control.level == 1 && control.kind == 1 {
+    if header.control_length >= 20 && (control.level, control.kind) == (SOL_SOCKET, SCM_RIGHTS) {
         descriptors = control.descriptors;
     }
     if got == LENGTH as isize {

@@ -3,7 +3,8 @@
 use crate::linux::*;
 use crate::message::*;
 use crate::syscall::{clone, syscall as call};
-use crate::{Unsaid, close, exit, send};
+use crate::unsaid::Unsaid;
+use crate::{close, exit, say, send};
 use core::convert::Infallible;
 
 /// What the child needs to execute a command.
@@ -38,7 +39,7 @@ pub fn start(request: &Request, descriptors: &[i32; 4], flags: usize, unsaid: &m
         let failed = unsafe { (&raw const command.failed).read_volatile() };
         // Before the clean-up: somebody waits for it. A child that failed has said so itself.
         if pid > 0 && !failed {
-            unsaid.report(STARTED, request.id, pid as i32, 0);
+            unsaid.answer(Report { kind: STARTED, id: request.id, value: pid as i32, detail: 0 }, say);
         }
         // SAFETY: the block was mapped with this length; nothing here uses it any more.
         unsafe { call(nr::MUNMAP, [mapped as usize, (*mapped).length as usize, 0, 0, 0, 0]) };
@@ -46,7 +47,7 @@ pub fn start(request: &Request, descriptors: &[i32; 4], flags: usize, unsaid: &m
     });
     descriptors.iter().for_each(|fd| close(*fd));
     started.unwrap_or_else(|(step, errno)| {
-        unsaid.report(FAILED, request.id, errno, step);
+        unsaid.answer(Report { kind: FAILED, id: request.id, value: errno, detail: step }, say);
         None
     })
 }

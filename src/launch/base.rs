@@ -113,7 +113,7 @@ impl Maker for Origin {
         let copy = |one: &'static Standing| {
             let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let dir = openat(&self.root, one.beneath(), flags, Mode::empty()).at_path("open", one.path)?;
-            Ok((Path::new(one.path), mount::copy(dir.as_fd(), Copy::standing(*one, kind.is_read_only), Path::new(one.path))?))
+            Ok((one, mount::copy(dir.as_fd(), Copy::standing(*one, kind.is_read_only), Path::new(one.path))?))
         };
         let copies = found.directories().map(copy).collect::<Result<Vec<_>>>()?;
         self.enter_new()?;
@@ -122,9 +122,9 @@ impl Maker for Origin {
         } else {
             let root = mount::fresh(&Fresh::ROOT)?;
             mount::cover_root(root.as_fd())?;
-            for (path, copy) in &copies {
-                mkdirat(&root, path.strip_prefix("/").unwrap_or(path), Mode::RWXU).at_path("make in a base", path)?;
-                mount::attach(copy.as_fd(), path.strip_prefix("/").unwrap_or(path))?;
+            for (one, copy) in &copies {
+                mkdirat(&root, one.beneath(), Mode::RWXU).at_path("make in a base", one.path)?;
+                mount::attach(copy.as_fd(), Path::new(one.beneath()))?;
             }
             mount::seal(root.as_fd())?;
         }

@@ -1,6 +1,6 @@
 //! The cgroup of a task, made ready for it.
 
-use super::error::LaunchError;
+use crate::launch_error::LaunchError;
 use crate::policy::cgroup;
 use crate::policy::limits::CgroupWrite;
 use crate::sys::cgroup::Cgroup;

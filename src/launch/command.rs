@@ -1,11 +1,11 @@
 //! What init is executed with: it finds its first request waiting, with the command and its descriptors.
 
-use super::error::LaunchError;
 use super::held::Held;
 use super::launcher::Init;
 use crate::descriptor::lift;
 use crate::error::At;
 use crate::init::{block, socket};
+use crate::launch_error::LaunchError;
 use crate::policy::message;
 use crate::policy::spec::TaskSpec;
 use std::os::fd::{AsFd, OwnedFd, RawFd};

@@ -1,19 +1,20 @@
 //! Who launches: what all launches of this process share, and what is ready before a task comes.
 
 use super::base::Bases;
-use super::error::LaunchError;
 use super::ready::Slot;
 use crate::descriptor::{self, lift, settle};
 use crate::error::At;
 use crate::init::IMAGE;
-use crate::lock::{lock, once};
+use crate::launch_error::LaunchError;
+use crate::lock::{latest, once};
 use crate::policy::capability::Capabilities;
 use crate::policy::filter::{self, Arch, Instruction, Subject};
 use crate::policy::message;
 use crate::policy::mount::Copy;
 use crate::sys::capability::{self, Sets};
 use crate::sys::clone::Stacks;
-use crate::sys::{heap, memfd, mount, path, signal};
+use crate::sys::heap;
+use crate::sys::{memfd, mount, path, signal};
 use crate::watch::memory;
 use crate::watch::own::Own;
 use crate::watch::thread::Worker;
@@ -140,12 +141,8 @@ impl Launcher {
 
     /// The program of the system call filter for such a task; without one it is empty.
     pub(super) fn filter(&self, subject: Option<&Subject>) -> Arc<[Instruction]> {
-        let Some(subject) = subject else { return Arc::default() };
-        let mut slot = lock(&self.filter);
-        match &*slot {
-            Some((known, program)) if known == subject => Arc::clone(program),
-            _ => Arc::clone(&slot.insert((*subject, filter::program(Arch::native(), subject).into())).1),
-        }
+        let make = |subject: &Subject| filter::program(Arch::native(), subject).into();
+        subject.map_or_else(Arc::default, |subject| latest(&self.filter, *subject, make))
     }
 
     /// What the host unmounts is let go by this task too, for as long as somebody holds its init's pidfd.

@@ -1,7 +1,7 @@
 //! The namespaces of a task beside its mounts.
 
-use super::error::LaunchError;
 use super::held::Held;
+use crate::launch_error::LaunchError;
 use crate::policy::namespace::{self, NamespaceMode};
 use crate::sys;
 use std::os::fd::RawFd;

@@ -3,7 +3,6 @@
 use super::cgroup;
 use super::child::{Orders, start};
 use super::command::Command;
-use super::error::LaunchError;
 use super::held::Held;
 use super::launcher::Launcher;
 use super::namespaces::Namespaces;
@@ -11,7 +10,8 @@ use super::privileges::Privileges;
 use super::stdio::Stdio;
 use super::view::{self, Given, TaskDirectories};
 use crate::descriptor::settle;
-use crate::error::{clone_hint, io};
+use crate::error::io;
+use crate::launch_error::LaunchError;
 use crate::policy::access::{Mode, PathKind};
 use crate::policy::capability::Capabilities;
 use crate::policy::spec::TaskSpec;
@@ -71,7 +71,7 @@ impl Plan {
         let namespaces = Namespaces::plan(&spec.namespaces, &mut held)?;
         let directories = spec.view.directories.as_ref().map(TaskDirectories::open).transpose()?;
         let allocation = directories.as_ref().map(|directories| &directories.allocation);
-        let mut ruleset = launcher.ready.ruleset(spec, allocation)?;
+        let ruleset = launcher.ready.ruleset(spec, allocation)?;
         ruleset.add(&cgroup.dir, PathKind::Directory, Mode::R, cgroup.path())?;
         if init.is_file {
             ruleset.add(&init.image, PathKind::File, Mode::RX, &spec.state_dir)?;
@@ -79,7 +79,7 @@ impl Plan {
         let (stdio, streams) = Stdio::plan(&spec.stdio, spec.privileges.identity.gid, launcher, &ruleset, &mut held)?;
         *log = Some(Arc::clone(&streams.given[2]));
         let given = Given { launcher, record, cgroup: &cgroup, directories: directories.as_ref() };
-        let (view, made) = view::plan(spec, &given, &mut ruleset, &mut held)?;
+        let (view, made) = view::plan(spec, &given, &ruleset, &mut held)?;
         let rules = ruleset.finish(spec.rules.restrict_flags(), launcher.filter(spec.rules.filter.as_ref()), &mut held)?;
         let privileges = Privileges::plan(&spec.privileges, &spec.command.ulimits, launcher)?;
         let (command, plugin_end) = Command::plan(spec, &streams.given, exit, &init, &mut held)?;
@@ -129,7 +129,7 @@ impl Plan {
     /// The clone, into the cgroup or not, and what the child left.
     fn clone(&self, into_cgroup: bool) -> Result<(clone::Child, Failure), LaunchError> {
         let cgroup = into_cgroup.then(|| self.cgroup.dir.as_fd());
-        start(&self.orders, &self.launcher.stacks, cgroup).map_err(|errno| LaunchError::Clone { errno, hint: clone_hint(errno) })
+        start(&self.orders, &self.launcher.stacks, cgroup).map_err(LaunchError::of_clone)
     }
 
     /// What the child's failed step was done to.

@@ -1,7 +1,7 @@
 //! As whom a task runs: what the child gives up, and what it keeps.
 
-use super::error::LaunchError;
 use super::launcher::Launcher;
+use crate::launch_error::LaunchError;
 use crate::policy::message::Limit;
 use crate::policy::privileges;
 use crate::policy::ulimit::{Ulimit, raised};

@@ -4,9 +4,9 @@
 //! It holds no file open: what that is on could not be unmounted. Who takes it looks at each name again that led to what is granted, and does
 //! without it where one differs.
 
-use super::error::LaunchError;
 use super::rules::Ruleset;
 use crate::error::At;
+use crate::launch_error::LaunchError;
 use crate::policy::allocation::Allocation;
 use crate::policy::grant::Grant;
 use crate::policy::identity::Identity;
@@ -18,13 +18,11 @@ use crate::policy::untrusted::Untrusted;
 use crate::sys::path;
 use crate::watch::ahead::Ahead;
 use rustix::io::Errno;
-use std::path::PathBuf;
+use std::path::Path;
 
 struct Ready {
     ruleset: Ruleset,
     names: Names,
-    /// What is granted and is not there.
-    absent: Vec<PathBuf>,
 }
 
 /// For what the last start wanted.
@@ -69,12 +67,12 @@ impl Ready {
     fn new(wanted: &OfPlugin) -> Result<Ready, LaunchError> {
         // Whether a task may follow what was followed is known once there is one.
         let mut ruleset = Ruleset::empty(wanted.abi, &wanted.ports, wanted.own_proc, Untrusted::default())?;
-        let (mut names, mut absent) = (Names::default(), Vec::new());
+        let mut names = Names::default();
         for grant in &wanted.grants {
             let known = ruleset.granted.len();
             ruleset.grant(std::slice::from_ref(grant), None)?;
             let Some(one) = ruleset.granted.get(known) else {
-                absent.push(grant.path.clone());
+                names.add_absent(&grant.path);
                 continue;
             };
             let leads_there = names.add(one, |name| Mark::of(name).at_path("stat", name))?;
@@ -83,31 +81,26 @@ impl Ready {
                 return Ok(Err(Errno::AGAIN).at_path("open", one.path())?);
             }
         }
-        Ok(Ready { ruleset, names, absent })
+        Ok(Ready { ruleset, names })
     }
 
     /// Whether the symlinks that were followed are none that a task with these could have made.
     fn is_trusted(&self, untrusted: &Untrusted) -> bool {
-        self.ruleset.granted.iter().all(|one| self.names.trusts(one, untrusted))
+        self.names.trusts(&self.ruleset.granted, untrusted)
     }
 
     fn is_current(&self) -> bool {
-        let is_absent = |path: &PathBuf| matches!(rustix::fs::stat(path), Err(Errno::NOENT | Errno::NOTDIR));
-        self.names.are_current(|name| Mark::of(name).ok()) && self.absent.iter().all(is_absent)
+        let is_absent = |path: &Path| matches!(rustix::fs::stat(path), Err(Errno::NOENT | Errno::NOTDIR));
+        self.names.are_current(|name| Mark::of(name).ok(), is_absent)
     }
 }
 
 /// The directories in which the task may create files. A path that leads there by a link of the task's own making is found all the same:
 /// what this names is only not to be trusted, and opening it for a rule refuses the link.
 fn writable(spec: &TaskSpec) -> Result<Vec<Identity>, LaunchError> {
-    let mut trees = Vec::new();
-    for path in spec.creates_in() {
-        // What can't be opened is reported, or passed over, where it is granted.
-        if let Ok(dir) = path::open(path, &Untrusted::default()) {
-            trees.push(Identity::of(&dir).at_path("stat", path)?);
-        }
-    }
-    Ok(trees)
+    // What can't be opened is reported, or passed over, where it is granted.
+    let there = spec.creates_in().filter_map(|path| Some((path, path::open(path, &Untrusted::default()).ok()?)));
+    Ok(there.map(|(path, dir)| Identity::of(&dir).at_path("stat", path)).collect::<Result<_, _>>()?)
 }
 
 #[cfg(test)]
@@ -118,7 +111,7 @@ mod tests {
     use crate::policy::port::Ports;
     use std::fs;
     use std::os::unix::fs::symlink;
-    use std::path::Path;
+    use std::path::PathBuf;
 
     struct Files(PathBuf);
 

@@ -1,8 +1,8 @@
 //! The Landlock ruleset of a task, from what it is granted.
 
-use super::error::LaunchError;
 use super::held::Held;
-use crate::error::{At, not_unveiled};
+use crate::error::At;
+use crate::launch_error::LaunchError;
 use crate::policy::abi::Abi;
 use crate::policy::access::{Mode, PathKind, rights, ruleset_attr};
 use crate::policy::allocation::Allocation;
@@ -64,7 +64,7 @@ impl Ruleset {
                 }
                 continue;
             }
-            let unveil = |errno| LaunchError::refused(format!("{option} {mode}:{}", path.display()), not_unveiled(errno, *mode, path));
+            let unveil = |errno| LaunchError::of_unveil(option, *mode, path, errno);
             let (file, way) = match path::find(path, &self.untrusted) {
                 Err(Errno::NOENT | Errno::NOTDIR) if !required => continue,
                 other => other.map_err(unveil)?,

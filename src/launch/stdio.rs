@@ -1,17 +1,17 @@
 //! A task's standard descriptors: the command's, and what init keeps open of them.
 
-use super::error::LaunchError;
+use super::fifo::log_reader;
 use super::held::Held;
 use super::launcher::Launcher;
 use super::rules::Ruleset;
 use crate::error::{At, Error};
+use crate::launch_error::LaunchError;
 use crate::lock::lock;
 use crate::policy::access::{Mode, PathKind};
 use crate::policy::stdio;
 use crate::sys::memfd::reopen;
 use crate::sys::path;
-use crate::watch::fifo::log_reader;
-use rustix::fs::{FileType, Gid, OFlags, Uid};
+use rustix::fs::{FileType, Gid, OFlags, Uid, fcntl_getfl, fstat};
 use rustix::io::fcntl_dupfd_cloexec;
 use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
@@ -29,11 +29,16 @@ pub(super) struct Streams {
 }
 
 impl Streams {
-    /// This process's own standard descriptors, or where `on` says so the terminal.
-    fn inherit(&mut self, on: [bool; 3], terminal: Option<&OwnedFd>) -> Result<(), LaunchError> {
+    /// This process's own standard descriptors, which the task may open once more, or where `on` says so the terminal.
+    fn inherit(&mut self, on: [bool; 3], terminal: Option<&OwnedFd>, ruleset: &Ruleset) -> Result<(), LaunchError> {
         let own = [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()];
         for ((given, own), on) in self.given.iter_mut().zip(own).zip(on) {
             let fd = terminal.filter(|_| on).map_or(own, AsFd::as_fd);
+            let (stat, flags) = (fstat(fd).at("stat of a standard descriptor")?, fcntl_getfl(fd).at("flags of a standard descriptor")?);
+            if let Some(mode) = stdio::opened_again(stat.st_mode, flags.bits()) {
+                // Of what is on no mount (a memory file, a pipe) there is no rule, and none is needed.
+                let _ = ruleset.add(fd, PathKind::File, mode, Path::new("a standard descriptor"));
+            }
             *given = Arc::new(fcntl_dupfd_cloexec(fd, 3).at("dup of a standard descriptor")?);
         }
         Ok(())
@@ -44,7 +49,7 @@ impl Streams {
     /// /dev/null, which Nomad names when log collection is off. Waits some 30 ms for a reader, and does without.
     fn log(&mut self, path: &Path, gid: u32, ruleset: &Ruleset) -> Result<Option<(OwnedFd, OwnedFd)>, LaunchError> {
         let file = path::open(path, &ruleset.untrusted).at_path("open log", path)?;
-        let stat = rustix::fs::fstat(&file).at_path("stat log", path)?;
+        let stat = fstat(&file).at_path("stat log", path)?;
         let open = |flags| reopen(&file, flags).at_path("open log", path);
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::Fifo => {
@@ -77,14 +82,14 @@ impl Stdio {
         let mut stdio = Stdio([held.hold(Arc::clone(&null))?; 3]);
         let mut streams = Streams { given: [null.clone(), null.clone(), null], unread: Vec::new() };
         match spec {
-            stdio::Stdio::Inherit => streams.inherit([false; 3], None)?,
+            stdio::Stdio::Inherit => streams.inherit([false; 3], None, ruleset)?,
             stdio::Stdio::Terminal { stdout, stderr, .. } => {
                 // Taken: as long as this process holds it, the relay does not hear of its end.
                 let terminal = lock(&launcher.terminal).take();
                 if let Some(terminal) = &terminal {
                     ruleset.add(terminal, PathKind::Device, Mode::RW, Path::new("/dev/pts"))?;
                 }
-                streams.inherit([true, *stdout, *stderr], terminal.as_ref())?;
+                streams.inherit([true, *stdout, *stderr], terminal.as_ref(), ruleset)?;
             }
             stdio::Stdio::Logs { stdout, stderr } => {
                 for (number, path) in [(1, stdout), (2, stderr)] {

@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::Mode;
 use rustix::process::umask;
 
+use crate::policy::passwd::gid_of;
 use crate::policy::request::HOME;
-use crate::policy::user::gid_of;
 
 use super::error::ServeError;
 use super::handshake::Terms;

@@ -12,6 +12,16 @@ pub struct Allocation {
 }
 
 impl Allocation {
+    /// As the client has made it: the task's directory has the allocation's `alloc` in it (`is_shared`). The error is the option, and the reason.
+    pub fn of_client(alloc_dir: &Path, task_dir: &Path, is_shared: bool) -> Result<Allocation, (&'static str, String)> {
+        if !is_shared || task_dir.starts_with(alloc_dir) {
+            let reason = format!("{}/alloc is not a mount of {}/alloc", task_dir.display(), alloc_dir.display());
+            return Err(("env NOMAD_ALLOC_DIR", reason));
+        }
+        Allocation::new([alloc_dir, task_dir])
+            .map_err(|place| ("alloc_dir", format!("{} is not below a directory of the client's", place.display())))
+    }
+
     /// The error is the place that is not below a directory of the client's.
     pub fn new(places: [&Path; 2]) -> Result<Allocation, &Path> {
         let mut trees = Vec::new();
@@ -80,6 +90,20 @@ mod tests {
         assert_eq!(Allocation::new([alloc, Path::new("/x")]), Err(Path::new("/x")));
         let nested = Allocation::new([Path::new("/srv/a/b/c"), Path::new("/srv/a/x")]).unwrap();
         assert_eq!(nested.trees, [Path::new("/srv/a")]);
+    }
+
+    #[test]
+    fn one_that_the_client_has_not_made() {
+        let of = |alloc_dir: &str, task_dir: &str, is_shared| {
+            let of_client = Allocation::of_client(Path::new(alloc_dir), Path::new(task_dir), is_shared);
+            of_client.map(|allocation| allocation.trees.len()).map_err(|(option, reason)| format!("{option}: {reason}"))
+        };
+        assert_eq!(of("/n/alloc/a1", "/n/mounts/a1-web", true), Ok(2));
+        let unshared = |task_dir: &str| Err(format!("env NOMAD_ALLOC_DIR: {task_dir}/alloc is not a mount of /n/alloc/a1/alloc"));
+        assert_eq!(of("/n/alloc/a1", "/n/mounts/a1-web", false), unshared("/n/mounts/a1-web"));
+        assert_eq!(of("/n/alloc/a1", "/n/alloc/a1/web", true), unshared("/n/alloc/a1/web"));
+        let top = "alloc_dir: /web is not below a directory of the client's";
+        assert_eq!(of("/n/alloc/a1", "/web", true), Err(top.into()));
     }
 
     #[test]

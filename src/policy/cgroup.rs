@@ -7,6 +7,28 @@ use std::path::{Path, PathBuf};
 /// Where programs look for their cgroup's limits.
 pub const CGROUPS: &str = "/sys/fs/cgroup";
 
+/// A cgroup without processes, beside those of tasks, in which there is but one other: the JVM and .NET ask of which kind the file system at
+/// [`CGROUPS`] is, so the place of the root cgroup has to be taken by a cgroup, in which a task's way can begin and that shows none of others.
+const TOP: &str = "nomad-driver-exec2.top";
+
+/// What takes the root cgroup's place for a task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Top {
+    /// Where it is on the host.
+    pub path: PathBuf,
+    /// The name that the way to the task's cgroup begins with.
+    pub first: PathBuf,
+}
+
+impl Top {
+    /// For who has the cgroup at `path`. `None`: it is elsewhere, or in the root cgroup, where nothing is to be made beside it.
+    pub fn of(path: &Path) -> Option<Top> {
+        let first = path.strip_prefix(CGROUPS).ok()?.components().next()?;
+        let beside = path.parent().filter(|parent| *parent != Path::new(CGROUPS))?;
+        Some(Top { path: beside.join(TOP), first: PathBuf::from(first.as_os_str()) })
+    }
+}
+
 /// Of a cgroup at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct State {
@@ -42,6 +64,15 @@ pub fn is_named_for(path: &Path, alloc_id: &str, task: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_in_the_place_of_the_root_cgroup() {
+        let top = |path: &str| Top::of(Path::new(path)).map(|top| format!("{} {}", top.path.display(), top.first.display()));
+        let want = "/sys/fs/cgroup/nomad.slice/share.slice/nomad-driver-exec2.top nomad.slice";
+        assert_eq!(top("/sys/fs/cgroup/nomad.slice/share.slice/a.web.scope").as_deref(), Some(want));
+        assert_eq!(top("/sys/fs/cgroup/a/b").as_deref(), Some("/sys/fs/cgroup/a/nomad-driver-exec2.top a"));
+        assert_eq!(["/sys/fs/cgroup/a", "/sys/fs/cgroup", "/cg/a/b"].map(top), [None, None, None]);
+    }
 
     #[test]
     fn states() {

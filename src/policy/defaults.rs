@@ -2,7 +2,7 @@
 
 use super::access::Mode;
 
-/// What most programs need to load, resolve names, speak TLS and find what came with them. One that does not exist on the host is skipped. No
+/// What most programs need to load, resolve names, speak TLS, compile and find what came with them. One that does not exist on the host is skipped. No
 /// file of settings is among them in which somebody may keep a password (gitconfig, wgetrc, pip.conf).
 pub const DEFAULTS: &[(Mode, &str)] = &[
     (Mode::RX, "/bin"),
@@ -15,6 +15,7 @@ pub const DEFAULTS: &[(Mode, &str)] = &[
     (Mode::RX, "/usr/libexec"),
     (Mode::RX, "/usr/local/lib"),
     (Mode::RX, "/usr/local/lib64"),
+    (Mode::R, "/usr/include"),
     (Mode::RW, "/dev/null"),
     (Mode::RW, "/dev/full"),
     (Mode::RW, "/dev/tty"),

@@ -4,7 +4,7 @@
 #[derive(Clone, Copy, Debug)]
 pub struct Fresh {
     pub kind: &'static str,
-    pub options: &'static [(&'static str, &'static str)],
+    options: &'static [(&'static str, &'static str)],
     /// The most bytes in it, where that is the task's wish.
     pub size: Option<u64>,
     /// Programs can be executed from it.
@@ -45,6 +45,12 @@ impl Fresh {
     /// With room for so many bytes.
     pub fn of_size(self, size: Option<u64>) -> Fresh {
         Fresh { size, ..self }
+    }
+
+    /// For fsconfig(2): names and values.
+    pub fn settings(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let size = self.size.map(|size| ("size", size.to_string()));
+        self.options.iter().map(|(name, value)| (*name, value.to_string())).chain(size)
     }
 
     /// For fsmount(2).

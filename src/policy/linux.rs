@@ -1,123 +1,154 @@
-//! Numbers of the kernel's headers, for init, which knows no libc. Only `core`, because init's program includes this file.
+//! Numbers and structures of the kernel's headers, for init, which knows no libc. Only `core`, because init's program includes this file.
 
-/// Declares numbers: of x86-64, and of aarch64.
+/// Declares numbers under the names that the headers have for them, each with its type, and of syscalls that of x86-64 and of aarch64. The
+/// test compares all of them with libc's.
 macro_rules! numbers {
-    ($($name:ident: $x86_64:literal, $aarch64:literal;)*) => {
+    (syscalls { $($name:ident = $header:ident: $x86_64:literal, $aarch64:literal;)* } $($constant:ident: $type:ty = $value:expr;)*) => {
         /// Numbers of syscalls.
         pub mod nr {
             $(pub const $name: usize = if cfg!(target_arch = "x86_64") { $x86_64 } else { $aarch64 };)*
+        }
+
+        $(pub const $constant: $type = $value;)*
+
+        #[cfg(test)]
+        fn beside_the_headers() -> Vec<(&'static str, i64, i64)> {
+            vec![
+                $((stringify!($name), nr::$name as i64, libc::$header),)*
+                $((stringify!($constant), $constant as i64, libc::$constant as i64),)*
+            ]
         }
     };
 }
 
 numbers! {
-    READ: 0, 63;
-    CLOSE: 3, 57;
-    MMAP: 9, 222;
-    MUNMAP: 11, 215;
-    RT_SIGPROCMASK: 14, 135;
-    IOCTL: 16, 29;
-    GETPID: 39, 172;
-    SENDTO: 44, 206;
-    RECVMSG: 47, 212;
-    CLONE: 56, 220;
-    EXECVE: 59, 221;
-    WAIT4: 61, 260;
-    KILL: 62, 129;
-    CHDIR: 80, 49;
-    SETPGID: 109, 154;
-    SETSID: 112, 157;
-    PRCTL: 157, 167;
-    EXIT_GROUP: 231, 94;
-    PPOLL: 271, 73;
-    SIGNALFD4: 289, 74;
-    DUP3: 292, 24;
-    PRLIMIT64: 302, 261;
-    CLOSE_RANGE: 436, 436;
+    syscalls {
+        READ = SYS_read: 0, 63;
+        CLOSE = SYS_close: 3, 57;
+        MMAP = SYS_mmap: 9, 222;
+        MUNMAP = SYS_munmap: 11, 215;
+        RT_SIGPROCMASK = SYS_rt_sigprocmask: 14, 135;
+        IOCTL = SYS_ioctl: 16, 29;
+        GETPID = SYS_getpid: 39, 172;
+        SENDTO = SYS_sendto: 44, 206;
+        RECVMSG = SYS_recvmsg: 47, 212;
+        CLONE = SYS_clone: 56, 220;
+        EXECVE = SYS_execve: 59, 221;
+        WAIT4 = SYS_wait4: 61, 260;
+        KILL = SYS_kill: 62, 129;
+        CHDIR = SYS_chdir: 80, 49;
+        SETPGID = SYS_setpgid: 109, 154;
+        SETSID = SYS_setsid: 112, 157;
+        PRCTL = SYS_prctl: 157, 167;
+        EXIT_GROUP = SYS_exit_group: 231, 94;
+        PPOLL = SYS_ppoll: 271, 73;
+        SIGNALFD4 = SYS_signalfd4: 289, 74;
+        DUP3 = SYS_dup3: 292, 24;
+        PRLIMIT64 = SYS_prlimit64: 302, 261;
+        CLOSE_RANGE = SYS_close_range: 436, 436;
+    }
+
+    PR_SET_DUMPABLE: usize = 4;
+    PR_SET_NAME: usize = 15;
+    CLOSE_RANGE_CLOEXEC: usize = 4;
+    SFD_CLOEXEC: usize = 0o2000000;
+    MSG_DONTWAIT: usize = 0x40;
+    MSG_NOSIGNAL: usize = 0x4000;
+    MSG_CMSG_CLOEXEC: usize = 0x4000_0000;
+    PROT_READ: usize = 1;
+    PROT_WRITE: usize = 2;
+    MAP_SHARED: usize = 1;
+    WNOHANG: usize = 1;
+    WUNTRACED: usize = 2;
+    SIGCHLD: usize = 17;
+    SIGKILL: i32 = 9;
+    CLONE_VM: usize = 0x100;
+    CLONE_VFORK: usize = 0x4000;
+    POLLIN: i16 = 1;
+    POLLOUT: i16 = 4;
+    POLLHUP: i16 = 0x10;
+    EAGAIN: i32 = 11;
+    EINVAL: i32 = 22;
+    ESRCH: i32 = 3;
+    MAP_PRIVATE: usize = 2;
+    SIG_SETMASK: usize = 2;
+    TIOCSCTTY: usize = 0x540e;
+    TIOCSPGRP: usize = 0x5410;
+    ENOENT: i32 = 2;
+    EACCES: i32 = 13;
+    ENOTDIR: i32 = 20;
+    SOL_SOCKET: i32 = 1;
+    SCM_RIGHTS: i32 = 1;
 }
 
-pub const PR_SET_DUMPABLE: usize = 4;
-pub const PR_SET_NAME: usize = 15;
-pub const CLOSE_RANGE_CLOEXEC: usize = 4;
-pub const SFD_CLOEXEC: usize = 0o2000000;
-pub const MSG_DONTWAIT: usize = 0x40;
-pub const MSG_NOSIGNAL: usize = 0x4000;
-pub const MSG_CMSG_CLOEXEC: usize = 0x4000_0000;
-pub const PROT_READ_WRITE: usize = 3;
-pub const MAP_SHARED: usize = 1;
-pub const WNOHANG: usize = 1;
-pub const WUNTRACED: usize = 2;
-pub const SIGCHLD: usize = 17;
-pub const SIGKILL: i32 = 9;
-pub const CLONE_VM_VFORK: usize = 0x100 | 0x4000;
-pub const POLLIN: i16 = 1;
-pub const POLLOUT: i16 = 4;
-pub const POLLHUP: i16 = 0x10;
-pub const EAGAIN: i32 = 11;
-pub const EINVAL: i32 = 22;
-pub const ESRCH: i32 = 3;
-pub const MAP_PRIVATE: usize = 2;
-pub const SIG_SETMASK: usize = 2;
-pub const TIOCSCTTY: usize = 0x540e;
-pub const TIOCSPGRP: usize = 0x5410;
-pub const ENOENT: i32 = 2;
-pub const EACCES: i32 = 13;
-pub const ENOTDIR: i32 = 20;
+pub const PROT_READ_WRITE: usize = PROT_READ | PROT_WRITE;
+pub const CLONE_VM_VFORK: usize = CLONE_VM | CLONE_VFORK;
+
+/// `struct pollfd`.
+#[repr(C)]
+pub struct Poll {
+    pub fd: i32,
+    pub events: i16,
+    pub revents: i16,
+}
+
+/// `struct iovec`.
+#[repr(C)]
+pub struct Iovec<T> {
+    pub base: *mut T,
+    pub length: usize,
+}
+
+/// `struct user_msghdr`, of a message in one piece.
+#[repr(C)]
+pub struct Header<T, C> {
+    pub name: usize,
+    pub name_length: usize,
+    pub iov: *mut Iovec<T>,
+    pub iov_length: usize,
+    pub control: *mut C,
+    pub control_length: usize,
+    pub flags: u32,
+}
+
+/// `struct cmsghdr` and what it has: one SCM_RIGHTS message with room for four descriptors.
+#[repr(C, align(8))]
+pub struct Control {
+    pub length: usize,
+    pub level: i32,
+    pub kind: i32,
+    pub descriptors: [i32; 4],
+}
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::mem::offset_of;
 
     #[test]
     fn are_the_headers() {
-        let numbers = [
-            (nr::READ, libc::SYS_read),
-            (nr::CLOSE, libc::SYS_close),
-            (nr::MMAP, libc::SYS_mmap),
-            (nr::MUNMAP, libc::SYS_munmap),
-            (nr::RT_SIGPROCMASK, libc::SYS_rt_sigprocmask),
-            (nr::IOCTL, libc::SYS_ioctl),
-            (nr::GETPID, libc::SYS_getpid),
-            (nr::SENDTO, libc::SYS_sendto),
-            (nr::RECVMSG, libc::SYS_recvmsg),
-            (nr::CLONE, libc::SYS_clone),
-            (nr::EXECVE, libc::SYS_execve),
-            (nr::WAIT4, libc::SYS_wait4),
-            (nr::KILL, libc::SYS_kill),
-            (nr::CHDIR, libc::SYS_chdir),
-            (nr::SETPGID, libc::SYS_setpgid),
-            (nr::SETSID, libc::SYS_setsid),
-            (nr::PRCTL, libc::SYS_prctl),
-            (nr::EXIT_GROUP, libc::SYS_exit_group),
-            (nr::PPOLL, libc::SYS_ppoll),
-            (nr::SIGNALFD4, libc::SYS_signalfd4),
-            (nr::DUP3, libc::SYS_dup3),
-            (nr::PRLIMIT64, libc::SYS_prlimit64),
-            (nr::CLOSE_RANGE, libc::SYS_close_range),
-        ];
-        assert!(numbers.iter().all(|(number, header)| *number as libc::c_long == *header), "{numbers:?}");
-        let errors = [EAGAIN, EINVAL, ESRCH, ENOENT, EACCES, ENOTDIR];
-        assert_eq!(errors, [libc::EAGAIN, libc::EINVAL, libc::ESRCH, libc::ENOENT, libc::EACCES, libc::ENOTDIR]);
-        let flags = [
-            (MSG_DONTWAIT, libc::MSG_DONTWAIT),
-            (MSG_NOSIGNAL, libc::MSG_NOSIGNAL),
-            (MSG_CMSG_CLOEXEC, libc::MSG_CMSG_CLOEXEC),
-            (PROT_READ_WRITE, libc::PROT_READ | libc::PROT_WRITE),
-            (MAP_SHARED, libc::MAP_SHARED),
-            (MAP_PRIVATE, libc::MAP_PRIVATE),
-            (SFD_CLOEXEC, libc::SFD_CLOEXEC),
-            (CLOSE_RANGE_CLOEXEC, libc::CLOSE_RANGE_CLOEXEC as i32),
-            (PR_SET_DUMPABLE, libc::PR_SET_DUMPABLE),
-            (PR_SET_NAME, libc::PR_SET_NAME),
-            (CLONE_VM_VFORK, libc::CLONE_VM | libc::CLONE_VFORK),
-            (WNOHANG, libc::WNOHANG),
-            (WUNTRACED, libc::WUNTRACED),
-            (SIGCHLD, libc::SIGCHLD),
-            (SIG_SETMASK, libc::SIG_SETMASK),
-            (TIOCSCTTY, libc::TIOCSCTTY as i32),
-            (TIOCSPGRP, libc::TIOCSPGRP as i32),
-        ];
-        assert!(flags.iter().all(|(flag, header)| *flag == *header as usize), "{flags:?}");
-        assert_eq!((SIGKILL, POLLIN, POLLOUT, POLLHUP), (libc::SIGKILL, libc::POLLIN, libc::POLLOUT, libc::POLLHUP));
+        for (name, number, header) in beside_the_headers() {
+            assert_eq!(number, header, "{name}");
+        }
+    }
+
+    #[test]
+    fn structures_are_the_headers() {
+        type OfMessage = Header<u8, Control>;
+        assert_eq!(size_of::<Poll>(), size_of::<libc::pollfd>());
+        assert_eq!(offset_of!(Poll, events), offset_of!(libc::pollfd, events));
+        assert_eq!(offset_of!(Poll, revents), offset_of!(libc::pollfd, revents));
+        assert_eq!(size_of::<Iovec<u8>>(), size_of::<libc::iovec>());
+        assert_eq!(offset_of!(Iovec<u8>, length), offset_of!(libc::iovec, iov_len));
+        assert_eq!(size_of::<OfMessage>(), size_of::<libc::msghdr>());
+        assert_eq!(offset_of!(OfMessage, name_length), offset_of!(libc::msghdr, msg_namelen));
+        assert_eq!(offset_of!(OfMessage, iov), offset_of!(libc::msghdr, msg_iov));
+        assert_eq!(offset_of!(OfMessage, iov_length), offset_of!(libc::msghdr, msg_iovlen));
+        assert_eq!(offset_of!(OfMessage, control), offset_of!(libc::msghdr, msg_control));
+        assert_eq!(offset_of!(OfMessage, control_length), offset_of!(libc::msghdr, msg_controllen));
+        assert_eq!(offset_of!(OfMessage, flags), offset_of!(libc::msghdr, msg_flags));
+        assert_eq!(offset_of!(Control, level), offset_of!(libc::cmsghdr, cmsg_level));
+        assert_eq!(offset_of!(Control, kind), offset_of!(libc::cmsghdr, cmsg_type));
+        assert_eq!(offset_of!(Control, descriptors), size_of::<libc::cmsghdr>());
     }
 }

@@ -11,12 +11,19 @@ use std::path::{Component, Path, PathBuf};
 pub const OWN: [&str; 3] = ["local", "alloc", "secrets"];
 
 /// What every program looks for in /dev beside its nodes.
-pub const DEVICE_LINKS: [(&str, &str); 4] = [
+const DEVICE_LINKS: [(&str, &str); 4] = [
     ("/dev/fd", "/proc/self/fd"),
     ("/dev/stdin", "/proc/self/fd/0"),
     ("/dev/stdout", "/proc/self/fd/1"),
     ("/dev/stderr", "/proc/self/fd/2"),
 ];
+
+/// Symlinks of a root in which nothing of the host's stands, with their texts: what every program looks for in /dev, and the allocation's
+/// directories by the names that Nomad's exec driver has for them. `task_dir`: without symlinks.
+pub fn links(task_dir: Option<&Path>) -> Vec<(PathBuf, PathBuf)> {
+    let own = task_dir.into_iter().flat_map(|dir| OWN.map(|name| (Path::new("/").join(name), dir.join(name))));
+    DEVICE_LINKS.map(|(at, text)| (at.into(), text.into())).into_iter().chain(own).collect()
+}
 
 /// The absolute path that a destination means: a relative one, or one of `/local`, `/alloc` and `/secrets`, is in the task's directory, any
 /// other where it says. The error is why there is none.
@@ -55,6 +62,10 @@ pub fn fits(kind: PathKind, there: PathKind) -> Result<(), &'static str> {
 pub const NOT_THERE: &str = "it is not there on the node, and in what the task sees of the node no place for it is made: mount it below /local or \
     ${NOMAD_TASK_DIR}, or make it on the node";
 
+/// Why a path is not followed.
+pub const LED_ROUND: &str = "the symbolic links on the way to it lead round in a circle";
+pub const LED_BY_TASK: &str = "a symbolic link that the task could have made is on the way to it";
+
 /// Refuses a path, without symlinks, where the task's root is, or what it has of its own: /proc, its cgroup, its allocation's directories.
 pub fn check(path: &Path, allocation: Option<&Allocation>) -> Result<(), String> {
     let holds_cgroup = path.starts_with(CGROUPS) || Path::new(CGROUPS).starts_with(path);
@@ -75,6 +86,14 @@ pub fn is_writable(place: &Path, directories: &Directories, volumes: &[&Path], g
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn links_of_an_empty_root() {
+        assert_eq!(links(None).len(), 4);
+        let links = links(Some(Path::new("/m/a-web")));
+        assert!(links.contains(&("/dev/stdout".into(), "/proc/self/fd/1".into())));
+        assert!(links.contains(&("/alloc".into(), "/m/a-web/alloc".into())), "{links:?}");
+    }
 
     #[test]
     fn a_directory_is_mounted_on_a_directory() {

@@ -1,13 +1,14 @@
 //! How a task resolves names: the texts of its own /etc/resolv.conf and /etc/hosts.
 
 use super::error::SpecError;
+use super::grant::{Grant, may_read};
 use super::request::{DnsRequest, HostRequest};
 use std::net::{IpAddr, Ipv6Addr};
 
-pub const RESOLV_CONF: &str = "/etc/resolv.conf";
-pub const HOSTS: &str = "/etc/hosts";
+const RESOLV_CONF: &str = "/etc/resolv.conf";
+const HOSTS: &str = "/etc/hosts";
 /// What systemd's resolver asks itself, for whoever can't ask it.
-pub const UPSTREAM: &str = "/run/systemd/resolve/resolv.conf";
+const UPSTREAM: &str = "/run/systemd/resolve/resolv.conf";
 /// Where it listens, on the host's loopback interface alone.
 const STUB: &str = "127.0.0.53";
 
@@ -82,7 +83,7 @@ fn parse(text: &str) -> Dns {
 }
 
 /// Whether this resolv.conf is of no use in another network namespace.
-pub fn is_stub(text: &str) -> bool {
+fn is_stub(text: &str) -> bool {
     parse(text).servers == [STUB]
 }
 
@@ -122,8 +123,56 @@ impl HostName {
     }
 }
 
+/// A file of the task's own, in the place of the host's.
+#[derive(Debug, PartialEq, Eq)]
+pub struct OwnFile {
+    pub path: &'static str,
+    pub text: String,
+    /// The task may read it.
+    pub is_readable: bool,
+}
+
+/// The host, of which such files are made.
+pub struct Host<'a, E> {
+    /// A file of it, if it is there.
+    pub read: &'a dyn Fn(&'static str) -> Result<Option<String>, E>,
+    /// Whether a place is made for the task at that path, whatever the host has there.
+    pub is_made: &'a dyn Fn(&'static str) -> bool,
+    /// An option, and why it can't be had.
+    pub refused: &'a dyn Fn(&'static str, String) -> E,
+}
+
+/// Those of a task. Who asks for one may read it; one that its own network makes necessary is read by whom the host's is unveiled.
+pub fn files<E>(
+    (dns, name): (Option<&Dns>, Option<&HostName>),
+    has_network: bool,
+    grants: &[Grant],
+    host: &Host<'_, E>,
+) -> Result<Vec<OwnFile>, E> {
+    let mut files = Vec::new();
+    if dns.is_some() || has_network {
+        let there = (host.read)(RESOLV_CONF)?;
+        if there.is_none() && dns.is_some() && !(host.is_made)(RESOLV_CONF) {
+            let reason = format!("the node has no {RESOLV_CONF}, in whose place the task's own would be");
+            return Err((host.refused)("dns", reason));
+        }
+        let there = there.unwrap_or_default();
+        let upstream = if is_stub(&there) { (host.read)(UPSTREAM)? } else { None };
+        let text = dns.map(|dns| dns.text(upstream.as_ref().unwrap_or(&there))).or(upstream);
+        let is_readable = dns.is_some() || may_read(grants, RESOLV_CONF);
+        files.extend(text.map(|text| OwnFile { path: RESOLV_CONF, text, is_readable }));
+    }
+    if let Some(name) = name
+        && ((host.is_made)(HOSTS) || (host.read)(HOSTS)?.is_some())
+    {
+        files.push(OwnFile { path: HOSTS, text: name.text(), is_readable: may_read(grants, HOSTS) });
+    }
+    Ok(files)
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::access::Mode;
     use super::*;
 
     fn asked(servers: &[&str], searches: &[&str], options: &[&str]) -> DnsRequest {
@@ -187,5 +236,61 @@ mod tests {
         for (name, address) in [("web\n192.0.2.1 bank.test", "172.26.64.5"), ("web", "172.26.64.5 x"), ("a b", "172.26.64.5")] {
             assert!(HostName::new(&asked(name, address)).is_err(), "{name:?}");
         }
+    }
+
+    type Asked = (Option<Dns>, Option<HostName>);
+
+    /// The files of a task on a host that has these.
+    fn of(
+        (dns, name): &Asked,
+        has_network: bool,
+        unveiled: &[&'static str],
+        is_made: bool,
+        there: &[(&str, &str)],
+    ) -> Result<Vec<OwnFile>, String> {
+        let grant = |path: &&str| Grant { mode: Mode::R, path: path.into(), option: "unveil", required: false };
+        let grants: Vec<Grant> = unveiled.iter().map(grant).collect();
+        let host = Host {
+            read: &|path| match there.iter().find(|(name, _)| *name == path) {
+                Some((_, "unreadable")) => Err(format!("read {path}")),
+                found => Ok(found.map(|(_, text)| text.to_string())),
+            },
+            is_made: &|_| is_made,
+            refused: &|option, reason| format!("{option}: {reason}"),
+        };
+        files((dns.as_ref(), name.as_ref()), has_network, &grants, &host)
+    }
+
+    #[test]
+    fn which_files_a_task_has() {
+        let own = |path, text: &str, is_readable| OwnFile { path, text: text.into(), is_readable };
+        let dns = (Dns::new(&asked(&["192.0.2.9"], &[], &[])).unwrap(), None);
+        let plain = (None, None);
+        let (host, stub) = ((RESOLV_CONF, "search a.test\n"), (RESOLV_CONF, "nameserver 127.0.0.53\n"));
+        let upstream = (UPSTREAM, "nameserver 192.0.2.7\n");
+        // The host's will do.
+        assert_eq!(of(&plain, false, &[], false, &[stub, upstream]), Ok(vec![]));
+        assert_eq!(of(&plain, true, &[], false, &[host, upstream]), Ok(vec![]));
+        assert_eq!(of(&plain, true, &[], false, &[stub]), Ok(vec![]));
+        // In a network of its own the host's stub does not answer.
+        for (unveiled, is_readable) in [(&["/etc"][..], true), (&["/etc/hosts"], false)] {
+            let want = vec![own(RESOLV_CONF, upstream.1, is_readable)];
+            assert_eq!(of(&plain, true, unveiled, false, &[stub, upstream]), Ok(want));
+        }
+        // Who asks for it reads it.
+        let want = |search: &str| Ok(vec![own(RESOLV_CONF, &format!("{search}nameserver 192.0.2.9\n"), true)]);
+        assert_eq!(of(&dns, false, &[], false, &[host]), want("search a.test\n"));
+        assert_eq!(of(&dns, false, &[], false, &[stub, (UPSTREAM, "search b.test\n")]), want("search b.test\n"));
+        assert_eq!(of(&dns, false, &[], true, &[]), want(""));
+        let refused = "dns: the node has no /etc/resolv.conf, in whose place the task's own would be";
+        assert_eq!(of(&dns, false, &[], false, &[]), Err(refused.into()));
+        assert_eq!(of(&dns, false, &[], false, &[(RESOLV_CONF, "unreadable")]), Err("read /etc/resolv.conf".into()));
+
+        let name = HostName::new(&HostRequest { name: "web".into(), address: "172.26.64.5".into() }).unwrap();
+        let text = name.as_ref().unwrap().text();
+        let named = (None, name);
+        assert_eq!(of(&named, false, &[], false, &[]), Ok(vec![]));
+        assert_eq!(of(&named, false, &[], true, &[]), Ok(vec![own(HOSTS, &text, false)]));
+        assert_eq!(of(&named, false, &["/etc"], false, &[(HOSTS, "")]), Ok(vec![own(HOSTS, &text, true)]));
     }
 }

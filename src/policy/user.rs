@@ -3,7 +3,8 @@
 use thiserror::Error;
 
 use super::ids::IdRanges;
-use super::text::{decimal, is_decimal};
+use super::passwd::{MAX_ID, Passwd, gid_of, groups_of, number};
+use super::text::is_decimal;
 
 /// The job's `user`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,9 +68,6 @@ pub enum UserError {
 /// Home of users that have none, as the client's dynamic users.
 const NO_HOME: &str = "/nonexistent";
 
-/// The all-ones id means "leave it as it is" to setresuid(2), which would keep the plugin's root.
-const MAX_ID: u32 = u32::MAX - 1;
-
 /// Of dynamic ids, by the client's own limit (helper/users/dynamic).
 const MAX_DYNAMIC: u32 = i32::MAX as u32;
 
@@ -120,7 +118,7 @@ impl User {
     pub fn resolve(&self, passwd: &str, group: &str) -> Result<Identity, UserError> {
         let known = |is_it: &dyn Fn(&Passwd) -> bool| {
             let entry = passwd.lines().filter_map(Passwd::parse).find(is_it)?;
-            Some(entry.identity(group))
+            Some(listed(&entry, group))
         };
         match self {
             User::Dynamic(id) => Ok(unlisted(*id, *id, format!("nomad-{id}"))),
@@ -169,71 +167,15 @@ fn gid(option: &'static str, written: &str, group: &str) -> Result<u32, UserErro
     gid_of(group, written).ok_or_else(|| UserError::UnknownGroup { option, name: written.into() })
 }
 
-/// The gid of the group of that name in the text of /etc/group.
-pub fn gid_of(group: &str, name: &str) -> Option<u32> {
-    group.lines().filter_map(group_entry).find(|(known, ..)| *known == name).map(|(_, gid, _)| gid)
-}
-
-/// Whether the text of /etc/passwd has a user of that name.
-pub fn is_user(passwd: &str, name: &str) -> bool {
-    passwd.lines().filter_map(Passwd::parse).any(|entry| entry.name == name)
-}
-
-/// Whether the text of /etc/group has a group of that name.
-pub fn is_group(group: &str, name: &str) -> bool {
-    gid_of(group, name).is_some()
+/// Of one that is listed, with the groups that list it.
+fn listed(entry: &Passwd<'_>, group: &str) -> Identity {
+    let home = if entry.home.is_empty() { NO_HOME } else { entry.home };
+    let groups = groups_of(group, entry.name, entry.gid);
+    Identity { uid: entry.uid, gid: entry.gid, groups, name: entry.name.into(), home: home.into() }
 }
 
 fn unlisted(uid: u32, gid: u32, name: String) -> Identity {
     Identity { uid, gid, groups: Vec::new(), name, home: NO_HOME.into() }
-}
-
-/// One line of /etc/passwd, passwd(5).
-struct Passwd<'a> {
-    name: &'a str,
-    uid: u32,
-    gid: u32,
-    home: &'a str,
-}
-
-impl<'a> Passwd<'a> {
-    /// `None` for a comment, a NIS entry (`+`, `-`), or a line without a name and two ids. What follows them may be missing.
-    fn parse(line: &'a str) -> Option<Passwd<'a>> {
-        let mut fields = line.trim_start().split(':');
-        let name = entry_name(fields.next()?)?;
-        let (_password, uid, gid) = (fields.next()?, fields.next()?, fields.next()?);
-        let (_gecos, home) = (fields.next(), fields.next().unwrap_or_default());
-        Some(Passwd { name, uid: number(uid, MAX_ID)?, gid: number(gid, MAX_ID)?, home })
-    }
-
-    fn identity(&self, group: &str) -> Identity {
-        let mut groups = Vec::new();
-        for (_, gid, members) in group.lines().filter_map(group_entry) {
-            let member = members.split(',').any(|member| member.trim_start() == self.name);
-            if member && gid != self.gid && !groups.contains(&gid) {
-                groups.push(gid);
-            }
-        }
-        let home = if self.home.is_empty() { NO_HOME } else { self.home };
-        let (name, home) = (self.name.into(), home.into());
-        Identity { uid: self.uid, gid: self.gid, groups, name, home }
-    }
-}
-
-/// Name, gid and member list of a line of /etc/group, group(5).
-fn group_entry(line: &str) -> Option<(&str, u32, &str)> {
-    let mut fields = line.trim_start().split(':');
-    let name = entry_name(fields.next()?)?;
-    let (_password, gid) = (fields.next()?, fields.next()?);
-    Some((name, number(gid, MAX_ID)?, fields.next().unwrap_or_default()))
-}
-
-fn entry_name(name: &str) -> Option<&str> {
-    (!name.is_empty() && !name.starts_with(['#', '+', '-'])).then_some(name)
-}
-
-fn number(digits: &str, max: u32) -> Option<u32> {
-    decimal(digits).filter(|id| *id <= max)
 }
 
 #[cfg(test)]
@@ -352,12 +294,6 @@ empty:x:700
             let user = User::parse(text).unwrap();
             assert_eq!(user.resolve(PASSWD, GROUP), Ok(expected), "{text}");
         }
-    }
-
-    #[test]
-    fn groups_are_found_by_their_whole_name() {
-        let groups = "root:x:0:\nnomadic:x:7:\nbroken\nnomad:x:998:a,b\n";
-        assert_eq!([gid_of(groups, "nomad"), gid_of(groups, "broken"), gid_of(groups, "")], [Some(998), None, None]);
     }
 
     #[test]

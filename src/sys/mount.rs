@@ -41,11 +41,8 @@ pub fn copy(file: BorrowedFd<'_>, how: Copy, path: &Path) -> Result<OwnedFd> {
 pub fn fresh(wanted: &Fresh) -> Result<OwnedFd> {
     let kind = wanted.kind;
     let file_system = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC).at_path("fsopen", kind)?;
-    for (name, value) in wanted.options {
-        fsconfig_set_string(&file_system, *name, *value).at_path("fsconfig", kind)?;
-    }
-    if let Some(size) = wanted.size {
-        fsconfig_set_string(&file_system, "size", size.to_string()).at_path("fsconfig", kind)?;
+    for (name, value) in wanted.settings() {
+        fsconfig_set_string(&file_system, name, value).at_path("fsconfig", kind)?;
     }
     fsconfig_create(&file_system).at_path("fsconfig create", kind)?;
     let attributes = MountAttrFlags::from_bits_retain(wanted.attributes());

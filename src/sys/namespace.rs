@@ -9,9 +9,6 @@ use rustix::thread::{UnshareFlags, unshare_unsafe};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 
-/// `_IO(NSIO, 3)` of linux/nsfs.h: the `CLONE_NEW*` flag that makes such a namespace.
-const NS_GET_NSTYPE: u32 = 0xb703;
-
 /// Opens the network namespace at `path`. Only the kernel's own file is opened: a FIFO would hold the caller, and a device might do anything.
 pub fn network(path: &Path) -> Result<OwnedFd> {
     let file = rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).at_path("open network namespace", path)?;
@@ -21,7 +18,7 @@ pub fn network(path: &Path) -> Result<OwnedFd> {
     }
     let namespace = reopen(&file, OFlags::RDONLY).at_path("open network namespace", path)?;
     // SAFETY: takes no argument.
-    let kind = unsafe { libc::ioctl(namespace.as_raw_fd(), NS_GET_NSTYPE as _) };
+    let kind = unsafe { libc::ioctl(namespace.as_raw_fd(), libc::NS_GET_NSTYPE as _) };
     if kind == libc::CLONE_NEWNET { Ok(namespace) } else { Err(other()) }
 }
 

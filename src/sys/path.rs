@@ -1,10 +1,9 @@
 //! Opening paths that a task could have had a hand in.
 
-use super::mount::{device, look};
 use crate::policy::identity::Identity;
-use crate::policy::names::Mark;
 use crate::policy::untrusted::Untrusted;
-use crate::policy::way::{Part, Way};
+use crate::policy::walk::{Next, Walk};
+use crate::policy::way::Way;
 use rustix::fs::{CWD, FileType, Mode, OFlags, PROC_SUPER_MAGIC, ResolveFlags, Stat, fstat, fstatfs, openat2, readlinkat};
 use rustix::io::Errno;
 use std::ffi::{OsStr, OsString};
@@ -44,31 +43,11 @@ impl Identity {
     pub fn of(file: impl AsFd) -> rustix::io::Result<Identity> {
         fstat(file).map(Identity::from)
     }
-
-    /// `None` where nothing is found.
-    pub fn at(path: &Path) -> Option<Identity> {
-        rustix::fs::stat(path).ok().map(Identity::from)
-    }
 }
 
 impl From<Stat> for Identity {
     fn from(stat: Stat) -> Identity {
         Identity { dev: stat.st_dev, ino: stat.st_ino }
-    }
-}
-
-impl Mark {
-    /// Of what `path` is itself. A server that does not answer is not asked.
-    pub fn of(path: &Path) -> rustix::io::Result<Mark> {
-        let stat = look(path)?;
-        let is_link = FileType::from_raw_mode(stat.stx_mode.into()).is_symlink();
-        Ok(Mark {
-            identity: Identity { dev: device(&stat), ino: stat.stx_ino },
-            uid: stat.stx_uid,
-            mode: stat.stx_mode,
-            mount: stat.stx_mnt_id,
-            changed: is_link.then_some((stat.stx_ctime.tv_sec, stat.stx_ctime.tv_nsec)),
-        })
     }
 }
 
@@ -93,53 +72,34 @@ pub fn find(path: &Path, untrusted: &Untrusted) -> rustix::io::Result<(OwnedFd, 
     }
 }
 
-/// A directory on the way.
-struct Step {
-    dir: OwnedFd,
-    identity: Identity,
-    /// It is, or is below, one that the task may write.
-    writable: bool,
-}
-
 /// Component by component, for paths that do have symlinks.
 fn walk(path: &Path, untrusted: &Untrusted) -> rustix::io::Result<(OwnedFd, Way)> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let root = || -> rustix::io::Result<Vec<Step>> {
-        let dir = directory("/")?;
-        let identity = Identity::of(&dir)?;
-        Ok(vec![Step { dir, identity, writable: untrusted.writes(&identity) }])
-    };
-    let mut way = Way::new(path);
-    let mut dirs = root()?;
-    while way.is_below(dirs.iter().rev().skip(1).map(|step| step.identity)) {
-        let Some(part) = way.take() else { return dirs.pop().map(|step| (step.dir, way)).ok_or(Errno::NOENT) };
-        let Part::Name(name) = part else {
-            dirs.truncate(dirs.len().saturating_sub(1).max(1));
-            continue;
+    let root = directory("/")?;
+    let mut walk = Walk::new(path, untrusted, Identity::of(&root)?);
+    let mut below: Vec<OwnedFd> = Vec::new();
+    loop {
+        let next = walk.go_on();
+        below.truncate(walk.depth());
+        let name = match next {
+            Next::Name(name) => name,
+            Next::End => return Ok((below.pop().unwrap_or(root), walk.way)),
+            Next::Astray => return Err(Errno::LOOP),
         };
-        let Some(at) = dirs.last() else { return Err(Errno::NOENT) };
-        let next = openat2(&at.dir, Path::new(&name), flags, Mode::empty(), ResolveFlags::NO_MAGICLINKS)?;
-        let stat = fstat(&next)?;
+        let at = below.last().unwrap_or(&root);
+        let file = openat2(at, Path::new(&name), flags, Mode::empty(), ResolveFlags::NO_MAGICLINKS)?;
+        let stat = fstat(&file)?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink {
-            let identity = Identity::from(stat);
-            let writable = at.writable || untrusted.writes(&identity);
-            dirs.push(Step { dir: next, identity, writable });
-            way.enter(&name);
-            continue;
-        }
-        let is_trusted = !at.writable && untrusted.may_follow(stat.st_uid, fstat(&at.dir)?.st_uid);
-        if !is_trusted || is_magic(&at.dir, &name, &next)? {
+            walk.enter(&name, Identity::from(stat));
+            below.push(file);
+        } else if !walk.way.may_follow() {
+            return Err(Errno::MLINK);
+        } else if walk.may_follow(stat.st_uid, fstat(at)?.st_uid) && !is_magic(at, &name, &file)? {
+            walk.follow(&name, text(&file, "")?, stat.st_uid);
+        } else {
             return Err(Errno::LOOP);
         }
-        if !way.may_follow() {
-            return Err(Errno::MLINK);
-        }
-        way.led_by(stat.st_uid, at.identity);
-        if way.follow(&name, text(&next, "")?) {
-            dirs = root()?;
-        }
     }
-    Err(Errno::LOOP)
 }
 
 /// Whether a symlink is one whose text is not where it leads: /proc/PID/root, cwd, exe, fd/N.

@@ -3,27 +3,9 @@
 use super::path::open_beneath;
 use rustix::fs::{AtFlags, FileType, Mode, mkdirat, mknodat, unlinkat};
 use rustix::io::Errno;
-use rustix::process::umask;
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Component, Path};
-
-/// The umask to go back to when it is dropped.
-pub struct Umask(Mode);
-
-impl Umask {
-    /// Of this thread alone, which has a root and a working directory of its own from now on.
-    pub fn set(mask: Mode) -> rustix::io::Result<Umask> {
-        super::mount::leave_root()?;
-        Ok(Umask(umask(mask)))
-    }
-}
-
-impl Drop for Umask {
-    fn drop(&mut self) {
-        umask(self.0);
-    }
-}
 
 /// What was made for mount points. Dropped, it is removed again, unless it was kept.
 #[derive(Debug, Default)]
@@ -78,6 +60,7 @@ impl Drop for Made {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::watch::umask::Umask;
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     #[test]
@@ -88,13 +71,9 @@ mod tests {
         let dir = super::super::path::open_strict(&base).unwrap();
         let mut made = Made::default();
         made.point(&dir, Path::new("there"), true).unwrap();
-        // Whatever this process's umask is.
-        super::super::mount::leave_root().unwrap();
-        let before = umask(Mode::from_raw_mode(0o077));
         let no_umask = Umask::set(Mode::empty()).unwrap();
         made.point(&dir, Path::new("there/a/b"), true).unwrap();
         drop(no_umask);
-        assert_eq!(umask(before), Mode::from_raw_mode(0o077));
         made.point(&dir, Path::new("there/a/file"), false).unwrap();
         assert!(base.join("there/a/b").is_dir() && base.join("there/a/file").is_file());
         assert_eq!(base.join("there/a").metadata().unwrap().permissions().mode() & 0o7777, 0o755);

@@ -54,6 +54,14 @@ impl Set {
         self.change(libc::SIG_BLOCK)
     }
 
+    /// Waits for one of these, which are blocked. `None`: something else has interrupted it.
+    pub fn wait(self) -> Option<i32> {
+        let nothing = std::ptr::null::<u8>();
+        // SAFETY: the kernel reads the set, whose 8 bytes are a local; neither details nor a limit are asked for.
+        let signal = unsafe { libc::syscall(libc::SYS_rt_sigtimedwait, &raw const self.0, nothing, nothing, 8usize) };
+        (signal > 0).then_some(signal as i32)
+    }
+
     /// Blocks these and no others.
     pub fn restore(self) {
         self.change(libc::SIG_SETMASK);
@@ -64,13 +72,5 @@ impl Set {
         // SAFETY: the kernel's signal set has 8 bytes; both are locals.
         unsafe { libc::syscall(libc::SYS_rt_sigprocmask, how, &raw const self.0, &raw mut old, 8usize) };
         Set(old)
-    }
-
-    /// Waits for one of these, which are blocked. `None`: something else has interrupted it.
-    pub fn wait(self) -> Option<i32> {
-        let nothing = std::ptr::null::<u8>();
-        // SAFETY: the kernel reads the set, whose 8 bytes are a local; neither details nor a limit are asked for.
-        let signal = unsafe { libc::syscall(libc::SYS_rt_sigtimedwait, &raw const self.0, nothing, nothing, 8usize) };
-        (signal > 0).then_some(signal as i32)
     }
 }

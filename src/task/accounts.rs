@@ -3,7 +3,8 @@
 use super::error::TaskError;
 use super::userdb::{Database, SOCKET};
 use crate::error::At;
-use crate::policy::user::{User, is_group, is_user};
+use crate::policy::passwd::{is_group, is_user};
+use crate::policy::user::User;
 use std::path::Path;
 
 /// In the form of /etc/passwd and /etc/group.

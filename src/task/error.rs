@@ -2,7 +2,7 @@
 
 use super::record::SavedError;
 use crate::error::{Words, is_transient};
-use crate::launch::LaunchError;
+use crate::launch_error::LaunchError;
 use crate::policy::error::SpecError;
 use crate::policy::signal::Signal;
 use rustix::io::Errno;

@@ -1,7 +1,7 @@
 //! The end of processes that no namespace's end ends: of a task without a pid namespace, and of what a dead plugin left.
 
 use crate::error::Result;
-use crate::launch::LaunchError;
+use crate::launch_error::LaunchError;
 use crate::policy;
 use crate::policy::namespace::NamespaceMode;
 use crate::policy::text::{keyed, pids};

@@ -2,14 +2,14 @@
 //! could reach.
 
 use super::status::Started;
-use crate::error::{At, Error, Result};
+use crate::error::{At, Result};
+use crate::launch::give_terminals;
 use crate::lock::lock;
-use crate::policy::fresh::Fresh;
-use crate::sys::{mount, path};
-use rustix::fs::{FileType, Mode, OFlags, StatxAttributes, fstat, makedev};
+use crate::sys::path;
+use rustix::fs::{FileType, Mode, OFlags, fstat, makedev};
 use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, openpt, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -40,32 +40,13 @@ pub fn open_for(task: &Started) -> Result<Pty> {
     let given = || {
         let _one = lock(&GIVING);
         // Somebody else's session may have been faster.
-        theirs().or_else(|| give(task.init.as_ref()?.as_fd()).ok().and_then(|()| theirs()))
+        theirs().or_else(|| give_terminals(task.init.as_ref()?.as_fd()).ok().and_then(|()| theirs()))
     };
     theirs().or_else(given).map_or_else(open, Ok)
 }
 
 /// Who mounts terminals in a task.
 static GIVING: Mutex<()> = Mutex::new(());
-
-/// Mounts terminals at /dev/pts in the mount namespace of a task's init, given by its pidfd, if nothing is mounted there. No rule is for them,
-/// so that they have names and can't be opened by these. On a thread of its own, for which there is no way back.
-fn give(init: BorrowedFd<'_>) -> Result<()> {
-    let enter = || {
-        mount::leave_root().at("unshare the root directory")?;
-        mount::enter_namespace(init)?;
-        let place = mount::look(Path::new(TERMINALS)).at_path("stat", TERMINALS)?;
-        let is_directory = FileType::from_raw_mode(place.stx_mode.into()).is_dir();
-        match is_directory && !place.stx_attributes.contains(StatxAttributes::MOUNT_ROOT) {
-            true => mount::attach(mount::fresh(&Fresh::TERMINALS)?.as_fd(), Path::new(TERMINALS)),
-            false => Err(Error::refusal("something else is", TERMINALS)),
-        }
-    };
-    let gone = || Err(Error::refusal("no thread mounts", TERMINALS));
-    std::thread::scope(|scope| scope.spawn(enter).join()).unwrap_or_else(|_| gone())
-}
-
-const TERMINALS: &str = "/dev/pts";
 
 /// The ptmx (O_PATH) of a process whose terminals are not ours. A task with the capability to mount chooses what is there: nothing but
 /// a ptmx is ever opened.

@@ -1,8 +1,8 @@
 //! Where a start that fails says why: in the task's own log, in which people look first.
 
 use super::start::Start;
+use crate::launch::log_reader;
 use crate::sys::path;
-use crate::watch::fifo::log_reader;
 use crate::watch::wake::poll;
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{FileType, fstat};

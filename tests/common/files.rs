@@ -21,6 +21,8 @@ pub fn make(verb: &str, words: &[&str]) -> Option<Result<String>> {
             let read = open(path, OFlags::RDONLY).and_then(|file| rustix::io::read(&file, &mut [0u8; 64][..]));
             return Some(read.map(|length| length.to_string()));
         }
+        // Of its file system, as statfs(2) has it.
+        "kind" => return Some(rustix::fs::statfs(path).map(|found| format!("{:x}", found.f_type))),
         "entries" => return Some(std::fs::read_dir(path).map(|entries| entries.count().to_string()).map_err(errno)),
         "list" => std::fs::read_dir(path).map(drop).map_err(errno),
         "write" => open(path, OFlags::WRONLY).and_then(|file| rustix::io::write(&file, b"new").map(drop)),

@@ -135,7 +135,11 @@ pub struct Scratch(PathBuf);
 
 impl Scratch {
     pub fn new() -> Scratch {
-        let dir = PathBuf::from(format!("/var/tmp/exec2-{}", unique()));
+        Scratch::below("/var/tmp")
+    }
+
+    pub fn below(above: &str) -> Scratch {
+        let dir = PathBuf::from(format!("{above}/exec2-{}", unique()));
         fs::create_dir(&dir).unwrap_or_else(|e| panic!("{}: {e}", dir.display()));
         let scratch = Scratch(dir);
         open_to_all(&scratch.0);

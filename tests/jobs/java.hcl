@@ -10,8 +10,7 @@ job "java" {
     task "main" {
       driver = "exec2"
 
-      # Debian's java has its configuration in /etc. That it is in a cgroup it takes from /sys/fs/cgroup/cgroup.controllers, which is
-      # among the defaults.
+      # Debian's java has its configuration in /etc. Its cgroup's limits it finds by itself.
       config {
         command = "java"
         args    = ["-XshowSettings:system", "-XX:TieredStopAtLevel=1", "${NOMAD_TASK_DIR}/Limits.java"]

@@ -1,11 +1,12 @@
 //! How `run` lives and dies: its task ends with it, its streams may be closed or full, and what its parent ignored stays ignored.
 
 use crate::common::task::soon;
-use crate::common::{Need, Run, Scratch, bin, exe, finish, places};
+use crate::common::{Need, Run, Scratch, bin, exe, finish, outside_with, places, skip};
 use std::fs;
 use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 fn send(run: &Child, signal: i32) {
@@ -157,6 +158,54 @@ fn pipes_may_be_opened_once_more() {
 }
 
 #[test]
+fn files_may_be_opened_once_more_for_what_they_are_open_for() {
+    needs!(Need::Task);
+    let scratch = Scratch::new();
+    // In a directory that stands in the host's view, where its neighbour is to be seen.
+    let etc = Scratch::below("/etc");
+    let (input, beside, closed) = (etc.file("input", "in"), etc.file("beside", "b"), etc.file("closed", "c"));
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o600)).unwrap();
+    let log = scratch.file("log", "");
+    for path in [&input, &beside, &log] {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o666)).unwrap();
+    }
+    let attempts = vec![
+        "text /dev/stdin".to_string(),
+        "text /proc/self/fd/0".into(),
+        "open-write /dev/stdin".into(),
+        "open-write /dev/stderr".into(),
+        "text /dev/stderr".into(),
+        format!("text {}", beside.display()),
+        format!("list {}", etc.path("").display()),
+    ];
+    let open = |file: &Path| Stdio::from(fs::File::open(file).unwrap());
+    let append = || Stdio::from(fs::File::options().append(true).open(&log).unwrap());
+    let free = outside_with(&attempts, |command| command.stdin(open(&input)).stderr(append()));
+    assert_eq!(free, ["in", "in", "ok", "ok", "ok", "b", "ok"], "the control");
+    for (view, absent) in [("host", "EACCES"), ("private", "ENOENT")] {
+        for user in ["root", "nobody"] {
+            let run = |file: &Path| {
+                let (stdin, stderr) = (open(file), append());
+                Run::root().option("--user", user).option("--view", view).with(|command| command.stdin(stdin).stderr(stderr))
+            };
+            // Its owner has what is only read on a read-only mount besides.
+            let written = if user == "root" { "EROFS" } else { "EACCES" };
+            assert_eq!(run(&input).probe(&attempts), ["in", "in", written, "ok", "EACCES", absent, absent], "{view} {user}");
+            // Its mode still counts.
+            let read = if user == "root" { "c" } else { "EACCES" };
+            assert_eq!(run(&closed).probe(&["text /dev/stdin"]), [read], "{view} {user}");
+            // What is in a directory isn't what was opened.
+            let below = run(&etc.path("")).probe(&["list /dev/stdin", "text /proc/self/fd/0/input"]);
+            assert_eq!(below, ["EACCES"; 2], "{view} {user}");
+            fs::write(&log, "").unwrap();
+            let shell = run(&input).command(&["sh", "-c", "cat </dev/stdin; echo one >/dev/stderr; echo two >>/proc/self/fd/2"]);
+            assert_eq!((shell.code, shell.text().as_str()), (0, "in"), "{view} {user}");
+            assert_eq!(fs::read_to_string(&log).unwrap(), "one\ntwo\n", "{view} {user}");
+        }
+    }
+}
+
+#[test]
 fn a_temporary_directory_of_its_own() {
     needs!(Need::Task);
     for (view, way) in [("host", "/tmp/nomad-driver-exec2-run-"), ("private", "/tmp")] {
@@ -168,6 +217,19 @@ fn a_temporary_directory_of_its_own() {
         assert_eq!(first, "here", "{view}");
         assert!(directory.starts_with(way), "{directory}");
         assert!(view == "private" || !PathBuf::from(directory).exists(), "{directory}");
+    }
+}
+
+#[test]
+fn a_compiler_needs_no_unveil() {
+    needs!(Need::Task);
+    if !["/usr/bin/gcc", "/usr/include/stdio.h"].iter().all(|path| Path::new(path).exists()) {
+        return skip("program::runner::a_compiler_needs_no_unveil", "no gcc with headers");
+    }
+    let script = "cd $TMPDIR && printf '#include <stdio.h>\nint main(void) { puts(\"hello\"); }\n' >a.c && gcc a.c -o a && ./a";
+    for (view, user) in [("host", "nobody"), ("private", "root")] {
+        let ended = Run::new().option("--user", user).option("--view", view).command(&["sh", "-c", script]);
+        assert_eq!((ended.code, ended.text().as_str(), ended.stderr.as_str()), (0, "hello", ""), "{view} {user}");
     }
 }
 

@@ -525,6 +525,10 @@ fn its_own_cgroup_is_there_and_no_other() {
     needs!(Need::Task);
     let mount = nomad_driver_exec2::watch::mount_table::cgroups().unwrap();
     let (slice, procs) = (mount.join("nomad-driver-exec2.slice"), mount.join("cgroup.procs"));
+    let other = crate::common::task::Cgroup::new();
+    // Where cgroups are at the top, an empty one is in the place of the root cgroup: programs ask what kind of file system is there.
+    let is_top = mount == Path::new("/sys/fs/cgroup");
+    let (kind, above, there) = if is_top { ("63677270", "EACCES", "ok") } else { ("1021994", "ENOENT", "ENOENT") };
     for view in ["host", "private"] {
         let run = || Run::root().option("--view", view).with(|command| command.stdin(Stdio::piped()));
         let tried = |run: Run, attempts: &dyn Fn(&Path) -> Vec<String>| {
@@ -550,14 +554,21 @@ fn its_own_cgroup_is_there_and_no_other() {
                 at("open-write", scope.join("cgroup.procs").display()),
                 at("stat", slice.join("cgroup.procs").display()),
                 at("stat", procs.display()),
+                at("read", procs.display()),
                 at("list", slice.display()),
+                at("list", mount.display()),
+                at("stat", other.0.display()),
+                at("kind", "/sys/fs/cgroup"),
             ]
         };
         // What is above is there as the way, and nothing else.
-        assert_eq!(tried(run(), &attempts), ["ok", "EROFS", "ENOENT", "ENOENT", "EACCES"], "{view}");
+        assert_eq!(tried(run(), &attempts), ["ok", "EROFS", "ENOENT", there, above, "EACCES", "EACCES", "ENOENT", kind], "{view}");
         // The host's, if they are asked for; read-only.
         let shown = tried(run().unveil("rw", mount.display()), &attempts);
-        assert_eq!(shown, ["ok", "EROFS", "ok", "ok", "ok"], "{view}");
+        assert_eq!(shown[..8], ["ok", "EROFS", "ok", "ok", "ok", "ok", "ok", "ok"], "{view}");
+        // Some of them, which have no place in it.
+        let some = tried(run().unveil("r", other.0.display()), &attempts);
+        assert_eq!((some[0].as_str(), &some[2..4], some[7].as_str()), ("ok", &["ENOENT".to_string(), "ENOENT".into()][..], "ok"), "{view}");
         // What names it is not a namespace of its own.
         let named = Run::root().option("--view", view).probe(&["text /proc/self/cgroup"]);
         assert!(named.iter().any(|line| line.starts_with("0::/") && line.ends_with(".scope")), "{named:?}");

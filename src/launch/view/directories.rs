@@ -1,9 +1,9 @@
 //! The allocation's directories: what the task may do in them, and how they look to it.
 
-use super::super::error::LaunchError;
 use super::super::rules::Ruleset;
 use super::tree::Tree;
 use crate::error::At;
+use crate::launch_error::LaunchError;
 use crate::policy::access::PathKind;
 use crate::policy::allocation::Allocation;
 use crate::policy::allocation_view::{Part, views};
@@ -67,12 +67,8 @@ impl TaskDirectories {
             other => other.map(|(alloc, task_dir)| (alloc, task_dir, false))?,
         };
         let seen = Identity::of(&alloc).at_path("stat", &task_dir.path)?;
-        if shared != seen || task_dir.path.starts_with(&alloc_dir.path) {
-            let reason = format!("{}/alloc is not a mount of {}/alloc", task_dir.path.display(), alloc_dir.path.display());
-            return Err(LaunchError::refused("env NOMAD_ALLOC_DIR", reason));
-        }
-        let allocation = Allocation::new([&alloc_dir.path, &task_dir.path])
-            .map_err(|place| LaunchError::refused("alloc_dir", format!("{} is not below a directory of the client's", place.display())))?;
+        let allocation = Allocation::of_client(&alloc_dir.path, &task_dir.path, shared == seen)
+            .map_err(|(option, reason)| LaunchError::refused(option, reason))?;
         let logs = path::open_beneath(&alloc, Path::new("logs")).at_path("open", alloc_dir.path.join("alloc/logs"))?;
         let (tmp, secrets) = (task_dir.beneath("tmp")?, task_dir.beneath("secrets")?);
         Ok(TaskDirectories { allocation, task_dir, named: named.task_dir.clone(), alloc, logs, tmp, secrets, is_original })

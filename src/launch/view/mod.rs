@@ -13,10 +13,10 @@ mod volumes;
 pub(super) use directories::TaskDirectories;
 pub use orders::{Attachment, View};
 
-use super::error::LaunchError;
 use super::held::Held;
 use super::launcher::Launcher;
 use super::rules::Ruleset;
+use crate::launch_error::LaunchError;
 use crate::policy::granted::comes_from_elsewhere;
 use crate::policy::hidden::Hidden;
 use crate::policy::identity::Identity;
@@ -42,7 +42,7 @@ pub(super) struct Given<'a> {
 }
 
 /// Plans a task's view. Beside it: what was made on the host to mount on, and is removed again if it is dropped.
-pub(super) fn plan(spec: &TaskSpec, given: &Given<'_>, ruleset: &mut Ruleset, held: &mut Held) -> Result<(View, Made), LaunchError> {
+pub(super) fn plan(spec: &TaskSpec, given: &Given<'_>, ruleset: &Ruleset, held: &mut Held) -> Result<(View, Made), LaunchError> {
     let allocation = given.directories.map(|directories| &directories.allocation);
     let trees = allocation.map_or(&[][..], |allocation| &allocation.trees);
     let kind = Kind::of(spec.view.mode, spec.view.protect_system, &ruleset.granted);
@@ -65,18 +65,18 @@ pub(super) fn plan(spec: &TaskSpec, given: &Given<'_>, ruleset: &mut Ruleset, he
     resolver::mount(spec, given.record, &mut places)?;
     volumes::mount(&spec.view.volumes, &mut places)?;
     devices::mount(&spec.view.devices, &mut places)?;
-    let Places { made, volumes, .. } = places;
     // What is in there of other tasks, what a later plugin goes by, and by which way it is told what to do.
-    tree.hide_own(allocation)?;
-    let proc = own::proc(spec, given, ruleset, &mut tree)?;
-    tree.cgroup(given.cgroup, &ruleset.granted)?;
+    places.tree.hide_own(allocation)?;
+    let proc = own::proc(spec, given, ruleset, places.tree)?;
+    places.tree.cgroup(given.cgroup, &ruleset.granted)?;
     let tmpfs = spec.view.tmpfs.as_ref();
-    tmpfs.map_or(Ok(()), |tmpfs| own::temporary(&mut tree, ruleset, tmpfs))?;
-    let queues =
-        (spec.namespaces.ipc == NamespaceMode::Private).then(|| own::ipc(&mut tree, ruleset, tmpfs.map(|tmpfs| tmpfs.size))).transpose()?;
+    tmpfs.map_or(Ok(()), |tmpfs| own::temporary(places.tree, ruleset, tmpfs))?;
+    let has_queues = spec.namespaces.ipc == NamespaceMode::Private;
+    let queues = has_queues.then(|| own::ipc(places.tree, ruleset, tmpfs.map(|tmpfs| tmpfs.size))).transpose()?;
     if spec.view.mode == ViewMode::Private {
-        own::furnish(&mut tree, ruleset, given.directories)?;
+        own::furnish(places.tree, ruleset, given.directories)?;
     }
-    veils::mount(spec, given, &volumes, &mut tree, ruleset)?;
+    veils::mount(spec, given.record, &mut places)?;
+    let made = places.made;
     Ok((tree.finish(&base, spec.view.no_pivot_root, proc, queues)?, made))
 }

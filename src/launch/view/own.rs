@@ -1,18 +1,18 @@
 //! What a task has of its own in its view: /proc, shared memory and message queues, and where nothing of the host's stands what every
 //! program looks for.
 
-use super::super::error::LaunchError;
 use super::super::rules::Ruleset;
 use super::Given;
 use super::directories::TaskDirectories;
 use super::tree::Tree;
 use crate::error::At;
+use crate::launch_error::LaunchError;
 use crate::policy::access::{Mode, PathKind};
 use crate::policy::fresh::Fresh;
 use crate::policy::grant::QUEUES;
 use crate::policy::mask;
 use crate::policy::mount::Copy;
-use crate::policy::place::{DEVICE_LINKS, OWN};
+use crate::policy::place::links;
 use crate::policy::proc::{FIRMWARE, Proc, hides_firmware};
 use crate::policy::spec::TaskSpec;
 use crate::policy::view::Tmpfs;
@@ -71,14 +71,10 @@ pub(super) fn temporary(tree: &mut Tree<'_>, ruleset: &Ruleset, tmpfs: &Tmpfs) -
     place(&fresh, &tmpfs.path, &[(PathKind::Directory, Mode::RWXC)], tree, ruleset)
 }
 
-/// What every program looks for in /dev beside its nodes, terminals and a /tmp, and the allocation's directories by the names that Nomad's exec
-/// driver has for them.
+/// What every program looks for: symlinks, terminals and a /tmp.
 pub(super) fn furnish(tree: &mut Tree<'_>, ruleset: &Ruleset, directories: Option<&TaskDirectories>) -> Result<(), LaunchError> {
-    for (at, text) in DEVICE_LINKS {
-        tree.link(Path::new(at), Path::new(text))?;
-    }
-    for (name, directories) in OWN.iter().flat_map(|name| Some((name, directories?))) {
-        tree.link(&Path::new("/").join(name), &directories.task_dir.path.join(name))?;
+    for (at, text) in links(directories.map(|directories| directories.task_dir.path.as_path())) {
+        tree.link(&at, &text)?;
     }
     let [terminals, temporary] = ["/dev/pts", "/tmp"].map(Path::new);
     if !tree.layout().holds(terminals) {

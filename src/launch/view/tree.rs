@@ -2,13 +2,13 @@
 //! it are made. What is made where is the layout's to say. One way to attach, one place that makes.
 
 use super::super::base::Base;
-use super::super::error::LaunchError;
 use super::super::held::Held;
 use super::orders::{Attachment, View};
 use crate::error::At;
+use crate::launch_error::LaunchError;
 use crate::policy::acl;
 use crate::policy::allocation::Allocation;
-use crate::policy::cgroup::CGROUPS;
+use crate::policy::cgroup::{CGROUPS, Top};
 use crate::policy::fresh::Fresh;
 use crate::policy::granted::{Granted, cgroups, unveiled};
 use crate::policy::hidden::Hidden;
@@ -20,12 +20,13 @@ use crate::policy::standing::Extent;
 use crate::sys::cgroup::Cgroup;
 use crate::sys::mount;
 use crate::sys::path;
-use crate::sys::point::Umask;
+use crate::watch::umask::Umask;
 use rustix::fs::{AtFlags, FileType, Gid, Mode as FileMode, Uid, chmodat, chownat, fstat, lgetxattr, lstat, mkdirat, mknodat, symlinkat};
 use rustix::io::Errno;
 use std::cell::LazyCell;
 use std::collections::BTreeSet;
 use std::ffi::CString;
+use std::fs::create_dir_all;
 use std::mem::take;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
@@ -219,8 +220,8 @@ impl<'h> Tree<'h> {
         Ok(())
     }
 
-    /// The task's own cgroup at its path, and no other, unless the host's are unveiled. Some runtimes (the JVM) append a cgroup's path to
-    /// where the first control group file system is mounted: there is one at the top, for the mount table alone.
+    /// The task's own cgroup at its path, and no other, unless the host's are unveiled. Programs look for it in different ways: by the kind of
+    /// file system at the top, by its path below that, and by the first control group file system in the mount table (which is the host's, and covered).
     pub fn cgroup(&mut self, cgroup: &Cgroup, granted: &[Granted]) -> Result<(), LaunchError> {
         let (top, path) = (Path::new(CGROUPS), cgroup.path());
         let read_only = Copy { is_read_only: true, ..Copy::CLOSED };
@@ -232,11 +233,18 @@ impl<'h> Tree<'h> {
         };
         if path.starts_with(top) {
             self.point(top, true)?;
-            self.mount_over(cgroup.dir.as_fd(), Copy::alone(true), top)?;
-            self.cover(top)?;
+            let host = path::open_strict(top).at_path("open", top)?;
+            self.mount_over(host.as_fd(), Copy::alone(true), top)?;
+            match in_place_of(host, cgroup, &granted) {
+                Some((own, first)) => {
+                    self.attach(own.as_fd(), Copy::alone(true), top)?;
+                    self.cover(&top.join(first))?;
+                }
+                None => self.cover(top)?,
+            }
         }
         for one in granted {
-            if !self.layout.covers(one.path()) {
+            if !self.layout.covers(one.path()) || one.path().parent() == Some(top) {
                 let file = path::open_again(one.path(), one.identity).at_path("open", one.path())?;
                 self.attach(file.as_fd(), read_only, one.path())?;
             }
@@ -261,6 +269,18 @@ impl<'h> Tree<'h> {
 
 fn c_string(path: &Path) -> Result<CString, LaunchError> {
     Ok(CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::INVAL).at_path("mount target", path)?)
+}
+
+/// What takes the place of the root cgroup, and the name that is in it. `None`: it can't be made, or not all that was granted has a place there.
+fn in_place_of(root: OwnedFd, cgroup: &Cgroup, granted: &[&Granted]) -> Option<(OwnedFd, PathBuf)> {
+    let top = Top::of(cgroup.path())?;
+    if fstat(root).ok()?.st_dev != fstat(&cgroup.dir).ok()?.st_dev {
+        return None;
+    }
+    create_dir_all(top.path.join(&top.first)).ok()?;
+    let mut names = granted.iter().filter_map(|one| one.path().strip_prefix(CGROUPS).ok()?.components().next());
+    let own = path::open_strict(&top.path).ok()?;
+    names.all(|name| lstat(top.path.join(name)).is_ok()).then_some((own, top.first))
 }
 
 /// The device of the host's directory at `path`, if there is one.

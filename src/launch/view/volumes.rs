@@ -1,8 +1,8 @@
 //! A task's volumes: opened where the host has them, and mounted where the task wants them.
 
-use super::super::error::LaunchError;
 use super::places::{Mounted, Places};
 use crate::error::Words;
+use crate::launch_error::LaunchError;
 use crate::policy::access::{Mode, PathKind};
 use crate::policy::identity::Identity;
 use crate::policy::mount::Copy;
@@ -14,7 +14,8 @@ use std::os::fd::AsFd;
 pub(super) fn mount<'a>(volumes: &'a [Volume], places: &mut Places<'_, 'a, '_>) -> Result<(), LaunchError> {
     for volume in volumes {
         let refused = |reason: String| LaunchError::refused(format!("volume_mount {:?}", volume.written), reason);
-        let (file, kind) = places.open(&volume.source).map_err(refused)?;
+        let (file, stat) = places.open(&volume.source).map_err(refused)?;
+        let kind = PathKind::of(stat.st_mode);
         if kind == PathKind::Device {
             return Err(refused(format!("{} on the node is a device, which can't be had as a volume", volume.source.display())));
         }
@@ -24,8 +25,7 @@ pub(super) fn mount<'a>(volumes: &'a [Volume], places: &mut Places<'_, 'a, '_>) 
             return Err(refused(LEAKY.into()));
         }
         let source = path::of(file.as_fd()).map_err(|errno| refused(Words(errno).to_string()))?;
-        let identity = Identity::of(&file).map_err(|errno| refused(Words(errno).to_string()))?;
-        places.tree.look_below(identity, &source, &target).map_err(refused)?;
+        places.tree.look_below(Identity::from(stat), &source, &target).map_err(refused)?;
         places.tree.attach(file.as_fd(), Copy::volume(volume.read_only, volume.follows_host), &target)?;
         places.ruleset.add(&file, kind, if volume.read_only { Mode::RX } else { Mode::RWXC }, &volume.source)?;
         places.volumes.push(Mounted { volume, file, source, target });
