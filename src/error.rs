@@ -101,7 +101,7 @@ const NAMES: &[(i32, &str)] = &[
     (libc::ENOSPC, "ENOSPC"), (libc::EROFS, "EROFS"), (libc::EPIPE, "EPIPE"), (libc::ERANGE, "ERANGE"), (libc::ENAMETOOLONG, "ENAMETOOLONG"),
     (libc::ENOSYS, "ENOSYS"), (libc::ENOTEMPTY, "ENOTEMPTY"), (libc::ELOOP, "ELOOP"), (libc::EOVERFLOW, "EOVERFLOW"), (libc::EUSERS, "EUSERS"),
     (libc::EMSGSIZE, "EMSGSIZE"), (libc::EOPNOTSUPP, "EOPNOTSUPP"), (libc::ECONNRESET, "ECONNRESET"), (libc::ETIMEDOUT, "ETIMEDOUT"),
-    (libc::ESTALE, "ESTALE"), (libc::ECONNREFUSED, "ECONNREFUSED"), (libc::ELIBBAD, "ELIBBAD"),
+    (libc::ESTALE, "ESTALE"), (libc::ECONNREFUSED, "ECONNREFUSED"), (libc::ELIBBAD, "ELIBBAD"), (libc::EMLINK, "EMLINK"),
 ];
 
 #[cfg(test)]

@@ -62,13 +62,14 @@ fn clone_hint(errno: Errno) -> &'static str {
 /// Why a path can't be unveiled, and what to do.
 fn not_unveiled(errno: Errno, mode: Mode, path: &Path) -> String {
     match errno {
-        // A circle is rarer.
+        Errno::MLINK => "the symlinks on its way lead round in a circle".to_owned(),
         Errno::LOOP => "a symlink on its way is not followed, since the task or another user could have made it (ELOOP); unveil what it \
              leads to, unless that is in the task's own directories, which it has anyway"
             .to_owned(),
-        Errno::NOENT => match several(&format!("{mode}:{}", path.display())) {
-            Some(each) => format!("{}; each path is an unveil of its own: write {each}", Words(errno)),
-            None => Words(errno).to_string(),
+        Errno::NOENT => match (several(&format!("{mode}:{}", path.display())), path.to_string_lossy()) {
+            (Some(each), _) => format!("{}; each path is an unveil of its own: write {each}", Words(errno)),
+            (None, path) if path.ends_with(char::is_whitespace) => format!("{}; there is a blank at its end", Words(errno)),
+            (None, _) => Words(errno).to_string(),
         },
         _ => Words(errno).to_string(),
     }

@@ -56,13 +56,16 @@ Limits:
   --pids N             pids.max; its init is one of them
   --ulimit NAME=SOFT[:HARD]
                        a resource limit by its name in lower case, such as
-                       nofile=1024; a number or unlimited; may repeat
-  --timeout TIME       stop it after TIME, such as 10s or 500ms (exit code 124)
+                       nofile=1024 or, of those in bytes, memlock=64M; or
+                       unlimited; may repeat
+  --timeout TIME       stop it after TIME, such as 10s, 500ms, 1.5h or 1m30s; of
+                       a number alone the unit is s (exit code 124)
 
 Environment:
-  --env NAME=VALUE     set in its environment; may repeat
+  --env NAME=VALUE     set in its environment; may repeat; of two the last counts
   --env NAME           as it is here; may repeat
-  --env-file FILE      a line each as --env takes them; # begins a comment
+  --env-file FILE      a line each as --env takes them, which counts before these;
+                       # begins a comment; may repeat
   --keep-env           all of the environment here; without it the command has
                        PATH, TERM, LANG, LC_* and TZ of it, and always USER,
                        LOGNAME, HOME and TMPDIR of its own
@@ -118,6 +121,11 @@ pub enum Command {
     /// The text of a page of the manual.
     Page(String),
     Run(Box<Run>),
+    /// A `run` that can't be.
+    Wrong {
+        reason: String,
+        status_fd: Option<i32>,
+    },
     Check(Check),
     Ps(Ps),
 }
@@ -289,59 +297,79 @@ const RUN: &[&str] = &[
     "help",
 ];
 
+/// What is wrong is said to who asked for it by --status-fd too, wherever that stands.
 fn run(parser: &mut Parser) -> Result<Command, String> {
-    let mut run = Run::default();
-    let mut words = Vec::new();
-    while let Some(arg) = parser.next().map_err(|e| format!("run: {e}"))? {
-        match arg {
-            Arg::Long("unveil") => run.unveil.push(value(parser, "--unveil")?),
-            Arg::Long("veil") => run.veil.push(value(parser, "--veil")?),
-            Arg::Long("no-defaults") => run.no_defaults = true,
-            Arg::Long("protect-system") => run.protect_system = limit(parser, "--protect-system", protect_system)?,
-            Arg::Long("seccomp") => run.unfiltered = !limit(parser, "--seccomp", seccomp)?,
-            Arg::Long("view") => run.view = limit(parser, "--view", view)?,
-            Arg::Long("tmpfs-size") => run.tmpfs_size = Some(limit(parser, "--tmpfs-size", values::tmpfs_size)?),
-            Arg::Long("user") => run.user = Some(limit(parser, "--user", values::not_empty)?),
-            Arg::Long("group") => run.group = Some(limit(parser, "--group", values::not_empty)?),
-            Arg::Long("cap-add") => run.cap_add.extend(limit(parser, "--cap-add", values::list)?),
-            Arg::Long("cap-drop") => run.cap_drop.extend(limit(parser, "--cap-drop", values::list)?),
-            Arg::Long("net") => run.no_net = limit(parser, "--net", values::no_net)?,
-            Arg::Long("bind-tcp") => run.bind_tcp.get_or_insert_default().extend(limit(parser, "--bind-tcp", values::ports)?),
-            Arg::Long("connect-tcp") => run.connect_tcp.get_or_insert_default().extend(limit(parser, "--connect-tcp", values::ports)?),
-            Arg::Long("ulimit") => {
-                let ulimit = limit(parser, "--ulimit", values::ulimit)?;
-                run.ulimits.retain(|other| other.resource != ulimit.resource);
-                run.ulimits.push(ulimit);
-            }
-            Arg::Long("status-fd") => run.status_fd = Some(limit(parser, "--status-fd", values::descriptor)?),
-            Arg::Long("memory") => run.memory = Some(limit(parser, "--memory", |text| parse_memory(text).map_err(|e| e.to_string()))?),
-            Arg::Long("cpu-max") => run.cpu_max = Some(limit(parser, "--cpu-max", |text| parse_percent(text).map_err(|e| e.to_string()))?),
-            Arg::Long("pids") => run.pids = Some(limit(parser, "--pids", pids)?),
-            Arg::Long("env") => {
-                let text = parser.value().map_err(|e| format!("run: {e}"))?;
-                run.env.push(Variable::parse(&text).map_err(|reason| format!("run: --env: {reason}"))?);
-            }
-            Arg::Long("env-file") => run.env.push(Variable::File(parser.value().map_err(|e| format!("run: {e}"))?)),
-            Arg::Long("keep-env") => run.keep_env = true,
-            Arg::Short('t') | Arg::Long("tty") => run.tty = Tty::Always,
-            Arg::Short('T') | Arg::Long("no-tty") => run.tty = Tty::Never,
-            Arg::Long("work-dir") => run.work_dir = Some(limit(parser, "--work-dir", values::not_empty)?),
-            Arg::Long("timeout") => run.timeout = Some(limit(parser, "--timeout", duration)?),
-            Arg::Short('v') | Arg::Long("verbose") => run.verbose = true,
-            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
+    let (mut run, mut wrong, mut words) = (Run::default(), None, Vec::new());
+    loop {
+        let option = match parser.next() {
+            Ok(None) => break,
+            Ok(Some(Arg::Short('h') | Arg::Long("help"))) => return Ok(Command::Help),
             // The first word is the command; everything behind it is the command's.
-            Arg::Value(word) => {
+            Ok(Some(Arg::Value(word))) => {
                 words.push(word);
                 words.extend(parser.raw_args().map_err(|e| e.to_string())?);
                 break;
             }
-            other => return Err(format!("run: {}", unexpected(other, RUN))),
+            Ok(Some(Arg::Long(name))) => Ok(format!("--{name}")),
+            Ok(Some(Arg::Short(letter))) => Ok(format!("-{letter}")),
+            Err(e) => Err(format!("run: {e}")),
+        };
+        if let Err(reason) = option.and_then(|option| take(&mut run, &option, parser)) {
+            wrong.get_or_insert(reason);
         }
     }
     let mut words = words.into_iter().map(|word| word.into_string().map_err(|word| format!("run: {word:?} is not valid UTF-8")));
-    run.command = words.next().ok_or("run: no COMMAND given; see --help")??;
-    run.args = words.collect::<Result<_, _>>()?;
-    Ok(Command::Run(Box::new(run)))
+    let command = words.next().unwrap_or_else(|| Err("run: no COMMAND given; see --help".into()));
+    let args: Result<Vec<String>, String> = words.collect();
+    match (wrong, command, args) {
+        (None, Ok(command), Ok(args)) => Ok(Command::Run(Box::new(Run { command, args, ..run }))),
+        (Some(reason), ..) | (_, Err(reason), _) | (.., Err(reason)) => Ok(Command::Wrong { reason, status_fd: run.status_fd }),
+    }
+}
+
+/// Takes an option, with its value.
+fn take(run: &mut Run, option: &str, parser: &mut Parser) -> Result<(), String> {
+    match option {
+        "--unveil" => run.unveil.push(value(parser, option)?),
+        "--veil" => run.veil.push(value(parser, option)?),
+        "--no-defaults" => run.no_defaults = true,
+        "--protect-system" => run.protect_system = limit(parser, option, protect_system)?,
+        "--seccomp" => run.unfiltered = !limit(parser, option, seccomp)?,
+        "--view" => run.view = limit(parser, option, view)?,
+        "--tmpfs-size" => run.tmpfs_size = Some(limit(parser, option, values::tmpfs_size)?),
+        "--user" => run.user = Some(limit(parser, option, values::not_empty)?),
+        "--group" => run.group = Some(limit(parser, option, values::not_empty)?),
+        "--cap-add" => run.cap_add.extend(limit(parser, option, values::list)?),
+        "--cap-drop" => run.cap_drop.extend(limit(parser, option, values::list)?),
+        "--net" => run.no_net = limit(parser, option, values::no_net)?,
+        "--bind-tcp" => run.bind_tcp.get_or_insert_default().extend(limit(parser, option, values::ports)?),
+        "--connect-tcp" => run.connect_tcp.get_or_insert_default().extend(limit(parser, option, values::ports)?),
+        "--ulimit" => {
+            let ulimit = limit(parser, option, values::ulimit)?;
+            run.ulimits.retain(|other| other.resource != ulimit.resource);
+            run.ulimits.push(ulimit);
+        }
+        "--status-fd" => run.status_fd = Some(limit(parser, option, values::descriptor)?),
+        "--memory" => run.memory = Some(limit(parser, option, |text| parse_memory(text).map_err(|e| e.to_string()))?),
+        "--cpu-max" => run.cpu_max = Some(limit(parser, option, |text| parse_percent(text).map_err(|e| e.to_string()))?),
+        "--pids" => run.pids = Some(limit(parser, option, pids)?),
+        "--env" => {
+            let text = parser.value().map_err(|e| format!("run: {e}"))?;
+            run.env.push(Variable::parse(&text).map_err(|reason| format!("run: --env: {reason}"))?);
+        }
+        "--env-file" => run.env.push(Variable::File(parser.value().map_err(|e| format!("run: {e}"))?)),
+        "--keep-env" => run.keep_env = true,
+        "-t" | "--tty" => run.tty = Tty::Always,
+        "-T" | "--no-tty" => run.tty = Tty::Never,
+        "--work-dir" => run.work_dir = Some(limit(parser, option, values::not_empty)?),
+        "--timeout" => run.timeout = Some(limit(parser, option, values::duration)?),
+        "-v" | "--verbose" => run.verbose = true,
+        unknown => {
+            let near = unknown.strip_prefix("--").and_then(|name| nearest(name, RUN));
+            return Err(format!("run: invalid option '{unknown}'{}", meant(near, "--")));
+        }
+    }
+    Ok(())
 }
 
 fn value(parser: &mut Parser, option: &str) -> Result<String, String> {
@@ -368,21 +396,6 @@ fn view(text: &str) -> Result<ViewMode, String> {
 
 fn pids(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| format!("{text:?}: not a whole number in range")).and_then(pids_in_range)
-}
-
-/// A number with ms, s, m or h; seconds without.
-fn duration(text: &str) -> Result<Duration, String> {
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let milliseconds = match unit {
-        "ms" => 1,
-        "" | "s" => 1000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        _ => 0,
-    };
-    let known = number.parse::<u64>().ok().and_then(|number| number.checked_mul(milliseconds)).filter(|ms| *ms > 0);
-    known.map(Duration::from_millis).ok_or_else(|| format!("{text:?}: not a time above 0 such as 500ms, 10s, 5m or 1h"))
 }
 
 #[cfg(test)]
@@ -440,7 +453,7 @@ mod tests {
         for option in RUN {
             assert!(USAGE.lines().any(|line| long(line) == Some(format!("--{option}"))), "{option}");
             let known = typed(&format!("run --{option}=1 -- x"));
-            assert!(!matches!(&known, Err(error) if error.contains("invalid option")), "{known:?}");
+            assert!(!matches!(&known, Ok(Command::Wrong { reason, .. }) if reason.contains("invalid option")), "{known:?}");
         }
         let Command::Page(page) = typed("help reference").unwrap() else { panic!("no page") };
         let (_, table) = page.split_once("\n| option | without it | as in a job |\n|---|---|---|\n").unwrap();
@@ -454,6 +467,10 @@ mod tests {
 
     #[test]
     fn says_what_is_wrong() {
+        let wrong = |line: &str| match typed(line) {
+            Err(reason) | Ok(Command::Wrong { reason, .. }) => reason,
+            other => panic!("{line}: {other:?}"),
+        };
         for (line, want) in [
             ("run", "run: no COMMAND given"),
             ("run --view all -- x", "run: --view \"all\": neither host nor private"),
@@ -466,10 +483,11 @@ mod tests {
             ("run --pids 0 -- x", "run: --pids 0 is too few"),
             ("run --pids= -- x", "run: --pids \"\": not a whole number"),
             ("run --net bridge -- x", "run: --net \"bridge\": neither host nor none"),
-            ("run --bind-tcp http -- x", "run: --bind-tcp \"http\": \"http\" is no TCP port"),
-            ("run --connect-tcp= -- x", "run: --connect-tcp \"\": \"\" is no TCP port"),
+            ("run --bind-tcp http -- x", "run: --bind-tcp \"http\": \"http\" is not a port"),
+            ("run --connect-tcp= -- x", "run: --connect-tcp \"\": no port is named"),
             ("run --ulimit nofile -- x", "run: --ulimit \"nofile\": not NAME=SOFT[:HARD]"),
             ("run --ulimit files=1 -- x", "run: --ulimit \"files\" is no limit; there are cpu, fsize"),
+            ("run --ulimit NOFILE=1 -- x", "run: --ulimit \"NOFILE\" is no limit; did you mean nofile?"),
             ("run --ulimit cpu=2:1 -- x", "run: --ulimit cpu = \"2:1\": the soft limit is above the hard one"),
             ("run --tmpfs-size 0 -- x", "run: --tmpfs-size \"0\": "),
             ("run --status-fd -1 -- x", "run: --status-fd \"-1\": not the number of a descriptor"),
@@ -494,9 +512,14 @@ mod tests {
             ("ps --all", "ps: invalid option '--all'"),
             ("walk", "unknown command \"walk\""),
         ] {
-            let error = typed(line).unwrap_err();
+            let error = wrong(line);
             assert!(error.starts_with(want), "{line}: {error}");
         }
+        // The first is told, wherever it is to be told.
+        for line in ["run --memory x --pids y --status-fd 7 -- z", "run --status-fd=7 --memory x z", "run --memory x -v --status-fd 7"] {
+            assert!(matches!(typed(line), Ok(Command::Wrong { reason, status_fd: Some(7) }) if reason.contains("--memory")), "{line}");
+        }
+        assert!(matches!(typed("run --memory x -- z --status-fd 7"), Ok(Command::Wrong { status_fd: None, .. })));
         let check = Check { configs: vec!["/a".into(), "-".into()], json: true };
         assert_eq!(typed("check --config /a --json --config=-").unwrap(), Command::Check(check));
         let ps = Ps { state_dir: Some("/s".into()), json: true };

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-/// What was asked for, in the order in which it was typed.
+/// What was asked for, in the order in which it was typed. What is named itself counts before what is in a file.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Variable {
     Set(OsString, OsString),
@@ -59,11 +59,11 @@ pub fn environment(
         Variable::File(_) => {}
     };
     for variable in asked {
-        match variable {
-            Variable::File(path) => file(path)?.into_iter().for_each(&mut add),
-            other => add(other.clone()),
+        if let Variable::File(path) = variable {
+            file(path)?.into_iter().for_each(&mut add);
         }
     }
+    asked.iter().cloned().for_each(add);
     Ok(env.into_iter().collect())
 }
 
@@ -96,7 +96,11 @@ mod tests {
         let given = given.into_iter().map(|(name, value)| (name.into(), value.into()));
         let given = given.chain([("BYTES".into(), OsString::from_vec(vec![0xff]))]);
         let identity = Identity { name: "u".into(), home: "/h".into(), ..Identity::default() };
-        let asked: Vec<Variable> = asked.iter().map(|text| Variable::parse(OsStr::new(text)).unwrap()).collect();
+        let variable = |text: &&str| match text.strip_prefix("file ") {
+            Some(path) => Variable::File(path.into()),
+            None => Variable::parse(OsStr::new(text)).unwrap(),
+        };
+        let asked: Vec<Variable> = asked.iter().map(variable).collect();
         let env = environment(given, keep, &identity, "/t", &asked).unwrap();
         env.iter().map(|(name, value)| format!("{}={}", name.to_string_lossy(), value.to_string_lossy())).collect()
     }
@@ -110,6 +114,26 @@ mod tests {
         assert_eq!(asked, ["A=b=c", "BYTES=\u{fffd}", "HOME=/srv", "LC_ALL=C", "LOGNAME=u", "NONE=", "PATH=/bin", "TMPDIR=/t", "USER=u"]);
         let kept = decided(true, &[]);
         assert!(["=C:=x", "BYTES=\u{fffd}", "HOME=/h", "LD_PRELOAD=/x.so", "SECRET=s"].iter().all(|one| kept.contains(&one.to_string())));
+    }
+
+    #[test]
+    fn a_variable_counts_before_a_file() {
+        let dir = std::env::temp_dir().join(format!("exec2-env-{}", std::process::id()));
+        std::fs::create_dir(&dir).unwrap();
+        let file = |name: &str, text: &str| {
+            std::fs::write(dir.join(name), text).unwrap();
+            format!("file {}", dir.join(name).display())
+        };
+        let (one, two) = (file("one", "A=1\nB=1\nLC_ALL=x\nPATH\n"), file("two", "B=2\n"));
+        let has = |asked: &[&str], want: &[&str]| {
+            let decided = decided(false, asked);
+            want.iter().for_each(|one| assert!(decided.contains(&one.to_string()), "{asked:?}: {one} in {decided:?}"));
+        };
+        has(&["A=3", &one], &["A=3", "B=1", "LC_ALL=x", "PATH=/bin"]);
+        has(&[&one, "A=3"], &["A=3", "B=1"]);
+        has(&["A=3", &two, &one, "A=4", "LC_ALL"], &["A=4", "B=1", "LC_ALL=C"]);
+        has(&[&one, &two], &["A=1", "B=2"]);
+        std::fs::remove_dir_all(&dir).unwrap();
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod environment;
 mod exit_code;
 mod forwarded;
 mod job;
+mod lifted;
 mod manual;
 mod ps;
 mod run;
@@ -19,6 +20,7 @@ mod values;
 
 use arguments::{Command, parse};
 use exit_code::SETUP_FAILED;
+use status::{StatusFile, failed};
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
@@ -48,6 +50,13 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> u8 {
             say(format_args!("nomad-driver-exec2: {failure}"));
             failure.code
         }),
+        Ok(Command::Wrong { reason, status_fd }) => {
+            say(format_args!("nomad-driver-exec2: {reason}"));
+            if let Some(file) = status_fd.and_then(|number| StatusFile::open(number).ok()) {
+                file.tell(&failed(SETUP_FAILED, &reason));
+            }
+            SETUP_FAILED
+        }
         Err(e) => {
             say(format_args!("nomad-driver-exec2: {e}"));
             SETUP_FAILED

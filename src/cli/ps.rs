@@ -2,6 +2,7 @@
 
 use super::arguments::Ps;
 use super::exit_code::SETUP_FAILED;
+use super::say;
 use crate::policy::exit::ExitResult;
 use crate::policy::request::HOME;
 use crate::task::{Listed, State, list};
@@ -14,7 +15,7 @@ pub fn ps(asked: &Ps) -> u8 {
     let tasks = match list(state_dir) {
         Ok(tasks) => tasks,
         Err(e) => {
-            eprintln!("nomad-driver-exec2: ps: {e}");
+            say(format_args!("nomad-driver-exec2: ps: {e}"));
             return SETUP_FAILED;
         }
     };
@@ -24,7 +25,7 @@ pub fn ps(asked: &Ps) -> u8 {
         match task {
             Ok(task) => listed.push(task),
             Err(reason) => {
-                eprintln!("nomad-driver-exec2: ps: {reason}");
+                say(format_args!("nomad-driver-exec2: ps: {reason}"));
                 code = 1;
             }
         }

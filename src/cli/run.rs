@@ -5,6 +5,7 @@ use super::environment::environment;
 use super::exit_code::{NOT_EXECUTABLE, NOT_FOUND, SETUP_FAILED, TIMED_OUT};
 use super::forwarded::Forwarded;
 use super::job::{Job, Stopped};
+use super::lifted::{hint, lift};
 use super::say;
 use super::scope::Scope;
 use super::standard::{self, Pipes};
@@ -37,15 +38,14 @@ use crate::policy::view_mode::{ProtectSystem, ViewMode};
 use crate::sys::capability::drop_bounding_set;
 use crate::sys::namespace::new_network;
 use crate::task::{Accounts, Ended, Start, TaskError, Tasks};
-use crate::watch::limit;
 use rustix::io::Errno;
-use rustix::process::{Resource, Rlimit, setrlimit};
 use serde_json::Value;
 use std::fmt::{self, Display};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex};
+use std::thread::Builder;
 use std::time::{Duration, Instant};
 
 /// From the stop signal of `--timeout` to SIGKILL.
@@ -64,7 +64,12 @@ impl Display for Failure {
 }
 
 fn setup(reason: impl Display) -> Failure {
-    Failure { code: SETUP_FAILED, reason: as_typed(&reason.to_string()) }
+    let reason = as_typed(&reason.to_string());
+    Failure { code: SETUP_FAILED, reason: format!("{reason}{}", hint(&reason)) }
+}
+
+fn no_thread(e: std::io::Error) -> Failure {
+    setup(format!("start a thread: {e}"))
 }
 
 /// Runs one command to its end. The exit code to pass on.
@@ -89,7 +94,12 @@ fn ran(options: Run) -> Result<(u8, Value), Failure> {
     if !rustix::process::geteuid().is_root() {
         return Err(setup("run: must be started by root: the cgroup, the namespaces and the change of user need it"));
     }
+    // A task's rules let it mount nothing, for good, and a start mounts.
+    if std::fs::read("/proc/1/comm").is_ok_and(|comm| comm == b"exec2-init\n") {
+        return Err(setup("run: this is in a task already, which can start none (Landlock lets it mount nothing)"));
+    }
     let forwarded = Forwarded::block();
+    let lifted = lift().map_err(setup)?;
     // What it is not given it can't be given by a program either. It ignores what this process ignores.
     if options.cap_add.is_empty() {
         drop_bounding_set();
@@ -97,7 +107,7 @@ fn ran(options: Run) -> Result<(u8, Value), Failure> {
     let launcher = Launcher::of_this_process(true);
     let (terminal, other) = terminal::open(options.tty).map_err(setup)?.unzip();
     let writes = cli_writes(options.memory, options.cpu_max, options.pids);
-    let mut spec = spec(&options, launcher.capabilities(), other.as_ref())?;
+    let mut spec = spec(&options, launcher.capabilities(), other.as_ref(), lifted)?;
     let scope = Scope::create(&spec.id, &spec.state_dir, &writes).map_err(setup)?;
     let Identity { uid, gid, .. } = spec.privileges.identity;
     let temporary = temporary::path(&spec.id);
@@ -116,7 +126,8 @@ fn ran(options: Run) -> Result<(u8, Value), Failure> {
         explain(&spec);
     }
 
-    let (id, paths) = (spec.id.clone(), spec.command.paths.clone());
+    let (id, work_dir) = (spec.id.clone(), PathBuf::from(&spec.command.work_dir));
+    let paths: Vec<PathBuf> = spec.command.paths.iter().map(|path| work_dir.join(path)).collect();
     let (oom, stopped) = (Arc::new(Mutex::new(None)), Stopped::default());
     let heard = (Arc::clone(&oom), stopped.clone());
     tasks.listen(move |event| match event.what {
@@ -125,6 +136,14 @@ fn ran(options: Run) -> Result<(u8, Value), Failure> {
         _ => {}
     });
     let attached = terminal.clone().map(Attached::to);
+    let job = Job { tasks: tasks.clone(), id: id.clone(), terminal: terminal.clone(), stopped };
+    let (serve, serves) = channel();
+    let serving = move || {
+        if serves.recv().is_ok() {
+            job.serve(&forwarded)
+        }
+    };
+    Builder::new().spawn(serving).map_err(no_thread)?;
     let (started, start) = channel();
     let before = Instant::now();
     tasks.start(Start::Spec(Box::new(spec)), move |result| drop(started.send(result)));
@@ -135,13 +154,13 @@ fn ran(options: Run) -> Result<(u8, Value), Failure> {
     }
     let relay = terminal.as_ref().map(|terminal| {
         let (tasks, id) = (tasks.clone(), id.clone());
-        terminal.relay(move || tasks.signal(&id, Signal::HUP, |_| {}).unwrap_or_default())
+        terminal.relay(move || tasks.signal(&id, Signal::HUP, |_| {}).unwrap_or_default()).map_err(no_thread)
     });
+    let relay = relay.transpose()?;
 
     let (finished, end) = channel();
     tasks.wait(&id, move |result| finished.send(result).unwrap_or_default()).map_err(setup)?;
-    let job = Job { tasks: tasks.clone(), id: id.clone(), terminal, stopped };
-    std::thread::spawn(move || job.serve(&forwarded));
+    let _ = serve.send(());
     let (result, timed_out) = match options.timeout {
         None => (end.recv().map_err(setup)?, false),
         Some(timeout) => match end.recv_timeout(timeout) {
@@ -198,19 +217,20 @@ fn exit_code(options: &Run, ended: Ended, oom: Option<Oom>, timed_out: bool) -> 
 
 /// `paths` are those where the command was looked for. Found and not executable is 126, as in a shell, also where it is not unveiled, or the
 /// task's user may not look: whoever runs this may.
-fn not_started(error: TaskError, paths: &[String]) -> Failure {
+fn not_started(error: TaskError, paths: &[PathBuf]) -> Failure {
     let there = || paths.iter().any(|path| std::fs::metadata(path).is_ok());
     let code = match &error {
         TaskError::Command { errno, in_exec: true, .. } => match *errno {
             Errno::NOENT | Errno::NOTDIR | Errno::ACCESS if !there() => NOT_FOUND,
             _ => NOT_EXECUTABLE,
         },
-        _ => SETUP_FAILED,
+        _ => return setup(error),
     };
     Failure { code, reason: as_typed(&error.to_string()) }
 }
 
-fn spec(options: &Run, capabilities: Capabilities, terminal: Option<&Other>) -> Result<TaskSpec, Failure> {
+/// `lifted`: limits that the command gets back, unless others are asked for.
+fn spec(options: &Run, capabilities: Capabilities, terminal: Option<&Other>, lifted: Vec<Ulimit>) -> Result<TaskSpec, Failure> {
     let abi = crate::task::landlock().map_err(setup)?;
     let identity = identity(options)?;
     let capabilities = Granted { own: capabilities, given: capabilities_of(options, capabilities)? };
@@ -250,7 +270,7 @@ fn spec(options: &Run, capabilities: Capabilities, terminal: Option<&Other>) -> 
         binds_nothing: ports.bind_nothing(),
         ..Subject::default()
     };
-    let lifted = lift_file_size().into_iter().filter(|lifted| options.ulimits.iter().all(|limit| limit.resource != lifted.resource));
+    let lifted = lifted.into_iter().filter(|lifted| options.ulimits.iter().all(|limit| limit.resource != lifted.resource));
     let ulimits: Vec<Ulimit> = lifted.chain(options.ulimits.iter().copied()).collect();
     let command = Command::new(&options.command, &options.args, path, work_dir, &here).map_err(setup)?;
     Ok(TaskSpec {
@@ -295,15 +315,6 @@ fn identity(options: &Run) -> Result<Identity, Failure> {
     // A group of --user is named by that option.
     let regrouped = identity.regrouped(group, &[], &accounts.group).map_err(|e| e.to_string());
     regrouped.map_err(|reason| setup(if with.is_some() { reason.replacen("group:", "--user:", 1) } else { reason }))
-}
-
-/// A small limit of file sizes is the command's, which gets it back: here it would meet the task's record.
-fn lift_file_size() -> Vec<Ulimit> {
-    let Some((soft, hard)) = limit::of(libc::RLIMIT_FSIZE).filter(|(soft, _)| *soft != u64::MAX) else { return Vec::new() };
-    let lift = |limit| setrlimit(Resource::Fsize, Rlimit { current: limit, maximum: limit });
-    // Beyond the hard limit with the capability alone.
-    let lifted = lift(None).or_else(|_| lift(Some(hard)));
-    lifted.map(|()| Ulimit { resource: libc::RLIMIT_FSIZE, soft, hard }).into_iter().collect()
 }
 
 /// Of the task's record and cgroup: no two runs have the same, not even in two pid namespaces.

@@ -13,12 +13,13 @@ use rustix::process::getpgrp;
 use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer};
 use rustix::stdio::{stderr, stdin, stdout};
 use rustix::termios::{
-    OptionalActions, SpecialCodeIndex, Termios, isatty, tcgetattr, tcgetpgrp, tcgetwinsize, tcsetattr, tcsetwinsize, ttyname,
+    OptionalActions, OutputModes, SpecialCodeIndex, Termios, isatty, tcgetattr, tcgetpgrp, tcgetwinsize, tcsetattr, tcsetwinsize, ttyname,
 };
+use std::borrow::Cow;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
+use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 /// What the other end takes at once without waiting for whoever reads there.
@@ -177,10 +178,10 @@ impl Terminal {
 
     /// Relays from now on. What is given back ends once nothing has the command's end open or the task has ended, and what it wrote is written.
     /// `hang_up` is called when nobody takes that any more.
-    pub fn relay(self: &Arc<Terminal>, hang_up: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
+    pub fn relay(self: &Arc<Terminal>, hang_up: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
         let (typed, shown) = (self.clone(), self.clone());
-        std::thread::spawn(move || typed.input());
-        std::thread::spawn(move || shown.output(hang_up))
+        Builder::new().spawn(move || typed.input())?;
+        Builder::new().spawn(move || shown.output(hang_up))
     }
 
     fn input(&self) {
@@ -262,7 +263,11 @@ impl Terminal {
     }
 }
 
-fn show(mut bytes: &[u8]) -> rustix::io::Result<()> {
+fn show(bytes: &[u8]) -> rustix::io::Result<()> {
+    // While this process has the terminal that does nothing to it; but a shell's, or one that is not standard input, ends lines itself.
+    let ends_lines = |modes: Termios| modes.output_modes.contains(OutputModes::OPOST | OutputModes::ONLCR);
+    let bytes = if tcgetattr(stdout()).is_ok_and(ends_lines) { plain_ends(bytes) } else { bytes.into() };
+    let mut bytes = &bytes[..];
     while !bytes.is_empty() {
         match write(stdout(), bytes) {
             Ok(written) => bytes = &bytes[written..],
@@ -275,9 +280,24 @@ fn show(mut bytes: &[u8]) -> rustix::io::Result<()> {
     Ok(())
 }
 
+/// Lines as they were before the command's terminal ended them.
+fn plain_ends(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let is_end = |at: usize| bytes[at] == b'\r' && bytes.get(at + 1) == Some(&b'\n');
+    (0..bytes.len()).filter(|at| !is_end(*at)).map(|at| bytes[at]).collect::<Vec<_>>().into()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_end_once() {
+        for (shown, want) in
+            [("a\r\nb\r\n", "a\nb\n"), ("\r50 %\r60 %\r\n", "\r50 %\r60 %\n"), ("\n\r", "\n\r"), ("a\r\r\n", "a\r\n"), ("", "")]
+        {
+            assert_eq!(*plain_ends(shown.as_bytes()), *want.as_bytes(), "{shown:?}");
+        }
+    }
 
     #[test]
     fn who_gets_a_terminal() {

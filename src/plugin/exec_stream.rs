@@ -60,10 +60,15 @@ fn refuse(call: Call, reason: String) {
     drop(call.requests);
 }
 
-/// A long reason's beginning and end.
-fn brief(reason: String) -> String {
+/// A long reason without the errno before its words, and of that the beginning and the end.
+fn brief(mut reason: String) -> String {
     const GAP: &str = " ... ";
     const END: usize = (BRIEF - GAP.len()) / 2;
+    if reason.len() > BRIEF
+        && let Some((what, (_, why))) = reason.split_once(": ").and_then(|(what, rest)| Some((what, rest.split_once("): ")?)))
+    {
+        reason = format!("{what}: {why}");
+    }
     match reason.len() {
         ..=BRIEF => reason,
         all => {
@@ -234,9 +239,12 @@ mod tests {
     #[test]
     fn a_reason_fits_into_the_agents_close_frame() {
         assert_eq!(brief("x".repeat(90)), "x".repeat(90));
-        let long = brief(format!("command tool, looked for as {}: No such file or directory (ENOENT)", "/usr/local/bin/tool, ".repeat(9)));
+        let errno = "No such file or directory (ENOENT)";
+        let why = brief(format!("command /srv/tools/bin/tool: {errno}: it needs its interpreter: /no/such is not there"));
+        assert_eq!(why, "command /srv/tools/bin/tool: it needs its interpreter: /no/such is not there");
+        let long = brief(format!("command tool: {errno}: not found in PATH ({}/last)", "/usr/local/bin, ".repeat(9)));
         assert!(
-            long.starts_with("command tool, ") && long.contains(" ... ") && long.ends_with(": No such file or directory (ENOENT)"),
+            long.starts_with("command tool: not found in PATH (/usr") && long.contains(" ... ") && long.ends_with(", /last)"),
             "{long}"
         );
         assert_eq!(long.len(), 90);

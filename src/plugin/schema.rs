@@ -131,7 +131,7 @@ pub const TASK: &[Choice] = &[
         "ulimit",
         Kind::NamedTexts,
         Unset::Null("`{}`"),
-        "resource limits by their names in lower case, such as `nofile`; each `\"soft:hard\"`, `\"n\"` or `\"unlimited\"`; without `core` no core dumps",
+        "resource limits by their names in lower case, such as `nofile`; each `\"soft:hard\"`, `\"n\"` or `\"unlimited\"`, those in bytes also as sizes (`64M`); without `core` no core dumps",
     ),
     choice("pid_mode", Kind::Text, Unset::Null("`default_pid_mode`"), "`private`: a pid namespace of its own; `host`: the host's"),
     choice("ipc_mode", Kind::Text, Unset::Null("`default_ipc_mode`"), "the same for System V IPC, POSIX message queues and shared memory"),

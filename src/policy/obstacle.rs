@@ -5,6 +5,7 @@
 
 use super::access::Mode;
 use super::capability::Capabilities;
+use super::identity::Identity as File;
 use super::user::Identity;
 use std::path::{Path, PathBuf};
 
@@ -19,6 +20,7 @@ pub struct Seen {
     pub uid: u32,
     pub gid: u32,
     pub mode: u32,
+    pub file: File,
 }
 
 /// What a path of the node leads to.
@@ -50,12 +52,16 @@ pub enum Asker {
 pub struct Task<'a> {
     pub identity: &'a Identity,
     pub capabilities: Capabilities,
-    /// What it was granted, by paths without symlinks; `None`: what is there to be seen is all that is known.
+    /// What it was granted, by paths without symlinks; `None`: that is not known of a task that runs, and what is looked at is its own view.
     pub granted: Option<Vec<(PathBuf, Mode)>>,
+    /// Execve said EACCES.
+    pub is_denied: bool,
     /// What stands in its view, whether it was granted or not: it can ask for owner and mode itself.
     pub stands: &'a dyn Fn(&Path) -> bool,
     /// What it does not see of all that.
     pub hidden: &'a dyn Fn(&Path) -> bool,
+    /// By which veil that is empty, as it was written.
+    pub veiled: &'a dyn Fn(&Sight) -> Option<String>,
     pub asker: Asker,
 }
 
@@ -68,6 +74,12 @@ pub enum Obstacle {
     /// It is there. With what it is unveiled, if with anything.
     Veiled {
         mode: Option<Mode>,
+    },
+    /// It is there, and by its user it could be executed: a rule denies it, or its interpreter.
+    Denied,
+    /// A veil is over it.
+    Empty {
+        by: String,
     },
     /// No file.
     Kind(&'static str),
@@ -96,11 +108,23 @@ impl Task<'_> {
         let is_unveiled = mode.is_some() || self.granted.is_none();
         let is_known = self.asker == Asker::Root || mode.is_some_and(|mode| mode.contains(Mode::R));
         let absent = Some(Obstacle::Absent { is_known });
+        if self.granted.is_none() {
+            if let Some(by) = (self.veiled)(sight) {
+                return Some(Obstacle::Empty { by });
+            }
+            // Whether there is anything behind it nobody learns from this.
+            if let Some(at) = sight.way.iter().find(|dir| !self.may_search(dir)) {
+                return Some(Obstacle::Closed { at: at.clone() });
+            }
+        }
         let Some(file) = &sight.file else { return absent };
         let is_searched = sight.way.iter().all(|dir| self.may_search(dir));
         let stands = is_searched && (self.stands)(&sight.path) && !(self.hidden)(&sight.path);
         if !is_unveiled && !stands && self.asker == Asker::Job && !sight.is_for_all() {
             return absent;
+        }
+        if let Some(by) = (self.veiled)(sight) {
+            return Some(Obstacle::Empty { by });
         }
         match file.mode & libc::S_IFMT {
             libc::S_IFREG => {}
@@ -116,12 +140,17 @@ impl Task<'_> {
         if !is_unveiled || mode.is_some_and(|mode| !mode.contains(Mode::RX)) {
             return Some(Obstacle::Veiled { mode });
         }
-        sight.is_noexec.then_some(Obstacle::NoExec)
+        let denied = (self.granted.is_none() && self.is_denied).then_some(Obstacle::Denied);
+        sight.is_noexec.then_some(Obstacle::NoExec).or(denied)
     }
 
     /// Whether the task itself reads `sight`, of which something may be told then.
     pub fn reads(&self, sight: &Sight) -> bool {
-        let is_unveiled = self.granted.is_none() || self.mode(&sight.path).is_some_and(|mode| mode.contains(Mode::RX));
+        let is_unveiled = match &self.granted {
+            // It has executed, and so read, what something else was wrong with.
+            None => !self.is_denied,
+            Some(_) => self.mode(&sight.path).is_some_and(|mode| mode.contains(Mode::RX)),
+        };
         is_unveiled && sight.file.as_ref().is_some_and(|file| self.asker == Asker::Root || self.bits(file) & 0o4 != 0)
     }
 
@@ -182,6 +211,11 @@ impl Told {
         matches!(self.obstacle, Obstacle::Absent { .. })
     }
 
+    /// It could not be tried, whatever it is.
+    pub fn is_out_of_sight(&self) -> bool {
+        matches!(self.obstacle, Obstacle::Veiled { .. } | Obstacle::Empty { .. })
+    }
+
     /// Part of a sentence; `user` is the task's.
     pub fn words(&self, user: &str, asker: Asker) -> String {
         let path = self.asked.display();
@@ -193,6 +227,8 @@ impl Told {
             Obstacle::Veiled { mode: Some(mode) } => {
                 format!("{path}{link} is unveiled with {mode} alone, and is executed only with rx; {}", self.unveiling(asker))
             }
+            Obstacle::Denied => format!("{path}{link} or its interpreter is not unveiled with rx; {}", self.unveiling(asker)),
+            Obstacle::Empty { by } => format!("{path}{link} is hidden by {by}"),
             Obstacle::Kind(kind) => format!("{path}{link} is {kind}"),
             Obstacle::Closed { at } => {
                 let rights = format!("owner {}:{}, mode {:04o}", at.uid, at.gid, at.mode & 0o7777);
@@ -219,9 +255,9 @@ impl Told {
     }
 }
 
-/// Where a command was looked for, in one line. `by_name`: those of PATH.
-pub fn not_found(directories: &[&str], by_name: bool) -> String {
-    const ENOUGH: usize = 240;
+/// Where a command was looked for, in one line.
+pub fn list(directories: &[&str]) -> String {
+    const ENOUGH: usize = 120;
     let mut length = 0;
     let fit = directories.iter().take_while(|dir| {
         length += dir.len() + 2;
@@ -232,8 +268,7 @@ pub fn not_found(directories: &[&str], by_name: bool) -> String {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    let list = directories[..shown].join(", ");
-    if by_name { format!("not found in PATH ({list}{more})") } else { format!("not found in {list}{more}") }
+    format!("{}{more}", directories[..shown].join(", "))
 }
 
 #[cfg(test)]
@@ -241,7 +276,7 @@ mod tests {
     use super::*;
 
     fn seen(path: &str, (uid, gid): (u32, u32), mode: u32) -> Seen {
-        Seen { path: path.into(), uid, gid, mode }
+        Seen { path: path.into(), uid, gid, mode, file: File { dev: 0, ino: 0 } }
     }
 
     fn dir(path: &str, mode: u32) -> Seen {
@@ -259,7 +294,10 @@ mod tests {
         let identity = Identity { uid, gid: uid, groups: vec![50], name: "user".into(), home: "/".into() };
         let granted = Some(granted.iter().map(|(path, mode)| (PathBuf::from(path), *mode)).collect());
         let (stands, hidden) = (|path: &Path| path.starts_with("/usr"), |path: &Path| path.starts_with("/usr/clients"));
-        let task = Task { identity: &identity, capabilities: Capabilities(0), granted, stands: &stands, hidden: &hidden, asker };
+        let veiled = |sight: &Sight| sight.path.starts_with("/opt/veiled").then(|| "veil \"/opt/veiled\"".to_string());
+        let capabilities = Capabilities(0);
+        let task =
+            Task { identity: &identity, capabilities, granted, is_denied: true, stands: &stands, hidden: &hidden, veiled: &veiled, asker };
         Some(sight.told(task.obstacle(sight)?, format!("rx:{}", sight.path.display())).words("user", asker))
     }
 
@@ -329,10 +367,11 @@ mod tests {
     #[test]
     fn what_is_read_of_it() {
         let identity = Identity { uid: 1000, gid: 1000, ..Identity::default() };
-        let none = |_: &Path| false;
+        let (none, veiled) = (|_: &Path| false, |_: &Sight| None);
         let reads = |mode: u32, granted: &[(&str, Mode)], asker| {
             let granted = Some(granted.iter().map(|(path, mode)| (PathBuf::from(path), *mode)).collect());
-            let task = Task { identity: &identity, capabilities: Capabilities(0), granted, stands: &none, hidden: &none, asker };
+            let (capabilities, is_denied) = (Capabilities(0), true);
+            let task = Task { identity: &identity, capabilities, granted, is_denied, stands: &none, hidden: &none, veiled: &veiled, asker };
             task.reads(&sight("/opt/x", Some(libc::S_IFREG | mode), 0o755))
         };
         assert!(reads(0o755, &[("/opt", Mode::RX)], Asker::Job) && reads(0o711, &[("/opt", Mode::RX)], Asker::Root));
@@ -352,13 +391,59 @@ mod tests {
     }
 
     #[test]
+    fn what_is_hidden_by_a_veil() {
+        let says = |path: &str, file, granted: &[(&str, Mode)], who| said(&sight(path, file, 0o755), granted, who).unwrap_or_default();
+        let opt = [("/opt", Mode::RX)];
+        assert_eq!(says("/opt/veiled/x", Some(PROGRAM), &opt, JOB), "/opt/veiled/x is hidden by veil \"/opt/veiled\"");
+        assert_eq!(says("/opt/veiled/x", None, &opt, JOB), "/opt/veiled/x is not there");
+        assert_eq!(says("/opt/veiled/x", Some(libc::S_IFREG | 0o644), &[], JOB), "/opt/veiled/x is not there, or not unveiled");
+        assert_eq!(says("/opt/x", Some(PROGRAM), &opt, JOB), "");
+    }
+
+    #[test]
+    fn of_a_task_that_runs_its_own_view_is_known() {
+        let identity = Identity { uid: 1000, gid: 1000, name: "1000".into(), ..Identity::default() };
+        let none = |_: &Path| false;
+        let says = |path: &str, file: Option<u32>, above: u32, is_denied| {
+            let veiled = |sight: &Sight| sight.path.starts_with("/opt/veiled").then(|| "a veil".to_string());
+            let (capabilities, asker) = (Capabilities(0), Asker::Job);
+            let granted = None;
+            let task =
+                Task { identity: &identity, capabilities, granted, is_denied, stands: &|_| true, hidden: &none, veiled: &veiled, asker };
+            let sight = sight(path, file, above);
+            let words = task.obstacle(&sight).map(|why| sight.told(why, format!("rx:{path}")).words("1000", asker));
+            (words.unwrap_or_default(), task.reads(&sight))
+        };
+        for (path, file, above, is_denied, want, reads) in [
+            ("/opt/x", None, 0o755, false, "/opt/x is not there, or not unveiled", false),
+            ("/opt/x", Some(PROGRAM), 0o755, false, "", true),
+            (
+                "/opt/x",
+                Some(PROGRAM),
+                0o755,
+                true,
+                "/opt/x or its interpreter is not unveiled with rx; unveil = [\"rx:/opt/x\"] does it",
+                false,
+            ),
+            ("/opt/x", Some(libc::S_IFREG | 0o644), 0o755, true, "/opt/x is not executable for user 1000: owner 0:0, mode 0644", false),
+            ("/opt/x", Some(libc::S_IFDIR | 0o755), 0o755, true, "/opt/x is a directory", false),
+            ("/opt/veiled/x", None, 0o755, false, "/opt/veiled/x is hidden by a veil", false),
+            // The same words whether anything is there or not.
+            ("/root/x", None, 0o700, true, "/root/x is behind /root, which user 1000 may not search: owner 0:0, mode 0700", false),
+            ("/root/x", Some(PROGRAM), 0o700, true, "/root/x is behind /root, which user 1000 may not search: owner 0:0, mode 0700", false),
+        ] {
+            assert_eq!(says(path, file, above, is_denied), (want.to_string(), reads));
+        }
+    }
+
+    #[test]
     fn where_it_was_looked_for_fits_on_a_line() {
-        assert_eq!(not_found(&["/usr/bin", "/bin"], true), "not found in PATH (/usr/bin, /bin)");
+        assert_eq!(list(&["/usr/bin", "/bin"]), "/usr/bin, /bin");
         let many: Vec<String> = (0..256).map(|n| format!("/opt/tools/{n}/bin")).collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
-        let line = not_found(&many, true);
-        assert!(line.len() < 300 && line.ends_with(" more)"), "{line}");
+        let line = list(&many);
+        assert!(line.len() < 150 && line.ends_with(" more"), "{line}");
         let long = format!("/{}", "x".repeat(400));
-        assert_eq!(not_found(&[&long], false), format!("not found in {long}"));
+        assert_eq!(list(&[&long]), long);
     }
 }

@@ -63,6 +63,7 @@ pub const NOT_THERE: &str = "it is not there on the node, and in what the task s
     ${NOMAD_TASK_DIR}, or make it on the node";
 
 /// Why a path is not followed.
+pub const LED_ROUND: &str = "the symbolic links on the way to it lead round in a circle";
 pub const LED_BY_TASK: &str = "a symbolic link that the task could have made is on the way to it";
 
 /// Refuses a path, without symlinks, where the task's root is, or what it has of its own: /proc, its cgroup, its allocation's directories.

@@ -12,6 +12,14 @@ pub fn is_decimal(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
+/// A number of `unit`s with a decimal point or without, in the ones that a unit has; a part of one is none. `None`: it is no number, or too large.
+pub fn fixed(text: &str, unit: u128) -> Option<u128> {
+    let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
+    // More digits than 18 tell nothing of a terabyte.
+    let (whole, part) = (decimal::<u64>(whole)?, part.get(..part.len().min(18)).filter(|_| is_decimal(part))?);
+    Some(u128::from(whole) * unit + decimal::<u128>(part)? * unit / 10u128.pow(part.len() as u32))
+}
+
 /// The value of `key` in a flat keyed file (cgroup-v2.rst), such as `cpu.stat`.
 pub fn keyed(text: &str, key: &str) -> Option<u64> {
     text.lines().find_map(|line| decimal(line.strip_prefix(key)?.strip_prefix(' ')?))

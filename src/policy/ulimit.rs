@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::capability::Capabilities;
+use super::limits::parse_bytes;
 use super::message::Limit;
-use super::text::decimal;
+use super::text::{decimal, nearest};
 
 /// One limit. `u64::MAX` is no limit, as RLIM_INFINITY.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,11 +39,14 @@ const NAMES: [&str; 16] = [
     "rttime",
 ];
 
+/// Those of them that are in bytes.
+const BYTES: [&str; 8] = ["fsize", "data", "stack", "core", "rss", "memlock", "as", "msgqueue"];
+
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum UlimitError {
-    #[error("{0:?} is no limit; there are {names}", names = NAMES.join(", "))]
+    #[error("{0:?} is no limit; {near}", near = meant(.0))]
     Unknown(String),
-    #[error("{name} = {value:?} is not \"soft:hard\", a number or \"unlimited\"")]
+    #[error("{name} = {value:?} is not {form}", form = form(.name))]
     Value { name: String, value: String },
     #[error("{name} = {value:?}: the soft limit is above the hard one")]
     Inverted { name: String, value: String },
@@ -58,6 +62,7 @@ impl Ulimit {
     pub fn parse(name: &str, value: &str) -> Result<Ulimit, UlimitError> {
         let resource = NAMES.iter().position(|known| *known == name).ok_or_else(|| UlimitError::Unknown(name.into()))? as u32;
         let (soft, hard) = value.split_once(':').unwrap_or((value, value));
+        let one = |text: &str| one(text, BYTES.contains(&name));
         let (soft, hard) = one(soft).zip(one(hard)).ok_or_else(|| UlimitError::Value { name: name.into(), value: value.into() })?;
         match soft > hard {
             true => Err(UlimitError::Inverted { name: name.into(), value: value.into() }),
@@ -66,10 +71,18 @@ impl Ulimit {
     }
 }
 
+/// RLIMIT_FSIZE.
+pub const FSIZE: u32 = 1;
+/// RLIMIT_DATA.
+pub const DATA: u32 = 2;
 /// RLIMIT_CORE.
 pub const CORE: u32 = 4;
+/// RLIMIT_NPROC.
+pub const NPROC: u32 = 6;
 /// RLIMIT_NOFILE.
 pub const NOFILE: u32 = 7;
+/// RLIMIT_AS.
+pub const AS: u32 = 9;
 
 /// A task's limits, with no core dumps where the job says nothing of them. The limit is 1: with 0 the kernel writes none either, but still
 /// starts the program of the host's core_pattern, as root, for what the task has chosen (core(5)). `hard` is this process's own limit of
@@ -116,12 +129,29 @@ pub fn text(limit: u64) -> String {
     if limit == u64::MAX { UNLIMITED.to_string() } else { limit.to_string() }
 }
 
-fn one(text: &str) -> Option<u64> {
-    if text == UNLIMITED {
-        return Some(u64::MAX);
+fn one(text: &str, is_size: bool) -> Option<u64> {
+    match text {
+        UNLIMITED => Some(u64::MAX),
+        size if is_size => parse_bytes(size).ok(),
+        // A sign would be read too: -1 stands for no limit elsewhere, and must not be a number here.
+        number => decimal(number),
     }
-    // A sign would be read too: -1 stands for no limit elsewhere, and must not be a number here.
-    decimal(text)
+}
+
+/// Which name was probably meant.
+fn meant(written: &str) -> String {
+    let written = written.to_ascii_lowercase();
+    match nearest(written.strip_prefix("rlimit_").unwrap_or(&written), &NAMES) {
+        Some(name) => format!("did you mean {name}?"),
+        None => format!("there are {}", NAMES.join(", ")),
+    }
+}
+
+fn form(name: &str) -> &'static str {
+    match BYTES.contains(&name) {
+        true => "\"soft:hard\", a number of bytes, a size such as 64M or \"unlimited\"",
+        false => "\"soft:hard\", a number or \"unlimited\"",
+    }
 }
 
 #[cfg(test)]
@@ -154,6 +184,8 @@ mod tests {
             ("memlock", "unlimited", (8, u64::MAX, u64::MAX)),
             ("stack", "8388608:unlimited", (3, 8 << 20, u64::MAX)),
             ("rttime", "7:7", (15, 7, 7)),
+            ("memlock", "64M", (8, 64 << 20, 64 << 20)),
+            ("fsize", "4096:1.5GiB", (1, 4096, 3 << 29)),
         ] {
             assert_eq!(parse(name, value), Ok(want), "{name}={value}");
         }
@@ -163,7 +195,10 @@ mod tests {
     #[test]
     fn refusals_name_limit_and_value() {
         for (name, value, want) in [
-            ("NOFILE", "1", "\"NOFILE\" is no limit; there are cpu, fsize,"),
+            ("NOFILE", "1", "\"NOFILE\" is no limit; did you mean nofile?"),
+            ("RLIMIT_AS", "1", "\"RLIMIT_AS\" is no limit; did you mean as?"),
+            ("files", "1", "\"files\" is no limit; there are cpu, fsize,"),
+            ("memlock", "64X", "memlock = \"64X\" is not \"soft:hard\", a number of bytes, a size such as 64M or"),
             ("nofile", "", "nofile = \"\" is not"),
             ("nofile", "-1", "nofile = \"-1\" is not \"soft:hard\", a number or \"unlimited\""),
             ("nofile", "1:2:3", "nofile = \"1:2:3\" is not"),

@@ -42,6 +42,8 @@ pub enum UnveilReason {
     WordWithMode,
     #[error("the path is empty")]
     EmptyPath,
+    #[error("the path begins with a blank: write {0:?}")]
+    Blank(String),
     #[error("the path is not absolute")]
     RelativePath,
     #[error("the path contains a NUL byte")]
@@ -104,6 +106,9 @@ pub(super) fn normalise(path: &str) -> Result<String, UnveilReason> {
     }
     if path.contains('\0') {
         return Err(UnveilReason::Nul);
+    }
+    if path.starts_with(char::is_whitespace) {
+        return Err(UnveilReason::Blank(path.trim().into()));
     }
     if !path.starts_with('/') {
         return Err(UnveilReason::RelativePath);
@@ -174,6 +179,9 @@ mod tests {
             ("r:/a:/b", "can't contain a colon"),
             ("r:", "the path is empty"),
             ("r:etc", "not absolute"),
+            ("r: /etc", "the path begins with a blank: write \"/etc\""),
+            ("r:\tetc ", "the path begins with a blank: write \"etc\""),
+            ("r :/etc", "unknown letter ' ' in mode \"r \""),
             ("r:./etc", "not absolute"),
             ("r:~/x", "not absolute"),
             ("r:/a\0b", "NUL"),

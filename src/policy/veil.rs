@@ -157,6 +157,7 @@ mod tests {
             ("", "the path is empty"),
             ("?", "the path is empty"),
             ("srv", "the path is not absolute"),
+            (" /srv/x", "the path begins with a blank: write \"/srv/x\""),
             ("r:/srv/x", "the path is not absolute"),
             ("/srv/../x", "the path contains \"..\", which behind a symbolic link leads elsewhere than it reads"),
             ("/x\0", "the path contains a NUL byte"),

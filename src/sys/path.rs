@@ -59,7 +59,7 @@ pub fn open_again(path: &Path, identity: Identity) -> rustix::io::Result<OwnedFd
 
 /// Opens `path` (O_PATH, absolute) and follows the symlinks on its way that root made, as long as the task can't have made them: none below a
 /// directory that it may write, none that its user owns. Those of whom their directory belongs to lead to what is below it, which he could
-/// have moved there as well, and nowhere else. ELOOP otherwise. Magic links of /proc are never followed.
+/// have moved there as well, and nowhere else. ELOOP otherwise; EMLINK where they lead round in a circle. Magic links of /proc are never followed.
 pub fn open(path: &Path, untrusted: &Untrusted) -> rustix::io::Result<OwnedFd> {
     find(path, untrusted).map(|(file, _)| file)
 }
@@ -92,6 +92,8 @@ fn walk(path: &Path, untrusted: &Untrusted) -> rustix::io::Result<(OwnedFd, Way)
         if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink {
             walk.enter(&name, Identity::from(stat));
             below.push(file);
+        } else if !walk.way.may_follow() {
+            return Err(Errno::MLINK);
         } else if walk.may_follow(stat.st_uid, fstat(at)?.st_uid) && !is_magic(at, &name, &file)? {
             walk.follow(&name, text(&file, "")?, stat.st_uid);
         } else {
@@ -139,7 +141,7 @@ mod tests {
         let links = [(dir.join("link"), PathBuf::from("real")), (dir.join("real/dots"), PathBuf::from("../real/./sub/../sub"))];
         assert_eq!(found.links, links);
         assert!(found.passed.contains(&dir.join("real")) && !found.passed.contains(&found.path));
-        assert_eq!(open(&dir.join("loop"), &stranger).unwrap_err(), Errno::LOOP);
+        assert_eq!(open(&dir.join("loop"), &stranger).unwrap_err(), Errno::MLINK);
         assert_eq!(open(&dir.join("none"), &stranger).unwrap_err(), Errno::NOENT);
         assert_eq!(open_strict(&dir.join("link/sub/file")).unwrap_err(), Errno::LOOP);
         assert_eq!(open_strict(&dir.join("link")).unwrap_err(), Errno::LOOP);

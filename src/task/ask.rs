@@ -3,6 +3,7 @@
 //! running for ever.
 
 use super::error::TaskError;
+use super::failure::Tried;
 use super::order::{Reply, Session, SessionEnd};
 use super::record::Record;
 use super::session::{Open, Sessions};
@@ -139,10 +140,10 @@ impl Asks {
         }
     }
 
-    /// Takes an answer of init's.
-    pub fn report(&mut self, report: &Report) {
+    /// Takes an answer of init's: see [`Sessions::report`].
+    pub fn report(&mut self, report: &Report, why: impl Fn(&Tried, Errno) -> Option<String>) {
         if report.kind != message::SIGNALLED {
-            return self.sessions.report(report);
+            return self.sessions.report(report, why);
         }
         // An earlier plugin's request may still be answered.
         if let Some(sent) = self.signals.pop_front_if(|sent| sent.process == report.id) {
@@ -202,7 +203,7 @@ mod tests {
         assert_eq!(replied.try_iter().filter(|result| matches!(result, Err(TaskError::Silent(_)))).count(), 1000);
         assert_eq!(asks.due(), None);
         // A late answer is still the first one's.
-        asks.report(&Report { kind: message::SIGNALLED, id: 2, ..Report::default() });
+        asks.report(&Report { kind: message::SIGNALLED, id: 2, ..Report::default() }, |_, _| None);
         assert_eq!(asks.signals.front().map(|sent| sent.process), Some(2));
     }
 }

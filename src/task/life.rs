@@ -2,6 +2,7 @@
 //! time.
 
 use super::ask::{Asks, PATIENCE};
+use super::diagnosis;
 use super::error::TaskError;
 use super::event::{Subject, oom};
 use super::failure::start_failed;
@@ -209,7 +210,10 @@ impl Life {
                 self.failed = self.spec.as_ref().map(|spec| start_failed(report, spec));
             }
             message::STOPPED if report.id == self.command => task.tell(&self.subject, Happening::Stopped(report.value)),
-            _ => self.asks.report(report),
+            _ => {
+                let (init, pidfd) = (self.launched.pid as u32, self.launched.pidfd.as_fd());
+                self.asks.report(report, |tried, errno| diagnosis::of_session(init, pidfd, record.path(), tried, errno));
+            }
         }
     }
 
@@ -221,8 +225,12 @@ impl Life {
         let (name, alloc_id, cgroup) = (spec.name.clone(), spec.alloc_id.clone(), spec.cgroup.path.clone());
         let landlock_abi = spec.rules.abi.0;
         let started_at = SystemTime::now();
+        // What ends with this process is taken over by nobody: a limit of file sizes does not keep it from running.
+        let is_bound = spec.stdio.start_flags() & message::BOUND != 0;
         let saved = self.saved(*spec, started_at).and_then(|saved| record.save(&saved));
-        if let Err(e) = saved {
+        if let Err(e) = saved
+            && !(is_bound && e.is(Errno::FBIG))
+        {
             (self.failed, self.log) = (Some(e.into()), log);
             return self.kill();
         }

@@ -8,6 +8,7 @@ use crate::policy::kill::KillMode;
 use crate::policy::message::{RECORD_LENGTH, RECORD_MAGIC};
 use crate::policy::namespace::NamespaceMode;
 use crate::policy::ulimit::Ulimit;
+use crate::sys::memfd::{fits, mapped};
 use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, flock, fstat, mkdirat, openat, unlinkat};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
@@ -78,6 +79,8 @@ pub struct Record {
     /// Locked (flock) for as long as this process has the task, so that others know that somebody works at it.
     dir: OwnedFd,
     path: PathBuf,
+    /// The exit status, where no file may be as long as one (RLIMIT_FSIZE): a later plugin does not find it.
+    exit: Option<OwnedFd>,
 }
 
 impl Record {
@@ -93,7 +96,9 @@ impl Record {
             flock(&dir, FlockOperation::LockExclusive)?;
             let exit = openat(&dir, EXIT, OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC, Mode::RUSR | Mode::WUSR)?;
             // Its space is taken now: a full file system later loses no exit status.
-            rustix::io::pwrite(&exit, &[0; RECORD_LENGTH], 0)?;
+            if fits(RECORD_LENGTH) {
+                rustix::io::pwrite(&exit, &[0; RECORD_LENGTH], 0)?;
+            }
             Ok((dir, exit))
         };
         let made = match make() {
@@ -103,7 +108,12 @@ impl Record {
             made => made,
         };
         match made {
-            Ok((dir, exit)) => Ok((Record { dir: settle(dir), path }, exit)),
+            Ok((dir, _)) if !fits(RECORD_LENGTH) => {
+                let exit = mapped(&[0; RECORD_LENGTH], OFlags::RDWR)?;
+                let own = exit.try_clone().at_path("dup the exit status of", &path)?;
+                Ok((Record { dir: settle(dir), path, exit: Some(own) }, exit))
+            }
+            Ok((dir, exit)) => Ok((Record { dir: settle(dir), path, exit: None }, exit)),
             Err(errno) => {
                 if errno != Errno::EXIST {
                     let _ = unlinkat(&base, Path::new(&name).join(EXIT), AtFlags::empty());
@@ -120,7 +130,7 @@ impl Record {
             return Err(Error::refusal("not the path of a record:", path));
         };
         let dir = openat(owned(base)?, name, DIRECTORY, Mode::empty()).at_path("open record", path)?;
-        Ok(Record { dir: settle(dir), path: path.to_path_buf() })
+        Ok(Record { dir: settle(dir), path: path.to_path_buf(), exit: None })
     }
 
     /// This process has the task from now on.
@@ -144,7 +154,11 @@ impl Record {
         let text = serde_json::to_vec(saved).map_err(std::io::Error::other).at_path("write", &path)?;
         let flags = OFlags::CREATE | OFlags::TRUNC | OFlags::WRONLY | OFlags::CLOEXEC;
         let file = openat(&self.dir, TASK, flags, Mode::RUSR | Mode::WUSR).at_path("create", &path)?;
-        std::fs::File::from(file).write_all(&text).at_path("write", &path)
+        let written = std::fs::File::from(file).write_all(&text).at_path("write", &path);
+        if written.is_err() {
+            let _ = unlinkat(&self.dir, TASK, AtFlags::empty());
+        }
+        written
     }
 
     /// What was saved. ENOENT: nothing was.
@@ -165,7 +179,10 @@ impl Record {
 
     /// The wait status that init wrote, if it did.
     pub fn exit_status(&self) -> Option<i32> {
-        let file = openat(&self.dir, EXIT, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+        let file = match &self.exit {
+            Some(exit) => exit.try_clone().ok()?,
+            None => openat(&self.dir, EXIT, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?,
+        };
         let mut bytes = [0u8; 8];
         let length = rustix::io::pread(&file, &mut bytes, 0).ok()?;
         let (magic, status) = bytes.split_at(4);

@@ -7,6 +7,7 @@ use super::record::Record;
 use crate::init;
 use crate::policy::command::Command;
 use crate::policy::message::{self, Report, Request};
+use rustix::io::Errno;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::os::fd::OwnedFd;
 
@@ -84,7 +85,8 @@ impl Sessions {
         Ok((request, descriptors, Tried::from(&command), session.wanted))
     }
 
-    pub fn report(&mut self, report: &Report) {
+    /// `why` finds out why one was not executed with that errno.
+    pub fn report(&mut self, report: &Report, why: impl Fn(&Tried, Errno) -> Option<String>) {
         match report.kind {
             message::STARTED => {
                 let Some(session) = self.open.iter_mut().find(|session| session.token == report.id) else { return };
@@ -95,7 +97,7 @@ impl Sessions {
             }
             message::FAILED => {
                 if let Some(session) = self.take(|session| session.token == report.id) {
-                    let error = command_failed(report, &session.tried, None);
+                    let error = command_failed(report, &session.tried, |errno| why(&session.tried, errno));
                     session.finish(Err(error));
                 }
             }

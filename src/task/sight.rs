@@ -1,6 +1,7 @@
 //! Looking at a command that did not start, from the node, by the way that its path takes in the task's view. Nothing but directories and
 //! symlinks is opened on the way, and that without triggering an automount; of a file no more is read than what tells what it is.
 
+use crate::policy::identity::Identity;
 use crate::policy::obstacle::{Seen, Sight};
 use crate::policy::program::HEAD;
 use crate::policy::way::{Part, Way};
@@ -78,7 +79,7 @@ fn open(at: impl AsFd, name: &Path) -> rustix::io::Result<OwnedFd> {
 
 fn seen(file: &OwnedFd, path: PathBuf) -> rustix::io::Result<Seen> {
     let stat = fstat(file)?;
-    Ok(Seen { path, uid: stat.st_uid, gid: stat.st_gid, mode: stat.st_mode })
+    Ok(Seen { path, uid: stat.st_uid, gid: stat.st_gid, mode: stat.st_mode, file: Identity::from(stat) })
 }
 
 /// The first bytes of a regular file.

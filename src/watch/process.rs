@@ -1,6 +1,8 @@
 //! Which process a pid means, and what the kernel tells of it. Pids are used again; a pid with its start time within one boot is not.
 
 use crate::error::{At, Error, Result};
+use crate::policy::capability::Capabilities;
+use crate::policy::user::Identity;
 use rustix::fs::{Mode, OFlags};
 use std::path::PathBuf;
 
@@ -27,6 +29,17 @@ pub fn owner(pid: u32) -> Result<(u32, u32)> {
         (Some(uid), Some(gid)) => Ok((uid, gid)),
         _ => Err(Error::refusal("no user and group in", path)),
     }
+}
+
+/// As whom process `pid` runs, whose name is its number, and what it may: of /proc/PID/status.
+pub fn privileges(pid: u32) -> Result<(Identity, Capabilities)> {
+    let (uid, gid) = owner(pid)?;
+    let path = PathBuf::from(format!("/proc/{pid}/status"));
+    let status = std::fs::read_to_string(&path).at_path("read", &path)?;
+    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim();
+    let groups = field("Groups:").split_whitespace().filter_map(|group| group.parse().ok()).collect();
+    let capabilities = u64::from_str_radix(field("CapEff:"), 16).unwrap_or_default();
+    Ok((Identity { uid, gid, groups, name: uid.to_string(), ..Identity::default() }, Capabilities(capabilities)))
 }
 
 fn real_id(status: &str, name: &str) -> Option<u32> {
@@ -65,6 +78,8 @@ mod tests {
     fn the_owner_is_the_real_one() {
         assert_eq!(real_id("Name:\tx\nUid:\t80000\t0\t1\t2\nGid:\t7\t0\t0\t0\n", "Uid:"), Some(80000));
         assert_eq!(real_id("Name:\tUid:\n", "Uid:"), None);
-        assert_eq!(owner(std::process::id()).unwrap().0, rustix::process::getuid().as_raw());
+        let uid = rustix::process::getuid().as_raw();
+        assert_eq!(owner(std::process::id()).unwrap().0, uid);
+        assert_eq!(privileges(std::process::id()).unwrap().0.name, uid.to_string());
     }
 }

@@ -20,6 +20,7 @@ use rustix::fs::{FileType, Mode as FileMode};
 use rustix::pipe::PipeFlags;
 use std::fs;
 use std::io::Read;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, channel};
@@ -180,11 +181,23 @@ impl Node {
         let [stdin, stderr] =
             ["/dev/null"; 2].map(|path| fs::OpenOptions::new().read(true).write(true).open(path).expect("/dev/null").into());
         let argv = [exe().display().to_string().as_str(), "--probe"].iter().chain(attempts).map(|word| word.to_string()).collect();
-        let (ended, end) = channel();
-        let session = Session { argv, stdio: [stdin, write, stderr], terminal: false, wanted: Box::new(|| true) };
-        self.tasks.exec(id, session, |_| {}, move |result| ended.send(result).unwrap_or_default()).expect("a task");
-        assert_eq!(got(&end).expect("an end"), 0);
+        assert_eq!(self.starts_session(id, argv, [stdin, write, stderr]).expect("an end"), 0);
         read_lines(&mut read.into())
+    }
+
+    /// Runs a command beside a task's own, without streams: its wait status, or why it did not start.
+    pub fn session_ends(&self, id: &str, argv: &[&str]) -> Result<i32, TaskError> {
+        let null = ["/dev/null"; 3].map(|path| fs::OpenOptions::new().read(true).write(true).open(path).expect("/dev/null").into());
+        self.starts_session(id, argv.iter().map(|word| word.to_string()).collect(), null)
+    }
+
+    fn starts_session(&self, id: &str, argv: Vec<String>, stdio: [OwnedFd; 3]) -> Result<i32, TaskError> {
+        let (ended, end) = channel();
+        let failed = ended.clone();
+        let session = Session { argv, stdio, terminal: false, wanted: Box::new(|| true) };
+        let reply = move |result: Result<u32, TaskError>| result.err().map_or((), |e| failed.send(Err(e)).unwrap_or_default());
+        self.tasks.exec(id, session, reply, move |result| ended.send(result).unwrap_or_default()).expect("a task");
+        got(&end)
     }
 
     pub fn waiting(&self, id: &str) -> Receiver<Ended> {

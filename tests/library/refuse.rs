@@ -8,8 +8,10 @@ use nomad_driver_exec2::policy::device::Device;
 use nomad_driver_exec2::policy::directories::Directories;
 use nomad_driver_exec2::policy::grant::Grant;
 use nomad_driver_exec2::policy::limits::CgroupWrite;
+use nomad_driver_exec2::policy::signal::Signal;
 use nomad_driver_exec2::policy::spec::TaskSpec;
 use nomad_driver_exec2::policy::stdio::Stdio;
+use nomad_driver_exec2::policy::veil::Veil;
 use nomad_driver_exec2::policy::view_mode::ViewMode;
 use nomad_driver_exec2::policy::volume::Volume;
 use std::fs;
@@ -87,6 +89,11 @@ fn a_cgroup_with_children_that_are_controlled() {
     refused(&node, |spec| spec.cgroup.path = path, want);
 }
 
+fn executes(spec: &mut TaskSpec, command: &str) {
+    spec.command.paths = vec![command.into()];
+    spec.command.argv[0] = command.into();
+}
+
 #[test]
 fn commands_and_working_directories() {
     needs!(Need::Task);
@@ -100,7 +107,7 @@ fn commands_and_working_directories() {
     refused(&node, |spec| spec.command.work_dir = "/etc/hosts".into(), "work_dir /etc/hosts: Not a directory (ENOTDIR)");
     refused(
         &node,
-        |spec| spec.command.paths = vec![missing.clone()],
+        |spec| executes(spec, &missing),
         "command /no/such/thing: No such file or directory (ENOENT): it is not there, or not unveiled",
     );
     let by_name = |spec: &mut TaskSpec| {
@@ -110,16 +117,12 @@ fn commands_and_working_directories() {
     refused(&node, by_name, "command x: No such file or directory (ENOENT): not found in PATH (/no, /none)");
     let denied = "Permission denied (EACCES): it is not executable for user";
     let name = node.spec(&[]).privileges.identity.name;
-    refused(
-        &node,
-        |spec| spec.command.paths = vec!["/etc/passwd".into()],
-        &format!("command /etc/passwd: {denied} {name}: owner 0:0, mode 0644"),
-    );
+    refused(&node, |spec| executes(spec, "/etc/passwd"), &format!("command /etc/passwd: {denied} {name}: owner 0:0, mode 0644"));
     let file = node.scratch.file("file", "no program").display().to_string();
     let grant = |mode, required| Grant { mode, path: file.clone().into(), option: "unveil", required };
     let unveiled = |spec: &mut TaskSpec| {
         spec.rules.grants.push(grant(Mode::RX, true));
-        spec.command.paths = vec![file.clone()];
+        executes(spec, &file);
     };
     let reason = "it is text without a #! line, which only a shell would run";
     refused(&node, unveiled, &format!("command {file}: Exec format error (ENOEXEC): {reason}"));
@@ -129,11 +132,10 @@ fn commands_and_working_directories() {
     for (mode, above, want) in [(0o755, 0o755, veiled.as_str()), (0o644, 0o755, hidden), (0o750, 0o755, hidden), (0o755, 0o750, hidden)] {
         fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
         fs::set_permissions(node.scratch.to_string(), fs::Permissions::from_mode(above)).unwrap();
-        refused(&node, |spec| spec.command.paths = vec![file.clone()], &format!("command {file}: {want}"));
+        refused(&node, |spec| executes(spec, &file), &format!("command {file}: {want}"));
     }
     fs::set_permissions(node.scratch.to_string(), fs::Permissions::from_mode(0o755)).unwrap();
-    let want = format!("command {}: Argument list too long (E2BIG)", crate::common::exe().display());
-    refused(&node, |spec| spec.command.argv.push("x".repeat(200_000)), &want);
+    refused(&node, |spec| spec.command.argv.push("x".repeat(200_000)), "command probe: Argument list too long (E2BIG)");
 }
 
 #[test]
@@ -155,11 +157,14 @@ fn commands_where_the_view_has_them() {
         read_only: true,
         follows_host: false,
     };
+    let hidden = own.task_dir.join("local/hidden");
+    script(&hidden, 0o755);
     let say = |command: &str| {
         let mut spec = node.spec(&[]);
         spec.view.mode = ViewMode::Private;
+        spec.view.veils = vec![Veil { path: hidden.clone(), option: "veil", required: true }];
         (spec.view.directories, spec.view.volumes) = (Some(own.clone()), vec![volume.clone()]);
-        spec.command.paths = vec![command.into()];
+        executes(&mut spec, command);
         node.start(spec).map(|_| ()).unwrap_err().to_string()
     };
     let [missing, denied] = ["No such file or directory (ENOENT)", "Permission denied (EACCES)"];
@@ -170,6 +175,62 @@ fn commands_where_the_view_has_them() {
     assert_eq!(say("/local/link"), format!("command /local/link: {missing}: it leads to /alloc/none, which is not there"));
     assert_eq!(say("/data/plain"), format!("command /data/plain: {denied}: it is not executable for user nobody: owner 0:0, mode 0644"));
     assert_eq!(say("/data/none"), format!("command /data/none: {missing}: it is not there"));
+    let hidden = hidden.display().to_string();
+    for command in [hidden.as_str(), "/local/hidden"] {
+        assert_eq!(say(command), format!("command {command}: {denied}: it is hidden by veil {hidden:?}"));
+    }
+}
+
+#[test]
+fn commands_beside_a_task() {
+    needs!(Need::Task);
+    let node = Node::new();
+    let own = node.directories("a");
+    let make = |name: &str, content: &str, mode| {
+        let path = own.task_dir.join("local").join(name);
+        fs::write(&path, content).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        path.display().to_string()
+    };
+    let (script, plain, good) =
+        (make("script", "#!/no/such\n", 0o755), make("plain", "", 0o644), make("good", "#!/bin/sh\nexit 3\n", 0o755));
+    let (text, windows) = (make("text", "no program", 0o755), make("windows", "#!/bin/sh\r\n", 0o755));
+    let hidden = make("hidden", "#!/bin/sh\n", 0o755);
+    let closed = own.task_dir.join("local/closed");
+    fs::create_dir(&closed).unwrap();
+    fs::write(closed.join("tool"), "").unwrap();
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).unwrap();
+    let behind = closed.join("tool").display().to_string();
+    // On the node, and neither in a private view nor executable by a rule in the host's.
+    let outside = node.scratch.tool("outside").display().to_string();
+    for view in [ViewMode::Host, ViewMode::Private] {
+        let mut spec = node.spec(&["sleep 600000"]);
+        (spec.view.mode, spec.view.directories) = (view, Some(own.clone()));
+        spec.view.veils = vec![Veil { path: hidden.clone().into(), option: "veil", required: true }];
+        spec.command.env = vec![("PATH".into(), "/usr/bin:/only".into())];
+        let (id, _) = node.run_spec(spec);
+        let says = |name: &str| node.session_ends(&id, &[name]).unwrap_err().to_string().split_once(": ").unwrap().1.to_string();
+        let user = "for user 65534: owner 0:0, mode";
+        let [missing, denied, format] = ["No such file or directory (ENOENT)", "Permission denied (EACCES)", "Exec format error (ENOEXEC)"];
+        for (command, want) in [
+            (script.as_str(), format!("{missing}: it needs its interpreter: /no/such is not there, or not unveiled")),
+            (&windows, format!("{missing}: it has line ends of Windows: the interpreter of its #! line is \"/bin/sh\\r\"")),
+            (&plain, format!("{denied}: it is not executable {user} 0644")),
+            (&text, format!("{format}: it is text without a #! line, which only a shell would run")),
+            (&hidden, format!("{denied}: it is hidden by a veil at {hidden}")),
+            (&behind, format!("{denied}: it is behind {}, which user 65534 may not search: owner 0:0, mode 0700", closed.display())),
+            (&closed.display().to_string(), format!("{denied}: it is a directory")),
+            ("/no/such", format!("{missing}: it is not there, or not unveiled")),
+            ("no-such", format!("{missing}: not found in PATH (/usr/bin, /only, {}/local)", own.task_dir.display())),
+            ("/usr/no-such", format!("{missing}: it is not there, or not unveiled")),
+            (&outside, format!("{missing}: it is not there, or not unveiled")),
+        ] {
+            assert_eq!(says(command), want, "{command}");
+        }
+        assert_eq!(node.session_ends(&id, &[&good]).unwrap() >> 8, 3, "the control");
+        node.stop(&id, Signal::KILL, std::time::Duration::ZERO).unwrap().unwrap();
+        node.destroy(&id, false).unwrap().unwrap();
+    }
 }
 
 #[test]

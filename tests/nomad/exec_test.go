@@ -316,9 +316,9 @@ func TestExecDaemon(t *testing.T) {
 func TestExecRefusals(t *testing.T) {
 	d := start(t)
 	k := d.steady(t)
-	k.exec(false, "/no/such/command").fails("/no/such/command", "no such file")
-	k.exec(true, "no-such-command").fails("command no-such-command")
-	k.exec(false, "/etc/hosts").fails("/etc/hosts", "permission denied")
+	k.exec(false, "/no/such/command").fails("/no/such/command", "it is not there, or not unveiled")
+	k.exec(true, "no-such-command").fails("command no-such-command: not found in PATH")
+	k.exec(false, "/etc/passwd").fails("command /etc/passwd: it is not executable for user", "owner 0:0, mode 0644")
 	k.exec(false).fails("command")
 	k.exec(false, "").fails("command")
 	(&task{alloc: k.alloc, id: unknownID}).sh("exit 0").fails("task not found for given id")

@@ -136,6 +136,26 @@ fn commands_that_can_not_be_executed() {
     refused(&Run::new().unveil("rx", &scratch).command(&[&missing]), 127, &[&missing, "(ENOENT): it is not there"]);
     let search = |path: &str| Run::new().option("--env", &format!("PATH={path}")).command(&["exec2-no-such-command"]);
     refused(&search("/usr/bin:/bin"), 127, &["command exec2-no-such-command: ", "(ENOENT): not found in PATH (/usr/bin, /bin)"]);
+    // As it was typed, however few directories there are.
+    refused(&search("/only"), 127, &["command exec2-no-such-command: ", "(ENOENT): not found in PATH (/only)\n"]);
+    refused(&search(""), 127, &["command exec2-no-such-command: ", "(ENOENT): not found in /, for PATH is empty\n"]);
+    let found = Run::new().option("--env", &format!("PATH={scratch}")).command(&["tool"]);
+    refused(&found, 126, &["command tool: ", &format!("(ENOENT): {tool} is there, but not unveiled; {unveil}")]);
+    let relative = || Run::new().with(|command| command.current_dir(scratch.to_string())).unveil("rx", &scratch);
+    refused(&relative().command(&["./none"]), 127, &["command ./none: ", &format!("(ENOENT): {scratch}/none is not there\n")]);
+    assert_eq!(relative().command(&["./tool", "--probe"]).code, 0);
+    // What a veil hides, by its name, below a veil, and by PATH.
+    for (veil, command) in [(tool, tool), (tool, "tool"), ("tool", tool), ("tool", "./tool")] {
+        let path = format!("PATH=/usr/bin:{scratch}");
+        let hidden = relative().option("--veil", veil).option("--env", &path).command(&[command]);
+        let what = if command == tool { "it".to_string() } else { tool.to_string() };
+        refused(&hidden, 126, &[&format!("command {command}: "), &format!("): {what} is hidden by --veil {tool}\n")]);
+    }
+    scratch.dir("dir");
+    let inner = scratch.tool("dir/tool");
+    let hidden = relative().option("--veil", "dir").command(&[&inner]);
+    refused(&hidden, 126, &[&format!("command {}: ", inner.display()), &format!("): it is hidden by --veil {scratch}/dir\n")]);
+    assert_eq!(relative().option("--veil", tool).command(&[inner.to_str().unwrap(), "--probe"]).code, 0);
     let below = format!("{tool}/below");
     refused(&Run::new().unveil("rx", &scratch).command(&[&below]), 127, &[&below]);
 }
@@ -222,12 +242,20 @@ fn an_unveil_that_was_meant_otherwise() {
     for (value, parts) in [
         ("/etc:r", &["--unveil", "the mode comes first: write \"r:/etc\""][..]),
         ("r:/etc,/srv", &["--unveil r:/etc,/srv: ", "(ENOENT)", "write \"r:/etc\", \"r:/srv\""]),
+        ("r: /etc", &["--unveil", "\"r: /etc\": the path begins with a blank: write \"/etc\""]),
+        ("r:/etc ", &["--unveil r:/etc : ", "(ENOENT)", "there is a blank at its end"]),
         ("r:/etc,r:/srv", &["--unveil", "write \"r:/etc\", \"r:/srv\""]),
     ] {
         refused(&Run::new().option("--unveil", value).probe_ends(&["say never"]), 125, parts);
     }
-    // A name may hold what separates names elsewhere.
+    // A circle is no link that somebody else made.
     let scratch = Scratch::new();
+    let circle = scratch.path("circle");
+    symlink("circle", &circle).unwrap();
+    fs::set_permissions(scratch.to_string(), Permissions::from_mode(0o755)).unwrap();
+    let circle = format!("r:{}", circle.display());
+    refused(&Run::new().option("--unveil", &circle).probe_ends(&["say never"]), 125, &["--unveil", "lead round in a circle"]);
+    // A name may hold what separates names elsewhere.
     let file = scratch.file("a,b", "text");
     assert_eq!(Run::new().unveil("r", file.display()).probe(&[format!("text {}", file.display())]), ["text"]);
 }

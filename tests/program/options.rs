@@ -107,7 +107,7 @@ fn ports() {
         [run("--bind-tcp", "0").probe(&binds), run("--bind-tcp", "1").option("--bind-tcp", "2").probe(&binds)],
         [["ok"], ["EACCES"]]
     );
-    assert_eq!(refused(run("--bind-tcp", "65536")), "run: --bind-tcp \"65536\": \"65536\" is no TCP port (nor is it all none)");
+    assert_eq!(refused(run("--bind-tcp", "65536")), "run: --bind-tcp \"65536\": \"65536\" is above 65535, the highest port");
 }
 
 #[test]
@@ -230,6 +230,12 @@ fn status() {
     let status = status.unwrap();
     assert_eq!((ended.code, &status["exit_code"]), (125, &125.into()));
     assert!(status["error"].as_str().unwrap().contains("/no/such/path"), "{status}");
+    for (run, part) in [(Run::new().option("--memory", "x"), "--memory \"x\""), (Run::new().flag("--nonsense"), "'--nonsense'")] {
+        let (ended, status) = told(5, run, &["say ran"]);
+        let status = status.unwrap();
+        assert_eq!((ended.code, &status["exit_code"]), (125, &125.into()));
+        assert!(status["error"].as_str().unwrap().contains(part), "{status}");
+    }
     // Standard error is a descriptor too.
     let ended = Run::new().option("--status-fd", "2").probe_ends(&["say ran"]);
     assert!(serde_json::from_str::<Value>(&ended.stderr).is_ok(), "{}", ended.stderr);

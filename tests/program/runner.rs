@@ -1,7 +1,7 @@
 //! How `run` lives and dies: its task ends with it, its streams may be closed or full, and what its parent ignored stays ignored.
 
 use crate::common::task::soon;
-use crate::common::{Need, Run, Scratch, bin, finish, outside_with, places, skip};
+use crate::common::{Need, Run, Scratch, bin, exe, finish, outside_with, places, skip};
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -84,7 +84,11 @@ fn output_that_nobody_takes_ends_quietly() {
         let status = Command::new(bin()).args(arguments).stdout(full()).status().unwrap();
         assert_eq!(status.code(), Some(125), "{arguments:?}");
     }
-    for (arguments, code) in [(&[][..], 1), (&["--nonsense"], 125), (&["run", "-v", "--", "true"], 0), (&["run", "--", "/no/such"], 127)] {
+    let file = exe();
+    let no_directory = &["ps", "--state-dir", file.to_str().unwrap()][..];
+    for (arguments, code) in
+        [(&[][..], 1), (no_directory, 125), (&["--nonsense"], 125), (&["run", "-v", "--", "true"], 0), (&["run", "--", "/no/such"], 127)]
+    {
         let status = Command::new(bin()).args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(full()).status().unwrap();
         assert_eq!(status.code(), Some(code), "{arguments:?}");
     }
@@ -121,7 +125,17 @@ fn closed_descriptors_are_dev_null() {
     needs!(Need::Task);
     let scratch = Scratch::new();
     let out = scratch.file("out", "");
-    for (closed, fd) in [("<&-", 0), (">&-", 1), ("2>&-", 2), ("<&- >&- 2>&-", 0)] {
+    for (closed, fd) in [
+        ("<&-", 0),
+        (">&-", 1),
+        ("2>&-", 2),
+        ("<&- >&-", 1),
+        ("<&- 2>&-", 2),
+        (">&- 2>&-", 1),
+        ("<&- >&- 2>&-", 0),
+        ("<&- >&- 2>&-", 1),
+        ("<&- >&- 2>&-", 2),
+    ] {
         // The shell's own are what was given.
         let tells = format!("x=$(readlink /proc/$$/fd/{fd}); echo $x >>\"$0\"");
         let script = format!("exec \"$0\" run --unveil rw:\"$1\" -- sh -c '{tells}' \"$1\" {closed}");
@@ -234,18 +248,73 @@ fn variables_are_bytes() {
     assert!(missing.code == 125 && missing.stderr.contains("--env-file /no/such: "), "{missing:?}");
 }
 
+/// A run under that limit (soft and hard), and without the capability to raise it.
+fn limited(resource: libc::__rlimit_resource_t, soft: u64, hard: u64) -> Run {
+    const SYS_RESOURCE: libc::c_ulong = 24;
+    Run::new().before_exec(move || {
+        let limit = libc::rlimit { rlim_cur: soft, rlim_max: hard };
+        // SAFETY: the kernel reads the local; the other has no pointers.
+        unsafe {
+            libc::setrlimit(resource, &raw const limit);
+            libc::prctl(libc::PR_CAPBSET_DROP, SYS_RESOURCE, 0, 0, 0);
+        }
+        Ok(())
+    })
+}
+
 #[test]
 fn a_small_limit_of_file_sizes_is_the_commands() {
-    // To raise it for this program: CAP_SYS_RESOURCE.
-    needs!(Need::Task, Need::Capability(24));
-    let limited = || {
-        let limit = libc::rlimit { rlim_cur: 512, rlim_max: 1024 };
-        // SAFETY: the kernel reads the local.
-        unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &raw const limit) };
-        Ok(())
-    };
-    let ended = Run::new().before_exec(limited).command(&["sh", "-c", "ulimit -Sf; ulimit -Hf"]);
-    assert_eq!((ended.code, ended.text().as_str()), (0, "1\n2"), "{ended:?}");
+    needs!(Need::Task);
+    for (soft, hard, want) in [(512, 1024, "1\n2"), (0, 0, "0\n0"), (0, libc::RLIM_INFINITY, "0\nunlimited"), (4096, 4096, "8\n8")] {
+        let ended = limited(libc::RLIMIT_FSIZE, soft, hard).command(&["sh", "-c", "ulimit -Sf; ulimit -Hf; kill -9 $$"]);
+        assert_eq!((ended.code, ended.text().as_str(), ended.stderr.as_str()), (137, want, ""), "{soft}:{hard}");
+    }
+    let asked = limited(libc::RLIMIT_FSIZE, 0, 4096).option("--ulimit", "fsize=512:1K").command(&["sh", "-c", "ulimit -Sf; ulimit -Hf"]);
+    assert_eq!((asked.code, asked.text().as_str()), (0, "1\n2"), "{asked:?}");
+    // It does bear on the command.
+    let write = "echo x >$TMPDIR/x && echo written";
+    let [denied, allowed] = [0, 512].map(|limit| limited(libc::RLIMIT_FSIZE, limit, limit).command(&["sh", "-c", write]).text());
+    assert_eq!([denied.as_str(), allowed.as_str()], ["", "written"]);
+}
+
+#[test]
+fn a_small_limit_of_descriptors_is_the_commands() {
+    needs!(Need::Task);
+    let shown = ["sh", "-c", "ulimit -Sn; ulimit -Hn"];
+    for (soft, hard, view, want) in [(8, 4096, "host", "8\n4096"), (8, 4096, "private", "8\n4096"), (64, 64, "host", "64\n64")] {
+        let ended = limited(libc::RLIMIT_NOFILE, soft, hard).option("--view", view).command(&shown);
+        assert_eq!((ended.code, ended.text().as_str(), ended.stderr.as_str()), (0, want, ""), "{view}");
+    }
+    let few = limited(libc::RLIMIT_NOFILE, 10, 10).command(&shown);
+    let reason = "nomad-driver-exec2: ulimit -n 10: too few; to start a command takes 48 descriptors at least\n";
+    assert_eq!((few.code, few.stderr.as_str()), (125, reason));
+    let scratch = Scratch::new();
+    let unveil = |run: Run, number: u32| run.unveil("r", scratch.file(&number.to_string(), "").display());
+    let hardly = (0..60).fold(limited(libc::RLIMIT_NOFILE, 64, 64).option("--view", "private"), unveil).command(&shown);
+    assert!(hardly.code == 125 && hardly.stderr.ends_with("(EMFILE); ulimit -n is 64, too few for what a start opens\n"), "{hardly:?}");
+}
+
+#[test]
+fn a_small_limit_of_processes_is_the_commands() {
+    needs!(Need::Task);
+    // bash has -u, dash -p.
+    let shown = ["sh", "-c", "ulimit -Su 2>/dev/null || ulimit -Sp; ulimit -Hu 2>/dev/null || ulimit -Hp"];
+    let ended = limited(libc::RLIMIT_NPROC, 0, 60_000).option("--user", "54321").command(&shown);
+    assert_eq!((ended.code, ended.text().as_str()), (0, "0\n60000"), "{ended:?}");
+    let few = limited(libc::RLIMIT_NPROC, 0, 0).option("--user", "54321").command(&shown);
+    let hint = "(EAGAIN); ulimit -u is 0, for all processes of the command's user on this host\n";
+    assert!(few.code == 125 && few.stderr.ends_with(hint), "{few:?}");
+}
+
+#[test]
+fn in_a_task_none_is_started() {
+    needs!(Need::Task);
+    let run = || Run::root().unveil("rx", bin().display());
+    let inner = bin().display().to_string();
+    let ended = run().command(&[&inner, "run", "--", "true"]);
+    assert_eq!((ended.code, ended.stderr.lines().count()), (125, 1), "{ended:?}");
+    assert!(ended.stderr.contains(": run: this is in a task already"), "{ended:?}");
+    assert_eq!(run().command(&[&inner, "--version"]).code, 0, "the control");
 }
 
 #[test]

@@ -410,3 +410,14 @@ fn what_stops_itself_where_there_are_no_jobs_ends_by_its_timeout() {
     ]);
     assert_eq!(ended.code, 124);
 }
+
+#[test]
+fn lines_end_once_in_the_background() {
+    needs!(Need::Task);
+    for prefix in prefixes() {
+        let mut screen = Screen::shell(&prefix);
+        screen.types("$N sh -c 'echo o''ne; echo t''wo' & wait; exit\n");
+        screen.sees("one\r\ntwo\r\n");
+        screen.ends();
+    }
+}

@@ -7,7 +7,7 @@ use crate::error::Words;
 use crate::policy::access::PathKind;
 use crate::policy::allocation::Allocation;
 use crate::policy::granted::writes_below;
-use crate::policy::place::{LED_BY_TASK, NOT_THERE, check, fits};
+use crate::policy::place::{LED_BY_TASK, LED_ROUND, NOT_THERE, check, fits};
 use crate::policy::volume::Volume;
 use crate::sys::path;
 use crate::sys::point::Made;
@@ -84,6 +84,7 @@ impl<'a, 'h> Places<'a, '_, 'h> {
         };
         match found {
             Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+            Err(Errno::MLINK) => Err(LED_ROUND.into()),
             Err(Errno::LOOP) => Err(LED_BY_TASK.into()),
             other => other.map(Some).map_err(|errno| Words(errno).to_string()),
         }
@@ -131,6 +132,7 @@ impl<'a, 'h> Places<'a, '_, 'h> {
 /// Why a place can't be opened.
 fn on_the_way(errno: Errno) -> String {
     match errno {
+        Errno::MLINK => LED_ROUND.into(),
         Errno::LOOP => LED_BY_TASK.into(),
         errno => format!("its place: {}", Words(errno)),
     }
