@@ -133,7 +133,7 @@ func TestEventOfADeniedCommand(t *testing.T) {
 	e := event(t, stream, "Denied: ")
 	k.about(e)
 	wantWords(t, errors.New(e.Message), "local/text", "permission", "not executable", "mode 0644")
-	a.refused(job{config: `command = "local/none"`}, "command none", "not found in")
+	a.refused(job{config: `command = "local/none"`}, "command local/none", "not found in")
 	staysOpen(t, stream)
 }
 
