@@ -4,7 +4,7 @@ use super::probe::errno;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::io::{Errno, Result};
 use std::io::{Read, Write};
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener, UnixStream};
 use std::process::{Command, Stdio};
@@ -23,6 +23,8 @@ pub fn make(verb: &str, words: &[&str]) -> Option<Result<String>> {
         }
         // Of its file system, as statfs(2) has it.
         "kind" => return Some(rustix::fs::statfs(path).map(|found| format!("{:x}", found.f_type))),
+        // With CLONE_INTO_CGROUP: whether a process that is started in that cgroup runs there.
+        "start-in" => return Some(start_in(path)),
         "entries" => return Some(std::fs::read_dir(path).map(|entries| entries.count().to_string()).map_err(errno)),
         "list" => std::fs::read_dir(path).map(drop).map_err(errno),
         "write" => open(path, OFlags::WRONLY).and_then(|file| rustix::io::write(&file, b"new").map(drop)),
@@ -129,3 +131,31 @@ fn serve(path: &str) -> Result<()> {
 fn address(name: &str) -> std::io::Result<SocketAddr> {
     SocketAddr::from_abstract_name(name)
 }
+
+fn start_in(cgroup: &str) -> Result<String> {
+    let dir = open(cgroup, OFlags::PATH)?;
+    // struct clone_args: flags, exit_signal and cgroup are the 1st, 5th and 11th of its words.
+    let mut arguments = [0u64; 11];
+    (arguments[0], arguments[4], arguments[10]) = (CLONE_INTO_CGROUP, libc::SIGCHLD as u64, dir.as_raw_fd() as u64);
+    // SAFETY: the kernel reads the words; the child is a copy of this process, and ends at once.
+    let child = unsafe { libc::syscall(libc::SYS_clone3, arguments.as_ptr(), size_of_val(&arguments)) };
+    match child {
+        -1 => return Err(errno(std::io::Error::last_os_error())),
+        // SAFETY: ends this process.
+        0 => unsafe { libc::_exit(0) },
+        _ => {}
+    }
+    for _ in 0..100 {
+        // SAFETY: no status is asked for.
+        if unsafe { libc::waitpid(child as i32, std::ptr::null_mut(), libc::WNOHANG) } != 0 {
+            return Ok("ran".into());
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    // SAFETY: no pointers; the child is this process's.
+    unsafe { libc::kill(child as i32, libc::SIGKILL) };
+    Ok("held".into())
+}
+
+/// Of linux/sched.h.
+const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;

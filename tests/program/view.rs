@@ -563,6 +563,10 @@ fn its_own_cgroup_is_there_and_no_other() {
         };
         // What is above is there as the way, and nothing else.
         assert_eq!(tried(run(), &attempts), ["ok", "EROFS", "ENOENT", there, above, "EACCES", "EACCES", "ENOENT", kind], "{view}");
+        // Nor does anything run in it, where no filter keeps a task from clone3, and so from what only modes guard.
+        let into = |scope: &Path| [scope, mount.as_path(), &slice].map(|cgroup| at("start-in", cgroup.display())).into();
+        let held = if is_top { "held" } else { "EBADF" };
+        assert_eq!(tried(run().option("--seccomp", "off"), &into), ["ran", held, "EBADF"], "{view}");
         // The host's, if they are asked for; read-only.
         let shown = tried(run().unveil("rw", mount.display()), &attempts);
         assert_eq!(shown[..8], ["ok", "EROFS", "ok", "ok", "ok", "ok", "ok", "ok"], "{view}");

@@ -26,7 +26,7 @@ use rustix::io::Errno;
 use std::cell::LazyCell;
 use std::collections::BTreeSet;
 use std::ffi::CString;
-use std::fs::create_dir_all;
+use std::fs::{create_dir_all, read, write};
 use std::mem::take;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
@@ -278,6 +278,12 @@ fn in_place_of(root: OwnedFd, cgroup: &Cgroup, granted: &[&Granted]) -> Option<(
         return None;
     }
     create_dir_all(top.path.join(&top.first)).ok()?;
+    // clone3 asks for nothing but the mode of cgroup.procs, be it on a read-only mount: a root task that may call it (`seccomp = "off"`) would
+    // start a process here, beyond its limits. What is in a frozen cgroup does not run.
+    let freeze = top.path.join("cgroup.freeze");
+    if read(&freeze).ok()? != b"1\n" {
+        write(&freeze, "1").ok()?;
+    }
     let mut names = granted.iter().filter_map(|one| one.path().strip_prefix(CGROUPS).ok()?.components().next());
     let own = path::open_strict(&top.path).ok()?;
     names.all(|name| lstat(top.path.join(name)).is_ok()).then_some((own, top.first))
